@@ -65,18 +65,12 @@ def test_a_provider_is_set_up_verified_and_shown(cli: Cli, service: AmazeePlane,
     assert "sk-amazee" not in everything
 
 
-def test_an_unresolved_provider_is_reported_and_repaired(cli: Cli, service: AmazeePlane, home: Path) -> None:
+def test_an_unresolved_provider_is_reported_and_repaired_at_once(cli: Cli, service: AmazeePlane) -> None:
     for path in LISTS:
         service.spoil(path, refusing(403, {"detail": "not allowed to call this route"}))
     result = cli("provision", "amazee", "--url", service.root, *ROLES, "--accept", "--json")
     assert result.exit_code == 4
     assert json.loads(result.stdout)["reason"] == "list_forbidden"
-    assert cli("heal").exit_code == 1, "it is not yet time to look again"
-    with closing(sqlite3.connect(home / "state.db")) as database, database:
-        (text,) = database.execute("SELECT record FROM provision").fetchone()
-        database.execute(
-            "UPDATE provision SET record = ?", (json.dumps(json.loads(text) | {"next_at": 0.0}),)
-        )
     result = cli("heal", "--json")
     assert (
         result.exit_code,
@@ -264,10 +258,7 @@ def test_a_record_that_cannot_be_read_is_shown_and_forgotten_on_request(
     assert cli("provision", "amazee", "--url", service.root, "--accept").exit_code == 4
     assert cli("provision", "repair", "amazee", "--discard").exit_code == 0
     result = cli("provision", "amazee", "--url", service.root, "--accept")
-    assert (result.exit_code, "with a key of your own" in result.stderr) == (2, True), (
-        "its key is still in the configuration"
-    )
-    assert service.minted == 1
+    assert (result.exit_code, service.minted) == (0, 1), "its key is still in the configuration, and is used"
 
 
 @pytest.mark.parametrize(
@@ -315,3 +306,78 @@ def test_where_nothing_was_set_up_nothing_is_made(cli: Cli, home: Path) -> None:
     assert json.loads(cli("heal", "--json").stdout) == []
     assert "nothing was set up yet" in cli("provision", "status").stdout
     assert list(home.iterdir()) == []
+
+
+OBTAIN_TEAM = ("provision", "team", "--kind", "litellm", "--admin", "env:PROXY_ADMIN", "--accept")
+
+
+def test_a_provider_whose_key_is_not_here_is_not_shown_as_usable(
+    cli: Cli, service: AmazeePlane, home: Path
+) -> None:
+    cli("provision", "amazee", "--url", service.root, *ROLES, "--accept")
+    (home / "secrets.toml").unlink()
+    (shown,) = json.loads(cli("provision", "status", "--json").stdout)
+    assert shown["key_here"] is False
+    assert "no key here" in cli("provision", "status").stdout
+    healed = cli("heal")
+    assert (healed.exit_code, "holdfast key add amazee --from store:amazee-1-" in healed.stdout) == (1, True)
+    command = healed.stdout.partition("holdfast ")[2].partition("  ")[0].split()
+    value = next(iter(service.keys))
+    assert cli(*command[:2], "amazee", "--label", command[-1].partition(":")[2], "--from", "-", input=value)
+    assert cli("heal").exit_code == 0
+
+
+def test_a_key_of_our_own_value_that_is_not_here_is_computed_again(
+    cli: Cli, service: AmazeePlane, home: Path
+) -> None:
+    cli(*OBTAIN_TEAM, "--url", service.root, *ROLES)
+    (home / "secrets.toml").unlink()
+    assert cli("heal").exit_code == 0
+    assert cli("provision", "verify", "team").exit_code == 0
+
+
+def test_a_role_without_a_model_is_not_called_ready(cli: Cli, service: AmazeePlane) -> None:
+    del service.models["claude-haiku-4-5"]
+    cli(*OBTAIN_TEAM, "--url", service.root, *ROLES)
+    healed = cli("heal")
+    assert (healed.exit_code, "holdfast provision resolve team --role expand=PATTERN" in healed.stdout) == (
+        1,
+        True,
+    )
+
+
+def test_a_repair_does_not_advise_itself(cli: Cli, service: AmazeePlane) -> None:
+    service.spoil("/auth/generate-trial-access", cut)
+    cli("provision", "amazee", "--url", service.root, *ROLES, "--accept")
+    repaired = cli("provision", "repair", "amazee")
+    assert (repaired.exit_code, "run: holdfast provision adopt amazee --url URL" in repaired.stderr) == (
+        4,
+        True,
+    )
+
+
+def test_a_key_that_is_stored_here_can_be_adopted_without_typing_it(
+    cli: Cli, service: AmazeePlane, home: Path
+) -> None:
+    cli(*OBTAIN_TEAM, "--url", service.root, *ROLES)
+    (home / "holdfast.toml").unlink()
+    (home / "state.db").unlink()
+    refused = cli(*OBTAIN_TEAM, "--url", service.root)
+    assert refused.exit_code == 4
+    command = refused.stderr.partition("run: holdfast ")[2].strip().replace("URL", service.root).split()
+    assert cli(*command).exit_code == 0
+    assert service.minted == 1
+    wrong = cli("provision", "adopt", "team", "--url", service.root, "--from", "store:nothing")
+    assert (wrong.exit_code, "no key 'nothing' is stored for 'team'" in wrong.stderr) == (2, True)
+
+
+def test_a_service_that_gives_no_answer_keeps_the_key_until_it_does(cli: Cli, service: AmazeePlane) -> None:
+    cli(*OBTAIN_TEAM, "--url", service.root)
+    service.spoil("/key/delete", refusing(503, {}))
+    refused = cli("provision", "retire", "team")
+    assert refused.exit_code == 4
+    assert "run: holdfast provision retire team --only-here" in refused.stderr
+    again = cli("provision", "retire", "team")
+    assert again.stdout == (
+        "'team' is retired; the service does not know its key (any more), and it was deleted here\n"
+    )

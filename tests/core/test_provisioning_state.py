@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.core.errors import IdentityError
-from holdfast.core.faults import Fault, FaultClass, Phase, Reply, Scope
+from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import ProviderName
 from holdfast.core.model_roles import Listed, Listing, OfferedModel, Role
 from holdfast.core.provisioning_state import (
@@ -18,7 +18,6 @@ from holdfast.core.provisioning_state import (
     USABLE,
     WITH_KEY,
     Capability,
-    Minted,
     Record,
     State,
     Step,
@@ -28,7 +27,6 @@ from holdfast.core.provisioning_state import (
     granted,
     intend,
     listed,
-    minted,
     next_step,
     refused,
     unknown,
@@ -170,28 +168,6 @@ def test_refusals_are_further_and_further_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "outcome"),
-    [
-        (Reply(200), Minted.YES),
-        (Reply(201), Minted.YES),
-        (Reply(400), Minted.NO),
-        (Reply(429), Minted.NO),
-        (Reply(408), Minted.UNKNOWN),
-        (Reply(409), Minted.UNKNOWN),
-        (Reply(302), Minted.UNKNOWN),
-        (Reply(500), Minted.UNKNOWN),
-        (Reply(None, phase=Phase.CONNECT), Minted.NO),
-        (Reply(None, phase=Phase.HEADERS), Minted.UNKNOWN),
-        (Reply(None, phase=Phase.BODY), Minted.UNKNOWN),
-    ],
-)
-def test_only_a_refusal_or_a_question_never_sent_says_that_no_key_was_made(
-    reply: Reply, outcome: Minted
-) -> None:
-    assert minted(reply) is outcome
-
-
-@pytest.mark.parametrize(
     ("fault", "wait"),
     [
         (Fault(FaultClass.RATE_LIMITED, retry_after=5.0), 3600.0),
@@ -236,13 +212,13 @@ def test_a_new_key_voids_what_belonged_to_the_one_before() -> None:
         Capability.REPLAYABLE,
         reason="key_dead",
         bound={"answer": "claude-sonnet-4-5"},
-        gone=("x",),
+        gone={"x": 1.0},
         verified_at=1.0,
     )
     new = granted(
         intend(old, "i2", NOW), NOW, url="https://other.example", key="store:litellm-2", expires_at=9.0
     )
-    assert (new.bound, new.models, new.gone, new.verified_at, new.epoch) == ({}, (), (), None, 1)
+    assert (new.bound, new.models, new.gone, new.verified_at, new.epoch) == ({}, (), {}, None, 1)
     assert (new.url, new.key, new.expires_at) == ("https://other.example", "store:litellm-2", 9.0)
 
 
@@ -378,7 +354,7 @@ def test_a_suspect_key_is_dead_only_when_it_stays_refused() -> None:
 
 def test_a_withdrawn_model_leaves_its_role_free_and_is_not_chosen_again() -> None:
     gone = failed(WORKED, "claude-sonnet-4-5", Fault(F.MODEL_UNAVAILABLE), NOW)
-    assert (gone.bound, gone.gone) == ({}, ("claude-sonnet-4-5",))
+    assert (gone.bound, gone.gone) == ({}, {"claude-sonnet-4-5": NOW})
     still_listed = Listing(
         Listed.OK, (OfferedModel("claude-sonnet-4-5"), OfferedModel("claude-sonnet-4-20250514"))
     )

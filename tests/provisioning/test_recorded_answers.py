@@ -16,9 +16,9 @@ import pytest
 from holdfast.core.classify import classify
 from holdfast.core.faults import Phase, Reply
 from holdfast.core.identity import ProviderName
-from holdfast.core.provisioning_state import Capability, Record, State, failed, minted
+from holdfast.core.provisioning_state import Capability, Record, State, failed
 from holdfast.providers import profiles
-from holdfast.provisioning.base import Question, Tools, endpoint
+from holdfast.provisioning.base import Minted, Question, Tools, endpoint, minted
 
 ROWS: list[dict[str, Any]] = [
     json.loads(line) for line in Path(__file__).with_name("litellm.jsonl").read_text("utf-8").splitlines()
@@ -58,6 +58,30 @@ LIST_CASES = (
     (r"routes_no_model_info\.model_info|amazee_like\.v1_model_info", "ok|forbidden"),
     (r"", "ok"),
 )
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (Reply(200), Minted.YES),
+        (Reply(201), Minted.YES),
+        (Reply(400), Minted.NO),
+        (Reply(429), Minted.NO),
+        (Reply(408), Minted.UNKNOWN),
+        (Reply(409), Minted.UNKNOWN),
+        (Reply(302), Minted.UNKNOWN),
+        (Reply(500), Minted.UNKNOWN),
+        (Reply(None, phase=Phase.CONNECT), Minted.NO),
+        (Reply(None, phase=Phase.HEADERS), Minted.UNKNOWN),
+        (Reply(None, phase=Phase.BODY), Minted.UNKNOWN),
+    ],
+)
+def test_only_a_refusal_or_a_question_never_sent_says_that_no_key_was_made(
+    reply: Reply, outcome: Minted
+) -> None:
+    assert minted(reply) is outcome
+
+
 MINT_CASES = (
     (
         r"by_virtual_key|dup_alias|wrongkey|client_chosen_key\.replay$",

@@ -187,7 +187,7 @@ def test_the_users_keys_and_settings_stay_in_an_entry_that_is_completed(
     rig.start()
     path = rig.home / "holdfast.toml"
     path.write_text(path.read_text().replace("keys = [", 'strategy = "round-robin"\nkeys = ["env:OWN", '))
-    rig.change(gone=("claude-sonnet-4-5",))
+    rig.change(gone={"claude-sonnet-4-5": time.time()})
     rig.gateway.models["claude-sonnet-4-20250514"] = "chat"
     with rig.open() as held:
         record = held.engine.store.provision("trial")

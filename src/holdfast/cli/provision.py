@@ -1,5 +1,4 @@
-"""`holdfast provision`: obtain keys with the user's consent, complete unfinished set-ups, and show what is
-missing.
+"""`holdfast provision`: obtain keys with the user's consent, complete set-ups, and show what is missing.
 
 Only `obtain` (which `holdfast provision NAME` is short for) ever creates a key, and only with --accept or
 a yes at the terminal."""
@@ -16,14 +15,14 @@ from .output import Options, command_of, json_option, say, show_json, table
 from .prompts import given_secret
 from .provision_options import ask_consent, has_live_key, kind_of, roles_of, settings_of, signed_in
 from .provision_views import (
-    fate_of_key,
+    has_key_here,
     provisioning_of,
     report,
-    shown_roles,
+    status_row,
+    stored_key,
     stored_record,
     view,
     ways_out,
-    why,
     without_record,
 )
 
@@ -133,7 +132,7 @@ def obtain(
             command = command_of("holdfast provision", name, {**options, "again": again, "accept": True})
             record = signed_in(provisioning, record, email=email, code=code, command=command)
             ask_consent(provisioning, record, command, accept=accept)
-        report(provisioning.provision(record, _USER, again=again), as_json)
+        report(provisioning, provisioning.provision(record, _USER, again=again), as_json)
 
 
 @command.command()
@@ -154,9 +153,10 @@ def status(context: CliContext, name: str | None, as_json: bool) -> None:
         broken = [lost for lost in broken if lost.name == name]
     if as_json:
         unread = [{"name": lost.name, "state": "quarantined", "why": lost.why} for lost in broken]
-        show_json([*map(view, records), *unread])
+        shown = [view(record) | {"key_here": has_key_here(context, record)} for record in records]
+        show_json([*shown, *unread])
         return
-    rows = [[record.name, record.kind, record.state, shown_roles(record), why(record)] for record in records]
+    rows = [status_row(context, record) for record in records]
     rows += [[lost.name, lost.kind, "quarantined", "", lost.why] for lost in broken]
     table(
         ("PROVIDER", "KIND", "STATE", "ROLES", "WHY"),
@@ -178,7 +178,8 @@ def resolve(context: CliContext, name: str, roles: Sequence[str], as_json: bool)
       holdfast provision resolve team --role answer=pin:claude-sonnet-4-5
     """
     with provisioning_of(context) as provisioning:
-        report(provisioning.resolve(stored_record(provisioning, name), roles_of(roles)), as_json)
+        record = provisioning.resolve(stored_record(provisioning, name), roles_of(roles))
+        report(provisioning, record, as_json)
 
 
 @command.command()
@@ -192,13 +193,9 @@ def verify(context: CliContext, name: str, as_json: bool) -> None:
     Example:
       holdfast provision verify team
     """
-    from ..core.provisioning_state import USABLE
-
     with provisioning_of(context) as provisioning:
-        record = provisioning.heal(stored_record(provisioning, name))
-        if record.state in USABLE:
-            record = provisioning.verify(record)
-        report(record, as_json)
+        record = provisioning.verify(provisioning.heal(stored_record(provisioning, name)))
+        report(provisioning, record, as_json)
 
 
 @command.command()
@@ -225,9 +222,10 @@ def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None
             say(f"Deleted the record of '{name}'", f"  next: {without_record(context, broken[0])}")
             return
         record = provisioning.heal(stored_record(provisioning, name))
+        ways = ways_out(record)
         if not as_json:
-            say(*ways_out(record))
-        report(record, as_json)
+            say(*ways)
+        report(provisioning, record, as_json, instead=ways[1:2])
 
 
 @command.command()
@@ -237,8 +235,9 @@ def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None
 @click.option(
     "--from",
     "source",
-    metavar="-",
-    help="'-' reads the key from standard input; without it you are asked for it.",
+    metavar="-|store:LABEL",
+    help="'-' reads the key from standard input, store:LABEL is one that is stored already; without it you "
+    "are asked for it.",
 )
 @_roles
 @json_option
@@ -268,24 +267,34 @@ def adopt(
             stored=stored,
         )
         again = command_of("holdfast provision adopt", name, {"kind": kind, "url": url, "role": roles})
-        secret = given_secret(name, from_stdin=source == "-", otherwise=f"{again} --from -", again=again)
-        report(provisioning.adopt(record, secret, url), as_json)
+        ref, secret = stored_key(provisioning, name, source, again), None
+        if not ref:
+            secret = given_secret(name, from_stdin=source == "-", otherwise=f"{again} --from -", again=again)
+        report(provisioning, provisioning.adopt(record, secret, url, ref), as_json)
 
 
 @command.command()
 @_name
+@click.option(
+    "--only-here",
+    is_flag=True,
+    help="Do not ask the service: delete the key here, although it may still be accepted there.",
+)
 @json_option
 @click.pass_obj
-def retire(context: CliContext, name: str, as_json: bool) -> None:
+def retire(context: CliContext, name: str, only_here: bool, as_json: bool) -> None:
     """Give a key back where the service allows it, and delete it here.
+
+    A key that is just being requested is given back when it comes. Exit 4: the service did not say what
+    became of the key, and nothing was changed.
 
     \b
     Example:
       holdfast provision retire team
     """
     with provisioning_of(context) as provisioning:
-        record, given_back = provisioning.retire(stored_record(provisioning, name))
+        record, given_back = provisioning.retire(stored_record(provisioning, name), only_here=only_here)
         if as_json:
             show_json(view(record) | {"given_back": given_back})
-            return
-        say(f"'{name}' is retired; {fate_of_key(record, given_back=given_back)}")
+        else:
+            say(f"'{name}' is retired; {record.detail}")

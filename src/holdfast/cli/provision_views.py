@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from .context import CliContext
 from .output import clock, command_of, if_any, say, show_json, table
 
 if TYPE_CHECKING:
+    from ..core.errors import NotReady
     from ..core.provisioning_state import Record
     from ..engine.provisioning import Provisioning
     from ..store.base import BrokenRecord
@@ -27,7 +28,6 @@ def provisioning_of(context: CliContext) -> Iterator[Provisioning]:
 def heal_providers(context: CliContext, *, as_json: bool) -> int:
     """Take every step that can be taken for every provider. Return the exit code: 1 when one is not ready."""
     from ..core.errors import NotReady
-    from ..provisioning import obstacle
 
     store = context.existing_store
     if not store.provisions() and not store.broken_provisions():
@@ -42,7 +42,7 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
             refused: NotReady | None
             try:
                 after = provisioning.heal(record, patience=1.0)
-                refused = obstacle(after)
+                refused = obstacle_of(provisioning, after)
             except NotReady as error:
                 after, refused = record, error
             step = getattr(refused, "next_step", "")
@@ -86,14 +86,39 @@ def stored_record(provisioning: Provisioning, name: str) -> Record:
     return record
 
 
-def report(record: Record, as_json: bool) -> None:
-    """Show a record. Raises NotReady when it is not ready."""
+def stored_key(provisioning: Provisioning, name: str, source: str | None, again: str) -> str:
+    """Return the reference of a key that is stored already (`store:LABEL`), "" for another source. Raises
+    ConfigError where nothing is stored so."""
+    from ..core.errors import ConfigError
+
+    scheme, _, label = (source or "").partition(":")
+    if scheme != "store":
+        return ""
+    labels = provisioning.engine.vault.file.labels(name)
+    if label not in labels:
+        known = ", ".join(labels) or "none"
+        raise ConfigError(f"no key '{label}' is stored for '{name}' (stored: {known})", next_step=again)
+    return f"store:{label}"
+
+
+def obstacle_of(provisioning: Provisioning, record: Record) -> NotReady | None:
+    """Return why a record, or one of its roles, cannot be used here; None when all can."""
     from ..provisioning import obstacle
 
-    refusal = obstacle(record) or next((obstacle(record, role) for role in record.missing), None)
+    missing = (obstacle(record, role) for role in record.missing)
+    return provisioning.obstacle(record) or next(missing, None)
+
+
+def report(provisioning: Provisioning, record: Record, as_json: bool, instead: Sequence[str] = ()) -> None:
+    """Show a record. Raises NotReady when it is not ready, with the first command of `instead` if there is
+    one."""
+    refusal = obstacle_of(provisioning, record)
     if as_json:
         show_json(view(record) | {"ready": refusal is None})
     if refusal is not None:
+        for line in instead:
+            command = line.partition(":")[2].strip()
+            raise type(refusal)(refusal.what, reason=refusal.reason, next_step=command)
         raise refusal
     if not as_json:
         say(f"provider '{record.name}' is {record.state}{if_any(' ({})', _reason(record))}")
@@ -127,6 +152,22 @@ def view(record: Record) -> dict[str, Any]:
     }
 
 
+def has_key_here(context: CliContext, record: Record) -> bool:
+    """Tell whether the key of a record that has one is in this home, where it is stored at all."""
+    scheme, _, label = record.key.partition(":")
+    if scheme != "store" or record.state == "retired":
+        return True
+    return context.vault.file.get(record.name, label) is not None
+
+
+def status_row(context: CliContext, record: Record) -> list[str]:
+    """Return a record as a row of the table of `status`. One whose key is not here is not called usable."""
+    state, reason = str(record.state), why(record)
+    if not has_key_here(context, record):
+        state, reason = "no key here", "its key is on another machine; `holdfast heal` says what to do"
+    return [record.name, record.kind, state, shown_roles(record), reason]
+
+
 def shown_roles(record: Record) -> str:
     """Return each role with its model, `?` where it has none."""
     return ", ".join(f"{role.name}={record.bound.get(role.name, '?')}" for role in record.roles) or "none"
@@ -148,7 +189,9 @@ def _reason(record: Record) -> str:
 
 def ways_out(record: Record) -> list[str]:
     """Return the lines about a record that only its user can repair, with the commands."""
-    name = record.name
+    name, again = record.name, ""
+    if record.capability == "one-shot" and record.minted:
+        again = " --again   (you may pay for a second one)"
     if record.state == "ambiguous":
         asked = f"a key of '{name}' was requested at {clock(record.intent_at)}"
         return [
@@ -160,7 +203,7 @@ def ways_out(record: Record) -> list[str]:
     if record.reason in ("key_dead", "key_refused"):
         return [
             f"the key of '{name}' is not accepted ({record.detail})",
-            f"  another one:  holdfast provision retire {name} && holdfast provision {name} --accept",
+            f"  another one:  holdfast provision retire {name} && holdfast provision {name} --accept{again}",
         ]
     return []
 
@@ -172,12 +215,3 @@ def without_record(context: CliContext, lost: BrokenRecord) -> str:
         return f"holdfast check {lost.name}   (it is still in {context.home.config})"
     adopt = command_of("holdfast provision adopt", lost.name, {"kind": lost.kind or "KIND", "url": "URL"})
     return f"{adopt}   (if you have its key)"
-
-
-def fate_of_key(record: Record, *, given_back: bool) -> str:
-    """Return what happened to the key of a retired provider."""
-    if not record.key:
-        return "it had no key"
-    if given_back:
-        return "its key was given back"
-    return "its key was deleted only here: the service still accepts it"

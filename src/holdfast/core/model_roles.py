@@ -25,10 +25,11 @@ _CHAT_MODES = frozenset({"chat", "responses", "completion"})
 @dataclass(frozen=True, slots=True)
 class Role:
     """A role and the names of models that may have it, in order of preference: globs over lower-case names,
-    or `pin:NAME` for exactly one."""
+    or `pin:NAME` for exactly one. `fixed`: an operator decided it, for every application."""
 
     name: str
     patterns: tuple[str, ...]
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or not self.patterns or not all(self.patterns):

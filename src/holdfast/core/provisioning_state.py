@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from .changes import CLOCK_SLACK
 from .errors import IdentityError
-from .faults import AUTH_FAULTS, Fault, FaultClass, Phase, Reply, Scope
+from .faults import AUTH_FAULTS, Fault, FaultClass, Scope
 from .identity import ProviderName
 from .model_roles import Listed, Listing, Role, bind, chats
 
@@ -83,21 +84,15 @@ AFTER_UNKNOWN = {
 }
 MINT_WAITS, LIST_WAITS = (60.0, 3600.0), (30.0, 900.0)
 """Seconds: the first wait after a failure, doubled each time up to the second."""
-_WAITS = frozenset({Step.MINT, Step.REPLAY, Step.RECONCILE, Step.LIST_MODELS})
-"""Steps that wait for `next_at`."""
+_DAY = 86_400.0
+_LONGEST = dict.fromkeys((Step.MINT, Step.REPLAY, Step.RECONCILE), _DAY) | {Step.LIST_MODELS: LIST_WAITS[1]}
+"""Seconds for which a step waits at most for `next_at`; other steps do not wait."""
+_GONE_FOR = 3600.0
+"""Seconds after which a model that was withdrawn, and is listed all the same, is tried again."""
 _NO_WAIT: dict[str, Any] = {"tries": 0, "next_at": 0.0}
 _LIST_REASONS = {Listed.OK: "no_model_fits", Listed.EMPTY: "no_model_allowed", Listed.REFUSED: "key_refused"}
 _SUSPECT_FOR = 600.0
-_DOUBTFUL = frozenset({408, 409, 425})
 _TEXT = 300
-
-
-class Minted(StrEnum):
-    """The meaning of an answer to a mint: a key was made, none was, or the answer does not say."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +108,8 @@ class Consent:
 class Record:
     """The row of a provider, without any secret. `key` is a reference, `url` what the key was granted for;
     both and the models belong to one `epoch`. `minted` counts the keys that may have been made; `next_at` is
-    when the next attempt may be made; `reason` is for programs, `detail` for people."""
+    when the next attempt may be made; `gone` has the models that calls found withdrawn, and when; `reason` is
+    for programs, `detail` for people."""
 
     name: ProviderName
     kind: str
@@ -133,7 +129,7 @@ class Record:
     roles: tuple[Role, ...] = ()
     bound: Mapping[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = ()
-    gone: tuple[str, ...] = ()
+    gone: Mapping[str, float] = field(default_factory=dict)
     tries: int = 0
     next_at: float = 0.0
     since: float = 0.0
@@ -165,7 +161,7 @@ class Record:
         """Return the record in its next state. Raises ValueError for a move that `MOVES` does not have."""
         if state not in MOVES[self.state]:
             raise ValueError(f"'{self.name}' cannot go from {self.state} to {state}")
-        if (state, reason) != (self.state, self.reason):
+        if (state, reason) != (self.state, self.reason) or self.since > now:
             changes["since"] = now
         version, detail = self.version + 1, detail[:_TEXT]
         return replace(self, state=state, reason=reason, detail=detail, version=version, **changes)
@@ -176,7 +172,9 @@ def next_step(record: Record, now: float, *, consent: bool = False) -> Step:
     intent that it finds. `consent`: the user agrees now. No key is obtained without that, and a one-shot key
     is never asked for twice."""
     step = _step(record, consent=consent)
-    if step in _WAITS and now < record.next_at:
+    latest = now + _LONGEST.get(step, 0.0)
+    # A clock that was set back since, or a time beyond any wait, binds nothing.
+    if record.since - CLOCK_SLACK <= now < record.next_at <= latest:
         return Step.WAIT
     return step
 
@@ -223,21 +221,8 @@ def expects(record: Record, intent: str) -> bool:
 def granted(record: Record, now: float, *, url: str, key: str, expires_at: float | None = None) -> Record:
     """Return the record with a new key. What was bound belonged to the key before it, and is void in the same
     step."""
-    void: dict[str, Any] = {"bound": {}, "models": (), "gone": (), "verified_at": None} | _NO_WAIT
+    void: dict[str, Any] = {"bound": {}, "models": (), "gone": {}, "verified_at": None} | _NO_WAIT
     return record.to(S.PROVISIONED, now, url=url, key=key, expires_at=expires_at, **void)
-
-
-def minted(reply: Reply) -> Minted:
-    """Return what an answer to a mint says about the key. A request that was never sent made none."""
-    if reply.status is None and reply.phase is Phase.CONNECT:
-        return Minted.NO
-    if reply.status is None:
-        return Minted.UNKNOWN
-    if 200 <= reply.status < 300:
-        return Minted.YES
-    if 400 <= reply.status < 500 and reply.status not in _DOUBTFUL:
-        return Minted.NO
-    return Minted.UNKNOWN
 
 
 def refused(
@@ -267,7 +252,11 @@ def unknown(record: Record, now: float, detail: str) -> Record:
 def listed(record: Record, listing: Listing, now: float) -> Record:
     """Return the record after its models were listed. A failed list changes no binding, and an empty one
     overwrites none."""
-    names = tuple(name for name in chats(listing.offers) if name not in record.gone)
+    offered = chats(listing.offers)
+    if listing.kind in (Listed.OK, Listed.EMPTY):
+        gone = {name: at for name, at in record.gone.items() if name in offered and _is_gone(at, now)}
+        record = replace(record, gone=gone)
+    names = tuple(name for name in offered if name not in record.gone)
     bound = bind(record.roles, names, record.bound)
     if names and (bound or not record.roles):
         return _resolved(record, names, bound, now)
@@ -281,8 +270,12 @@ def listed(record: Record, listing: Listing, now: float) -> Record:
     return record.to(S.PROVISIONED, now, reason, detail, **waits)
 
 
-def answered(record: Record, now: float) -> Record:
-    """Return the record after a model answered well: the only proof there is."""
+def answered(record: Record, now: float, model: str = "") -> Record:
+    """Return the record after a model answered well: the only proof there is. One that was withdrawn is
+    back, and the models are to be listed."""
+    if model in record.gone:
+        gone = {name: at for name, at in record.gone.items() if name != model}
+        return record.to(record.state, now, record.reason, record.detail, gone=gone, **_NO_WAIT)
     if record.state not in (S.RESOLVED, S.DEGRADED) or record.reason == "model_gone":
         return record
     return record.to(S.VERIFIED, now, verified_at=now)
@@ -295,8 +288,8 @@ def failed(record: Record, model: str, fault: Fault, now: float) -> Record:
         return record
     if model in record.models and _withdraws_model(fault):
         bound = {role: name for role, name in record.bound.items() if name != model}
-        gone = (*record.gone, model)
-        return record.to(S.DEGRADED, now, "model_gone", fault.excerpt, gone=gone, bound=bound)
+        changes = {"gone": {**record.gone, model: now}, "bound": bound} | _NO_WAIT
+        return record.to(S.DEGRADED, now, "model_gone", fault.excerpt, **changes)
     reason = _degraded_by(record, fault, now)
     if reason in ("", record.reason):
         return record
@@ -307,8 +300,8 @@ def _wait(
     record: Record, now: float, bounds: tuple[float, float], *, at_least: float = 0.0
 ) -> dict[str, Any]:
     """Return the changes of one more try: a wait that doubles within `bounds`, or `at_least` (seconds)."""
-    wait = min(bounds[0] * 2.0**record.tries, bounds[1])
-    return {"tries": record.tries + 1, "next_at": now + max(at_least, wait)}
+    wait = min(bounds[0] * 2.0 ** min(record.tries, 60), bounds[1])
+    return {"tries": record.tries + 1, "next_at": now + max(min(at_least, _DAY), wait)}
 
 
 def _resolved(record: Record, names: tuple[str, ...], bound: dict[str, str], now: float) -> Record:
@@ -319,6 +312,11 @@ def _resolved(record: Record, names: tuple[str, ...], bound: dict[str, str], now
     if record.models and bound == record.bound and record.reason != "model_gone":
         return record.to(record.state, now, record.reason, record.detail, **changes)
     return record.to(S.RESOLVED, now, **changes)
+
+
+def _is_gone(at: float, now: float) -> bool:
+    """Return whether a model that was withdrawn `at` is not tried yet, also if it is listed."""
+    return -CLOCK_SLACK <= now - at < _GONE_FOR
 
 
 def _withdraws_model(fault: Fault) -> bool:

@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigError, IdentityError, NotReady
-from ..core.faults import Reply
-from ..core.identity import Dialect, Pin, ProviderName
+from ..core.identity import Pin, ProviderName
 from ..core.model_roles import Role, bind
-from ..core.provisioning_state import Consent, Record, State, granted
-from ..core.routes import Route
+from ..core.provisioning_state import USABLE, WITH_KEY, Consent, Record, Step, granted, next_step
 from ..core.secret import Secret
-from ..provisioning import KINDS, Provisioner, ProvisioningPorts, Runner, Tools, obstacle
+from ..provisioning import KINDS, Fate, Provisioner, ProvisioningPorts, Runner, Tools, obstacle
 from ..provisioning.sealed_replies import SealedReplies
+from . import provisioned_roles
+from .provisioned_roles import pins_for, unbound
 from .provisioning_host import ProvisioningHost
-from .provisioning_watch import Listener, ProvisioningWatch, pins_of
+from .provisioning_proof import prove
+from .provisioning_watch import Listener, ProvisioningWatch
 
 if TYPE_CHECKING:
     from .state import Engine
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Roles = Mapping[str, Sequence[str]]
 PATIENCE = 20.0
 """Seconds that a caller waits for another process which sets up the same provider."""
+_RETIRE_PATIENCE = 75.0
+"""Seconds: longer than any request for a key, so that one in flight is given back too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ class Provisioning:
             answers=answers,
             keep=self.host.keep,
             enter=self.host.enter,
+            withdraw=self.host.withdraw,
+            readable=self.host.readable,
+            left_over=self.host.left_over,
             done=self.host.done,
         )
         self.runner = Runner(ports, self.tools, kinds)
@@ -92,44 +98,54 @@ class Provisioning:
 
         Raises NotReady with a reason, and the time when it may be tried again.
         """
-        if on_models is not None:
-            self.watch.listen(name, on_models)
         wanted = tuple(Role(role, tuple(patterns)) for role, patterns in (roles or {}).items())
+        if on_models is not None:
+            self.watch.listen(name, on_models, wanted)
         record = self.engine.store.provision(name)
         own = self.host.users_own(name, record)
         if own is not None:
             models = bind(wanted, own.models or (), {})
             return Ready(own.name, {role: Pin(own.name, model) for role, model in models.items()}, own=True)
-        if record is not None and wanted:
-            wanted = _joined(record.roles, wanted)
+        if record is not None:
             record = self._with_roles(record, wanted)
-        if record is None or not self._is_complete(record):
+        if record is None or not self._is_complete(record, wanted):
             if record is None and consent is None:
                 new = self.begin(name, kind, settings, wanted)
-                raise obstacle(new) or RuntimeError("a record that begins is not ready")
+                if self.host.left_over(new) is None:
+                    raise obstacle(new) or RuntimeError("a record that begins is not ready")
             if record is None or not record.key:
-                record = self._renewed(name, kind, settings, roles=wanted, stored=record)
+                roles_now = wanted if record is None else record.roles
+                record = self._renewed(name, kind, settings, roles=roles_now, stored=record)
             given_consent = None
             if consent:
                 given_consent = self._consent(record, consent)
             record = self.runner.run(record, given_consent, patience=patience)
         self.watch.look()
-        in_the_way = obstacle(record)
+        in_the_way = self.obstacle(record)
         if in_the_way is not None:
             raise in_the_way
-        return Ready(record.name, pins_of(record))
+        return Ready(record.name, pins_for(record, wanted))
 
-    def _with_roles(self, record: Record, roles: tuple[Role, ...]) -> Record:
-        """Store other roles of a record, unless it has them. Return the stored record."""
-        if record.roles == roles:
+    def obstacle(self, record: Record) -> NotReady | None:
+        """Return why a record's key cannot be used here and now; None when it can."""
+        return obstacle(record) or self.host.unreadable(record)
+
+    def _with_roles(self, record: Record, wanted: tuple[Role, ...]) -> Record:
+        """Store the roles that an application wants, unless the record has them. Return the stored record."""
+
+        def change(current: Record, _: float) -> Record:
+            after = provisioned_roles.with_roles(current, wanted)
+            if after is current:
+                return current
+            return replace(after, next_at=0.0, version=current.version + 1)
+
+        if provisioned_roles.with_roles(record, wanted) is record:
             return record
-        return self.runner.change(
-            record,
-            lambda current, _: replace(current, roles=roles, next_at=0.0, version=current.version + 1),
-        )
+        return self.runner.change(record, change)
 
-    def _is_complete(self, record: Record) -> bool:
-        return not record.missing and obstacle(record) is None and self.host.is_in_force(record)
+    def _is_complete(self, record: Record, wanted: tuple[Role, ...]) -> bool:
+        ready = not unbound(record, wanted) and self.obstacle(record) is None
+        return ready and self.host.is_in_force(record)
 
     def _renewed(
         self,
@@ -183,56 +199,55 @@ class Provisioning:
         """Obtain a key, with the consent of `by` to the offer, and complete the provider. Raises NotReady,
         and IdentityError if the user wrote a provider of this name."""
         self._refuse_own(record)
+        if self._waits_for_models(record):
+            return self.runner.relist(record, patience=patience)
         return self.runner.run(record, self._consent(record, by), again=again, patience=patience)
 
     def heal(self, record: Record, patience: float = 0.0) -> Record:
-        """Take every step that needs no new key. Return the record as it is stored then."""
+        """Take every step that needs no new key, and list the models now, even if a later time was set.
+        Return the record as it is stored then."""
+        if self._waits_for_models(record):
+            return self.runner.relist(record, patience=patience)
         return self.runner.run(record, patience=patience)
+
+    def _waits_for_models(self, record: Record) -> bool:
+        stored = self.engine.store.provision(record.name)
+        if stored is None or stored.state not in WITH_KEY or stored.reason == "key_dead":
+            return False
+        return next_step(stored, self.engine.store.now()) is Step.WAIT
 
     def resolve(self, record: Record, roles: Sequence[Role] = ()) -> Record:
         """Ask for the models now, even if a later time was set; `roles` replace those of the same name."""
-        wanted = _joined(record.roles, roles)
-        replaced = {role.name for role in roles}
-        bound = {role: model for role, model in record.bound.items() if role not in replaced}
         record = self.runner.change(
             record,
-            lambda current, _: replace(
-                current, roles=wanted, bound=bound, gone=(), version=current.version + 1
-            ),
+            lambda current, _: replace(provisioned_roles.fixed(current, roles), version=current.version + 1),
         )
         return self.runner.relist(record, patience=PATIENCE)
 
     def verify(self, record: Record) -> Record:
-        """Make one small call per bound model, the only proof that they work, and store the results."""
-        from ..calls.api_calls import check_call
+        """Make one small call per bound model, the only proof that they work, and store the results. A good
+        one ends the cooldowns that it disproves. Nothing is called without a model and a key here."""
+        if record.state not in USABLE or not self.host.readable(record):
+            return record
+        return prove(self.engine, self.host, self.watch, record)
 
-        for model in dict.fromkeys(record.bound.values()) or record.models[:1]:
-            provider = self.engine.config().providers[record.name]
-            connection = Route.build(provider, Dialect.OPENAI_CHAT, model).connection
-            secret = fault = None
-            if connection.key is not None:  # some endpoints take no key
-                secret = self.engine.vault.secret(connection.key)
-            got = check_call(connection, secret, network=self.engine.network)
-            if isinstance(got, Reply):
-                fault = self.host.fault(record, got)
-            record = self.watch.learn(record, model, fault)
-        return record
-
-    def adopt(self, record: Record, secret: Secret, url: str) -> Record:
-        """Use a key that the operator has, for a record that waits for one; no other is obtained. Raises
-        IdentityError if the user wrote a provider of this name."""
+    def adopt(self, record: Record, secret: Secret | None, url: str, ref: str = "") -> Record:
+        """Use a key that the operator has, for a record that waits for one; no other is obtained. Without a
+        `secret` it is the one that is stored here as `ref`. Raises IdentityError if the user wrote a provider
+        of this name."""
         self._refuse_own(record)
-        ref = self.host.keep(record, f"{record.kind}-{record.epoch + 1}-adopted", secret)
+        if secret is not None:
+            ref = self.host.keep(record, f"{record.kind}-{record.epoch + 1}-adopted", secret)
         record = self.runner.change(record, lambda current, now: granted(current, now, url=url, key=ref))
         return self.heal(record, PATIENCE)
 
-    def retire(self, record: Record) -> tuple[Record, bool]:
-        """Revoke the key, remove it here, and offer no model any more. Return the record, and True if the
-        control plane revoked the key."""
-        revoked = bool(record.key) and self.kinds[record.kind].revoke(record, self.tools(record))
-        record = self.runner.change(record, lambda current, now: current.to(State.RETIRED, now))
-        self.host.withdraw(record)
-        return record, revoked
+    def retire(self, record: Record, *, only_here: bool = False) -> tuple[Record, bool]:
+        """Give the key back, also one that is just being made, remove it here, and offer no model any more.
+        Return the record, whose detail says what the service answered, and True if the key was given back.
+        `only_here` does not ask the service. Raises NotReady when the service did not say what became of the
+        key; nothing was changed then."""
+        record = self.runner.retire(record, only_here=only_here, patience=_RETIRE_PATIENCE)
+        return record, record.reason == Fate.GIVEN_BACK
 
     def tools(self, record: Record) -> Tools:
         """Return the means by which a provisioner reaches its control plane."""
@@ -244,8 +259,11 @@ class Provisioning:
     def _refuse_own(self, record: Record) -> None:
         """Raise IdentityError for a provider that its user wrote: it keeps its address, and keys obtained for
         another one must not be sent there."""
-        if self.host.users_own(record.name, self.engine.store.provision(record.name)) is None:
+        stored = self.engine.store.provision(record.name)
+        if self.host.users_own(record.name, stored) is None:
             return
+        if stored is None and self.host.left_over(record) is not None:
+            return  # the entry is ours, and the store was restored to a state before it
         raise IdentityError(
             f"'{record.name}' is in your configuration with a key of your own; no key is obtained for it",
             next_step=f"holdfast provision ANOTHER-NAME --kind {record.kind} …   (under another name)",
@@ -253,8 +271,3 @@ class Provisioning:
 
     def _consent(self, record: Record, by: str) -> Consent:
         return Consent(self.offer(record), by, self.engine.store.now())
-
-
-def _joined(roles: Sequence[Role], wanted: Sequence[Role]) -> tuple[Role, ...]:
-    """Return `roles` with those of `wanted` added, or in place of the ones of the same name."""
-    return tuple({role.name: role for role in (*roles, *wanted)}.values())

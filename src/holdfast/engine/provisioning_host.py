@@ -4,20 +4,27 @@ holdfast.toml."""
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from ..config.provisioned_entry import enter
 from ..core.classify import classify
-from ..core.errors import SecretMissing
+from ..core.errors import NotReady, SecretMissing, SourceSilent
 from ..core.faults import Fault, Phase, Reply
 from ..core.identity import Connection, Key, Provider, ProviderName
-from ..core.provisioning_state import USABLE, Record
+from ..core.provisioning_state import USABLE, WITH_KEY, Record, State
 from ..core.secret import Secret
 from ..providers.profiles import load as load_profile
 from ..provisioning import Provisioner, Question, Tools
+from ..provisioning.base import key_of, label_of
+from ..provisioning.litellm import root_of
+from ..provisioning.ports import LeftOver
 from ..store.journal_events import Event, ProvisioningChanged
+from ..wire.key_at_send import revealed
 
 if TYPE_CHECKING:
     from .state import Engine
@@ -56,7 +63,8 @@ class ProvisioningHost:
 
     def tools(self, record: Record) -> Tools:
         """Return the means by which a provisioner reaches its control plane."""
-        return Tools(partial(self.ask, record.name), self._derive, partial(self.fault, record))
+        ask, fault = partial(self.ask, record.name), partial(self.fault, record)
+        return Tools(ask, self._derive, fault, self._digest)
 
     def ask(self, name: ProviderName, question: Question) -> Reply:
         """Ask a control plane once. A key that cannot be read gives a reply without a status."""
@@ -92,6 +100,77 @@ class ProvisioningHost:
         self._engine.vault.file.put(record.name, label, secret)
         return f"store:{label}"
 
+    def readable(self, record: Record) -> bool:
+        """Return whether the record's key can be read on this machine."""
+        return self.unreadable(record) is None
+
+    def unreadable(self, record: Record) -> NotReady | None:
+        """Return why the record's key cannot be read on this machine; None if it can, or was computed
+        again."""
+        if record.state not in WITH_KEY:
+            return None
+        try:
+            self._engine.vault.secret(key_of(record))
+        except SourceSilent:
+            return None  # it gives no key now: requests wait for it
+        except SecretMissing as missing:
+            return self._fetched(record, missing)
+        return None
+
+    def _fetched(self, record: Record, missing: SecretMissing) -> NotReady | None:
+        """Compute and keep a key that another machine obtained; return why that is not possible."""
+        derived = self._kinds[record.kind].derived(record, self.tools(record))
+        if derived is not None:
+            self.keep(record, label_of(record), derived)
+            return None
+        if not record.key.startswith("store:"):
+            next_step = missing.next_step
+            return NotReady(
+                missing.what, reason="key_unreadable", details=missing.details, next_step=next_step
+            )
+        what = (
+            f"the key of '{record.name}' is on another machine: it is not in {self._engine.vault.file.path}"
+        )
+        command = f"holdfast key add {record.name} --from {record.key}   (asks for the key of that machine)"
+        return NotReady(what, reason="key_elsewhere", next_step=command)
+
+    def left_over(self, record: Record) -> LeftOver | None:
+        """Return a key of the record's provider in secrets.toml that the record does not know, because the
+        store was restored to an older state."""
+        waits = record.state in (State.INTENT, State.AMBIGUOUS)
+        known = [
+            (epoch, f"store:{label}")
+            for epoch, label in self._our_labels(record)
+            if epoch > record.epoch or (waits and label == label_of(record))
+        ]
+        newer = [(epoch, ref) for epoch, ref in known if ref != record.key]
+        if not newer:
+            return None
+        epoch, ref = max(newer)
+        return LeftOver(ref, epoch, self._url_in_file(record, ref))
+
+    def _our_labels(self, record: Record) -> Iterator[tuple[int, str]]:
+        """Return the labels in secrets.toml under which provisioning stored keys of this provider, with their
+        epochs."""
+        pattern = re.compile(rf"{re.escape(record.kind)}-(\d+)-\w+")
+        for label in self._engine.vault.file.labels(record.name):
+            match = pattern.fullmatch(label)
+            if match:
+                yield int(match[1]), label
+
+    def _url_in_file(self, record: Record, ref: str) -> str:
+        """Return the URL for which holdfast.toml has the key `ref`; "" if it does not say."""
+        provider = self._engine.config().providers.get(record.name)
+        if provider is None or all(key.ref != ref for key in provider.keys):
+            return ""
+        urls = {endpoint.url for endpoint in provider.endpoints}
+        kind = self._kinds[record.kind]
+        for url in sorted(urls | set(map(root_of, urls))):
+            address = kind.address(replace(record, url=url))
+            if _urls_of(address) == urls or ("preset" in address and url in urls):
+                return url
+        return ""
+
     def enter(self, record: Record, address: Mapping[str, object]) -> None:
         """Write the record and its address to holdfast.toml, unless the user owns the entry."""
         if self.users_own(record.name, record) is not None:
@@ -107,11 +186,11 @@ class ProvisioningHost:
             self._engine.look_again()
 
     def withdraw(self, record: Record) -> None:
-        """Remove the record's key and models from holdfast.toml and its key from the vault."""
+        """Remove the record's key and models from holdfast.toml and its keys from the vault."""
         if record.key and self.users_own(record.name, record) is None:
             self._write_entry(record, self._kinds[record.kind].address(record), [], [])
-        if record.key.startswith("store:"):
-            self._engine.vault.file.remove(record.name, record.key.removeprefix("store:"))
+        for _, label in list(self._our_labels(record)):
+            self._engine.vault.file.remove(record.name, label)
         self._engine.look_again()
 
     def done(self, step: str, record: Record) -> None:
@@ -130,6 +209,13 @@ class ProvisioningHost:
         """Return the secret text that only this home derives from `name`, the same every time."""
         return hmac.new(self._engine.vault.pepper(), f"provision {name}".encode(), "sha256").hexdigest()
 
+    def _digest(self, key: Key) -> str:
+        """Return the SHA-256 of a key, by which its service knows it; "" where the key cannot be read."""
+        try:
+            return sha256(revealed(self._engine.vault.secret(key)).encode("latin-1")).hexdigest()
+        except SecretMissing:
+            return ""
+
     def _write_entry(
         self, record: Record, address: Mapping[str, object], keys: list[str], models: list[str] | None
     ) -> bool:
@@ -142,6 +228,14 @@ class ProvisioningHost:
             ours=_reference_prefix(record),
             models=models,
         )
+
+
+def _urls_of(address: Mapping[str, object]) -> set[object]:
+    """Return the URLs of an entry's address."""
+    endpoints = address.get("endpoints")
+    if isinstance(endpoints, Mapping):
+        return set(endpoints.values())
+    return {address.get("url")}
 
 
 def _reference_prefix(record: Record) -> str:

@@ -14,6 +14,7 @@ from ..core.provisioning_state import Capability, Record, answered, failed
 from ..core.steps import Outcome
 from ..provisioning import Runner, obstacle
 from .background import NamedJobs
+from .provisioned_roles import Roles, pins_for
 
 if TYPE_CHECKING:
     from .state import Engine
@@ -31,16 +32,17 @@ class ProvisioningWatch:
         self._known: dict[str, Record] = {}
         self._known_at: int | None = None
         """The revision of the store at which `_known` was read."""
-        self._listeners: dict[str, list[Listener]] = {}
+        self._listeners: dict[str, list[tuple[Listener, Roles]]] = {}
         self._offers_nothing = engine.dispatcher.unready
         engine.watch = self.seen
         engine.dispatcher.unready = self.unready
 
-    def listen(self, name: str, listener: Listener) -> None:
-        """Call `listener` whenever roles of the provider `name` get other models, in whichever process."""
+    def listen(self, name: str, listener: Listener, wanted: Roles) -> None:
+        """Call `listener` whenever roles of the provider `name` get other models, in whichever process, with
+        the pins of the roles that its application wants."""
         listeners = self._listeners.setdefault(name, [])
-        if listener not in listeners:
-            listeners.append(listener)
+        if (listener, wanted) not in listeners:
+            listeners.append((listener, wanted))
 
     def seen(self, outcome: Outcome) -> None:
         """Learn from a request that ended. For a provider that was not provisioned this costs a dictionary
@@ -78,9 +80,10 @@ class ProvisioningWatch:
         self._known = {record.name: record for record in self._engine.store.provisions()}
         for name, listeners in self._listeners.items():
             record, old = self._known.get(name), before.get(name)
-            if record is not None and record.bound and (old is None or old.bound != record.bound):
-                for listener in listeners:
-                    listener(pins_of(record))
+            if record is None or not record.bound or (old is not None and old.bound == record.bound):
+                continue
+            for listener, wanted in listeners:
+                listener(pins_for(record, wanted))
 
     def learn(self, record: Record, model: str, fault: Fault | None) -> Record:
         """Store what a call of `model` showed; `fault` is None for a good answer. Return the new record."""
@@ -117,18 +120,13 @@ class ProvisioningWatch:
     def _learn_and_heal(self, record: Record, model: str, fault: Fault | None) -> None:
         after = self.learn(record, model, fault)
         derived_key_died = after.reason == "key_dead" and after.capability is Capability.DERIVED
-        if after.reason == "model_gone" or derived_key_died:
+        if after.reason == "model_gone" or after.missing or derived_key_died:
             self._runner.run(after)
         self.look()
-
-
-def pins_of(record: Record) -> dict[str, Pin]:
-    """Return the pins of a record's roles."""
-    return {role: Pin(record.name, model) for role, model in record.bound.items()}
 
 
 def _after_call(record: Record, model: str, fault: Fault | None, now: float) -> Record:
     """Return the record after a call; the same object if the call shows nothing new."""
     if fault is None:
-        return answered(record, now)
+        return answered(record, now, model)
     return failed(record, model, fault, now)

@@ -17,6 +17,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -65,6 +66,11 @@ class Granted:
 
 def _error(code: int, kind: str | None, message: str, *, param: str | None = None) -> Behaviour:
     return status(code, {"error": {"message": message, "type": kind, "param": param, "code": str(code)}})
+
+
+def digest_of(value: str) -> str:
+    """Return the SHA-256 of a key, by which a proxy knows it as well."""
+    return sha256(value.encode()).hexdigest()
 
 
 def _json(seen: SeenRequest) -> dict[str, Any]:
@@ -204,7 +210,11 @@ class LiteLLMPlane:
 
     def _delete(self, asked: dict[str, Any]) -> Behaviour:
         aliases, values = asked.get("key_aliases", []), asked.get("keys", [])
-        gone = [value for value, key in self.keys.items() if key.alias in aliases or value in values]
+        gone = [
+            value
+            for value, key in self.keys.items()
+            if key.alias in aliases or value in values or digest_of(value) in values
+        ]
         for value in gone:
             del self.keys[value]
         if not gone:
@@ -256,6 +266,8 @@ class AmazeePlane(LiteLLMPlane):
             "/private-ai-keys": self._private_keys,
             "/public/models": self._public,
         }.get(path)
+        if seen.method == "DELETE" and path.startswith("/private-ai-keys/"):
+            made = self._delete_private
         if made is None:
             return super().answer(seen, path)
         return made(seen)
@@ -341,6 +353,18 @@ class AmazeePlane(LiteLLMPlane):
             }
         )
         return status(200, self._private[-1])
+
+    def _delete_private(self, seen: SeenRequest) -> Behaviour:
+        if seen.key != "jwt-of-the-account":
+            return status(401, {"detail": "Could not validate credentials"})
+        number = seen.path.rpartition("/")[2]
+        named = [row for row in self._private if str(row["id"]) == number]
+        for row in named:
+            self._private.remove(row)
+            self.keys.pop(row["litellm_token"], None)
+        if not named:
+            return status(404, {"detail": "Private AI Key not found"})
+        return status(200, {"message": "Private AI Key deleted successfully"})
 
     def _public(self, _: SeenRequest) -> Behaviour:
         if not self.lists_openly:

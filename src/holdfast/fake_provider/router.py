@@ -31,6 +31,8 @@ class RouterPlane(LiteLLMPlane):
             return self._manage(seen, path)
         if seen.key not in self.keys:
             return status(401, {"error": {"code": 401, "message": "User not found."}})
+        if path == "/api/v1/key":
+            return status(200, {"data": {"label": _label(seen.key or "")}})
         if path == "/api/v1/models":
             return status(200, {"data": [{"id": name} for name in self.models]})
         if path.endswith("/chat/completions"):
@@ -52,7 +54,11 @@ class RouterPlane(LiteLLMPlane):
             return status(401, {"error": {"code": 401, "message": "Invalid management key"}})
         if seen.method == "GET":
             offset = int(parse_qs(urlsplit(seen.path).query).get("offset", ["0"])[0])
-            rows: list[dict[str, Any]] = [{"hash": made, "name": name} for made, name in self.named.items()]
+            labels = {key.alias: _label(key.value) for key in self.keys.values()}
+            rows: list[dict[str, Any]] = [
+                {"hash": made, "name": name, "label": labels.get(made, "")}
+                for made, name in self.named.items()
+            ]
             return status(200, {"data": rows[offset : offset + 1]})
         if seen.method == "DELETE":
             made = path.rpartition("/")[2]
@@ -67,3 +73,8 @@ class RouterPlane(LiteLLMPlane):
         key = Granted(f"sk-or-made-{self.minted:04d}-not-a-real-key", alias)
         self.keys[key.value] = key
         return key
+
+
+def _label(value: str) -> str:
+    """Return how a key is shown in lists."""
+    return f"{value[:16]}...{value[-3:]}"

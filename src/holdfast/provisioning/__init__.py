@@ -4,7 +4,7 @@ their steps (story 3)."""
 from __future__ import annotations
 
 from .amazee import AmazeeAccount, AmazeeTrial
-from .base import Ask, Provisioner, Question, Tools
+from .base import Ask, Fate, Provisioner, Question, Tools
 from .derived import GitHubModels, Token
 from .litellm import LiteLLM
 from .openrouter import OpenRouterKey, OpenRouterSignIn
@@ -23,4 +23,14 @@ _ALL: tuple[Provisioner, ...] = (
 )
 KINDS: dict[str, Provisioner] = {provisioner.kind: provisioner for provisioner in _ALL}
 
-__all__ = ["KINDS", "Ask", "Provisioner", "ProvisioningPorts", "Question", "Runner", "Tools", "obstacle"]
+__all__ = [
+    "KINDS",
+    "Ask",
+    "Fate",
+    "Provisioner",
+    "ProvisioningPorts",
+    "Question",
+    "Runner",
+    "Tools",
+    "obstacle",
+]

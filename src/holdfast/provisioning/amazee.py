@@ -8,6 +8,7 @@ agreed, and after an unknown outcome the operator decides."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from ..core.addresses import is_loopback
@@ -15,7 +16,19 @@ from ..core.errors import HoldfastError, NotReady
 from ..core.model_roles import Listed, Listing
 from ..core.provisioning_state import Capability, Record
 from ..core.secret import Secret
-from .base import ProvisionedKey, Question, Tools, document_of, endpoint, key_at, secret_of, text_of
+from .base import (
+    Fate,
+    ProvisionedKey,
+    Question,
+    Tools,
+    digest_in_hand,
+    document_of,
+    endpoint,
+    fate_of,
+    key_at,
+    secret_of,
+    text_of,
+)
 from .litellm import endpoints_of, models_at, root_of
 from .model_lists import merged
 
@@ -48,9 +61,8 @@ class _Amazee:
         question = Question(endpoint(control_of(record), keyless=True), "GET", "/public/models")
         return merged([listing, tools.listing(question)])
 
-    def revoke(self, record: Record, tools: Tools) -> bool:  # noqa: ARG002
-        """Return False: the service has no request for it."""
-        return False
+    def derived(self, record: Record, tools: Tools) -> Secret | None:  # noqa: ARG002
+        return None
 
     def address(self, record: Record) -> Mapping[str, object]:
         return endpoints_of(record.url)
@@ -80,6 +92,12 @@ class AmazeeTrial(_Amazee):
             reason="needs_operator",
             next_step=f"holdfast provision repair {record.name}",
         )
+
+    def revoke(self, record: Record, tools: Tools) -> Fate:  # noqa: ARG002
+        """Return that the key is deleted only here: the service has no request for it."""
+        if not record.key:
+            return Fate.UNKNOWN
+        return Fate.ONLY_HERE
 
 
 class AmazeeAccount(_Amazee):
@@ -119,6 +137,21 @@ class AmazeeAccount(_Amazee):
             if row.get("name") == _name(record):
                 return _provisioned(record, row)
         return None
+
+    def revoke(self, record: Record, tools: Tools) -> Fate:
+        """Delete the key in hand and the one that has the intent's name."""
+        if "session" not in record.settings:
+            return Fate.ONLY_HERE
+        digest = digest_in_hand(record, tools)
+        rows = _rows(document_of(self._ask(record, tools, "/private-ai-keys")))
+        named = [
+            row["id"]
+            for row in rows
+            if row.get("name") == _name(record) or _digest(row.get("litellm_token")) == digest
+        ]
+        paths = [f"/private-ai-keys/{int(number)}" for number in named]
+        questions = [self._question(record, "DELETE", path) for path in paths]
+        return fate_of(map(tools.ask, questions), record, tools)
 
     def _ask(self, record: Record, tools: Tools, path: str) -> bytes:
         reply = tools.ask(self._question(record, "GET", path))
@@ -176,6 +209,10 @@ def _provisioned(record: Record, document: Any) -> ProvisionedKey:
             "the response names an address for the key that is not encrypted; it was not used"
         )
     return ProvisionedKey(url, secret)
+
+
+def _digest(value: object) -> str:
+    return sha256(str(value).encode()).hexdigest()
 
 
 def _name(record: Record) -> str:

@@ -4,16 +4,21 @@ others."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
-from ..core.faults import Fault, FaultClass, Reply
+from ..core.errors import NotReady
+from ..core.faults import Fault, FaultClass, Phase, Reply
 from ..core.identity import Auth, Endpoint, Key, ProviderName
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
 from ..core.secret import Secret, redact
 from .model_lists import read_list
+
+_DOUBTFUL = frozenset({408, 409, 425})
+"""Refusals after which a key may exist all the same."""
 
 
 class Question(NamedTuple):
@@ -37,6 +42,24 @@ class ProvisionedKey(NamedTuple):
     expires_at: float | None = None
 
 
+class Minted(StrEnum):
+    """The meaning of an answer to a mint: a key was made, none was, or the answer does not say."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Fate(StrEnum):
+    """Name what became of the key of a retired record; it is the record's reason."""
+
+    GIVEN_BACK = "given_back"
+    NOT_KNOWN = "not_known_there"
+    ONLY_HERE = "only_here"
+    UNKNOWN = "unknown"
+    NO_KEY = "no_key"
+
+
 class MalformedAnswer(ValueError):
     """A response without what must be in it. The text says what is missing and quotes nothing."""
 
@@ -48,11 +71,13 @@ Ask = Callable[[Question], Reply]
 @dataclass(frozen=True, slots=True)
 class Tools:
     """The tools of a provisioner. `ask` sends a request once; `derive` returns the same secret text for a
-    name each time, different for each home; `fault` classifies a response."""
+    name each time, different for each home; `fault` classifies a response; `digest` returns the SHA-256 of a
+    key (64 hex digits), "" where it cannot be read here."""
 
     ask: Ask
     derive: Callable[[str], str]
     fault: Callable[[Reply], Fault]
+    digest: Callable[[Key], str] = lambda _key: ""
 
     def listing(self, question: Question) -> Listing:
         """Request a list of models and read it. Never raises."""
@@ -109,8 +134,13 @@ class Provisioner(Protocol):
         """Return the models that the key may use."""
         ...
 
-    def revoke(self, record: Record, tools: Tools) -> bool:
-        """Revoke the key. Return whether that was done."""
+    def revoke(self, record: Record, tools: Tools) -> Fate:
+        """Delete the record's key at the service, and what the intent may have made beside it. Return what
+        the service said. Raises NotReady when it did not say."""
+        ...
+
+    def derived(self, record: Record, tools: Tools) -> Secret | None:
+        """Return the key that the intent made, where it can be computed again; None elsewhere."""
         ...
 
     def address(self, record: Record) -> Mapping[str, object]:
@@ -118,9 +148,83 @@ class Provisioner(Protocol):
         ...
 
 
+def minted(reply: Reply) -> Minted:
+    """Return what an answer to a mint says about the key. A request that was never sent made none."""
+    if reply.status is None and reply.phase is Phase.CONNECT:
+        return Minted.NO
+    if reply.status is None:
+        return Minted.UNKNOWN
+    if 200 <= reply.status < 300:
+        return Minted.YES
+    if 400 <= reply.status < 500 and reply.status not in _DOUBTFUL:
+        return Minted.NO
+    return Minted.UNKNOWN
+
+
+def fate_of(replies: Iterable[Reply], record: Record, tools: Tools) -> Fate:
+    """Return what the answers to requests for a deletion say. Raises NotReady for one that says nothing."""
+    fate = Fate.NOT_KNOWN
+    for reply in replies:
+        if reply.status in (200, 204):
+            fate = Fate.GIVEN_BACK
+        elif reply.status != 404:
+            raise not_given_back(record, tools.summary(reply))
+    return fate
+
+
+def digest_in_hand(record: Record, tools: Tools) -> str:
+    """Return the digest of the record's key, "" for the intent's own whose value is not here. Raises NotReady
+    for another one: nothing else names it."""
+    if not record.key:
+        return ""
+    digest = tools.digest(key_of(record))
+    if not digest and not is_of_intent(record):
+        raise not_given_back(record, "its value is not on this machine")
+    return digest
+
+
+def not_given_back(record: Record, why: str) -> NotReady:
+    """Return the error for a key of which it is unknown whether the service still accepts it."""
+    return NotReady(
+        f"the key of '{record.name}' was not given back, and nothing was changed here: {why}",
+        reason="not_given_back",
+        next_step=f"holdfast provision retire {record.name} --only-here   "
+        "(deletes it only here; without that option the service is asked again)",
+    )
+
+
 def key_of(record: Record) -> Key:
     """Return the key of a record."""
     return key_at(record.name, record.key)
+
+
+def label_of(record: Record) -> str:
+    """Return the label under which the key of the record's intent is stored."""
+    return f"{record.kind}-{record.epoch}-{record.intent[:6]}"
+
+
+def is_of_intent(record: Record) -> bool:
+    """Return whether the record's key is the one that its intent made, not one that was adopted."""
+    return bool(record.intent) and record.key == f"store:{label_of(record)}"
+
+
+_CHECK = 8
+_UNCHECKED = 16
+"""Digits of an intent of older versions, which do not show who made it."""
+
+
+def new_intent(number: str, tools: Tools) -> str:
+    """Return the name of a new intent: a random number, and digits by which a home with this pepper knows
+    it."""
+    return number + tools.derive(f"intent {number}")[:_CHECK]
+
+
+def made_here(record: Record, tools: Tools) -> bool:
+    """Return whether the record's intent was made with this home's pepper, so that what is derived from it
+    is the same."""
+    if len(record.intent) == _UNCHECKED:
+        return True
+    return record.intent == new_intent(record.intent[:-_CHECK], tools)
 
 
 def key_at(name: ProviderName, ref: str) -> Key:

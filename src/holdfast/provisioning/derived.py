@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
-from .base import ProvisionedKey, Question, Tools, endpoint, key_of
+from ..core.secret import Secret
+from .base import Fate, ProvisionedKey, Question, Tools, endpoint, key_of
 
 _GITHUB = "https://models.github.ai"
 
@@ -31,8 +32,11 @@ class _Derived(ABC):
     def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:  # noqa: ARG002
         return None
 
-    def revoke(self, record: Record, tools: Tools) -> bool:  # noqa: ARG002
-        return False
+    def revoke(self, record: Record, tools: Tools) -> Fate:  # noqa: ARG002
+        return Fate.ONLY_HERE
+
+    def derived(self, record: Record, tools: Tools) -> Secret | None:  # noqa: ARG002
+        return None
 
 
 class GitHubModels(_Derived):

@@ -7,23 +7,31 @@ alike). No alias is sent: the second request would be refused with 400, because 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 
 from ..core import times
+from ..core.errors import NotReady
 from ..core.identity import ProviderName
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
 from ..core.secret import Secret
 from .base import (
+    Fate,
     MalformedAnswer,
     ProvisionedKey,
     Question,
     Tools,
     described_limits,
+    digest_in_hand,
     document_of,
     endpoint,
+    fate_of,
+    is_of_intent,
     key_at,
     key_of,
     limits_of,
+    made_here,
+    not_given_back,
     text_of,
 )
 from .model_lists import merged
@@ -74,6 +82,12 @@ class LiteLLM:
         return f"one virtual key at {root} ({limits}), made with {admin}"
 
     def mint(self, record: Record, tools: Tools) -> Question:
+        if not made_here(record, tools):
+            raise NotReady(
+                f"the key of '{record.name}' was requested on another machine; its value is not known here",
+                reason="mint_unknown",
+                next_step=f"holdfast provision {record.name} --accept   (on that machine)",
+            )
         body = {
             "key": _value(record, tools),
             "metadata": {"holdfast": f"{record.name} {record.intent}"},
@@ -96,9 +110,24 @@ class LiteLLM:
     def models(self, record: Record, tools: Tools) -> Listing:
         return models_at(record, tools)
 
-    def revoke(self, record: Record, tools: Tools) -> bool:
-        question = self._admin(record, "POST", "/key/delete", {"keys": [_value(record, tools)]})
-        return tools.ask(question).status in (200, 404)
+    def revoke(self, record: Record, tools: Tools) -> Fate:
+        """Delete the key in hand, which may be another than the intent's, and the intent's: by their digests,
+        which the proxy knows them by."""
+        if not {"url", "admin"} <= record.settings.keys():
+            return Fate.ONLY_HERE
+        digests = [digest_in_hand(record, tools)]
+        if record.intent and not made_here(record, tools) and not digests[0]:
+            raise not_given_back(record, "it was requested on another machine")
+        if record.intent and made_here(record, tools):
+            digests.append(sha256(_value(record, tools).encode()).hexdigest())
+        deletions = dict.fromkeys(filter(None, digests))
+        questions = [self._admin(record, "POST", "/key/delete", {"keys": [digest]}) for digest in deletions]
+        return fate_of(map(tools.ask, questions), record, tools)
+
+    def derived(self, record: Record, tools: Tools) -> Secret | None:
+        if not is_of_intent(record) or not made_here(record, tools):
+            return None
+        return Secret(_value(record, tools))
 
     def address(self, record: Record) -> Mapping[str, object]:
         return endpoints_of(record.url)

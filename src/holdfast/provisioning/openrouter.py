@@ -17,16 +17,21 @@ from ..core.errors import NotReady
 from ..core.faults import Reply
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
+from ..core.secret import Secret
 from .base import (
+    Fate,
     ProvisionedKey,
     Question,
     Tools,
     described_limits,
     document_of,
     endpoint,
+    fate_of,
+    is_of_intent,
     key_at,
     key_of,
     limits_of,
+    not_given_back,
     secret_of,
     text_of,
 )
@@ -51,6 +56,9 @@ class _OpenRouter:
 
     def models(self, record: Record, tools: Tools) -> Listing:
         return tools.listing(Question(endpoint(record.url), "GET", "/models", key=key_of(record)))
+
+    def derived(self, record: Record, tools: Tools) -> Secret | None:  # noqa: ARG002
+        return None
 
     def address(self, record: Record) -> Mapping[str, object]:
         if record.url == API:
@@ -84,27 +92,47 @@ class OpenRouterKey(_OpenRouter):
                 raise _unknown(record, tools.summary(reply))
         return None
 
-    def revoke(self, record: Record, tools: Tools) -> bool:
-        return all(
-            tools.ask(self._admin(record, "DELETE", f"/keys/{key_hash}")).status in (200, 204, 404)
-            for key_hash in self._hashes(record, tools)
-        )
+    def revoke(self, record: Record, tools: Tools) -> Fate:
+        """Delete the key in hand, which OpenRouter lists by a label, and those that have the intent's
+        name."""
+        if "admin" not in record.settings:
+            return Fate.ONLY_HERE
+        label = ""
+        if record.key and not is_of_intent(record):
+            label = self._label(record, tools)
+        hashes = self._hashes(record, tools, label)
+        questions = [self._admin(record, "DELETE", f"/keys/{key_hash}") for key_hash in hashes]
+        return fate_of(map(tools.ask, questions), record, tools)
 
-    def _hashes(self, record: Record, tools: Tools) -> list[str]:
-        """Return the hashes of the keys with the intent's name. Raises NotReady."""
+    def _label(self, record: Record, tools: Tools) -> str:
+        """Return the label of the key in hand, "" if OpenRouter does not know the key. Raises NotReady."""
+        reply = tools.ask(Question(endpoint(record.url), "GET", "/key", key=key_of(record)))
+        if reply.status == 401:
+            return ""
+        if reply.status != 200:
+            raise not_given_back(record, tools.summary(reply))
+        return text_of(document_of(reply.body), "data", "label")
+
+    def _hashes(self, record: Record, tools: Tools, label: str = "") -> list[str]:
+        """Return the hashes of the keys with the intent's name, and of the one with this label; of two with
+        one label none is certain. Raises NotReady."""
         hashes: list[str] = []
+        labelled: list[str] = []
         offset = 0
         for _ in range(_MOST_PAGES):
             reply = tools.ask(self._admin(record, "GET", f"/keys?offset={offset}"))
             rows = _rows(reply)
             if rows is None:
                 raise _unknown(record, tools.summary(reply))
-            named = [row for row in rows if isinstance(row, dict) and row.get("name") == _name(record)]
-            hashes += [str(row["hash"]) for row in named if row.get("hash")]
+            known = [row for row in rows if isinstance(row, dict) and row.get("hash")]
+            hashes += [str(row["hash"]) for row in known if row.get("name") == _name(record)]
+            labelled += [str(row["hash"]) for row in known if label and row.get("label") == label]
             if not rows:
-                return hashes
+                break
             offset += len(rows)
-        return hashes
+        if len(labelled) > 1:
+            raise not_given_back(record, f"{len(labelled)} keys have its label at OpenRouter")
+        return list(dict.fromkeys([*hashes, *labelled]))
 
     def _admin(self, record: Record, method: str, path: str, body: object = None) -> Question:
         return Question(
@@ -156,9 +184,11 @@ class OpenRouterSignIn(_OpenRouter):
         """Return None: the user signs in again."""
         return None
 
-    def revoke(self, record: Record, tools: Tools) -> bool:  # noqa: ARG002
-        """Return False: only the user can revoke it."""
-        return False
+    def revoke(self, record: Record, tools: Tools) -> Fate:  # noqa: ARG002
+        """Return that the key is deleted only here: its user alone can revoke it."""
+        if not record.key:
+            return Fate.UNKNOWN
+        return Fate.ONLY_HERE
 
 
 def consent_page(record: Record, callback: str, tools: Tools) -> str:

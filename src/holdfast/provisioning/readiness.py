@@ -3,10 +3,11 @@ people."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ..core.errors import NotReady
-from ..core.provisioning_state import USABLE, Record, State
+from ..core.provisioning_state import USABLE, Capability, Record, State
 
 
 class _Row(NamedTuple):
@@ -22,6 +23,7 @@ class _Row(NamedTuple):
 
 S = State
 _CONSENT = "holdfast provision {name} --accept"
+_AGAIN = f"{_CONSENT} --again   (a key was made before: you may pay for a second one)"
 _REPAIR = "holdfast provision repair {name}"
 _RESOLVE = "holdfast provision resolve {name}"
 _SET_ROLE = f"{_RESOLVE} --role ROLE=PATTERN"
@@ -107,7 +109,10 @@ def obstacle(record: Record, role: str = "") -> NotReady | None:
     dead = record.reason == "key_dead" or (record.reason == "model_gone" and not record.bound)
     if record.state not in USABLE or dead:
         row = next(row for row in _ROWS if row.state is record.state and row.cause in ("", record.reason))
-        what, command = row.what.format(name=record.name), row.command.format(name=record.name)
+        command = row.command
+        if record.capability is Capability.ONE_SHOT and record.minted:
+            command = command.replace(_CONSENT, _AGAIN)
+        what, command = row.what.format(name=record.name), command.format(name=record.name)
         return _error(record, row.reason, what, command)
     if not role and record.roles and not record.bound:
         role = record.roles[0].name
@@ -122,6 +127,8 @@ def _error(record: Record, reason: str, what: str, command: str) -> NotReady:
     retry_at, details = None, []
     if record.state in _WAITING and record.next_at:
         retry_at = record.next_at
+        clock = datetime.fromtimestamp(retry_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        command = f"{command}   (asked again from {clock} on)"
     if record.detail:
         details = [record.detail]
     return NotReady(what, reason=reason, retry_at=retry_at, details=details, next_step=command)

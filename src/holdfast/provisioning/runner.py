@@ -7,9 +7,7 @@ the vault before the record says so. So any process can continue a record that a
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..core.errors import HoldfastError, NotReady
@@ -18,7 +16,6 @@ from ..core.provisioning_state import (
     WITH_KEY,
     Capability,
     Consent,
-    Minted,
     Record,
     State,
     Step,
@@ -26,18 +23,28 @@ from ..core.provisioning_state import (
     granted,
     intend,
     listed,
-    minted,
     next_step,
     refused,
     unknown,
 )
-from .base import MalformedAnswer, ProvisionedKey, Provisioner, Tools
+from .base import (
+    MalformedAnswer,
+    Minted,
+    ProvisionedKey,
+    Provisioner,
+    Tools,
+    label_of,
+    minted,
+    new_intent,
+)
+from .before_minting import taken_over, with_settings
+from .leases import alone, busy
 from .ports import ProvisioningPorts
+from .retirement import Retirement
 
-_LEASE = 120.0
-"""Seconds: longer than all requests of one step together, or two processes might take the same step."""
-_POLL_INTERVAL = 0.05
 _MOST_STEPS = 8
+_BEFORE_A_KEY = frozenset({Step.MINT, Step.ASK_CONSENT, Step.ASK_OPERATOR})
+"""Steps for a record without a key that works."""
 
 
 class Runner:
@@ -49,7 +56,7 @@ class Runner:
         self.ports, self.kinds = ports, kinds
         self._tools = tools
         self._owner = secrets.token_hex(8)
-        self._unsaved: dict[str, str] = {}
+        self._retirement = Retirement(ports, tools, kinds)
 
     def run(
         self, record: Record, consent: Consent | None = None, *, patience: float = 0.0, again: bool = False
@@ -59,9 +66,9 @@ class Runner:
         trial, may be paid for once more.
 
         Raises NotReady (`busy` after `patience` seconds in which another process had the lease,
-        `quarantined`), StoreError and ConfigError when something cannot be written; nothing was requested
-        then."""
-        with self._alone(record.name, patience):
+        `quarantined`, `needs_operator` for a key that is here and belongs to no record), StoreError and
+        ConfigError when something cannot be written; nothing was requested then."""
+        with alone(self.ports.records, record.name, self._owner, patience):
             record = self._stored(record, renewed=consent is not None)
             for _ in range(_MOST_STEPS):
                 after = self._step(record, consent, again)
@@ -76,11 +83,24 @@ class Runner:
     def relist(self, record: Record, *, patience: float = 0.0) -> Record:
         """List the models of a record that has a key, without waiting for its next attempt. Raises like
         `run`."""
-        with self._alone(record.name, patience):
+        with alone(self.ports.records, record.name, self._owner, patience):
             record = self._stored(record, renewed=False)
-            if record.state not in WITH_KEY:
+            if record.state not in WITH_KEY or not self.ports.readable(record):
                 return record
             return self._list(record)
+
+    def retire(self, record: Record, *, only_here: bool, patience: float) -> Record:
+        """Complete what was begun, give the key back, and remove it here; with `only_here` the service is not
+        asked. The reason of the record that is returned is a `Fate`. Raises NotReady when the service did not
+        say what became of the key; nothing was changed then."""
+        with alone(self.ports.records, record.name, self._owner, patience):
+            record = self._stored(record, renewed=False)
+            saved = None
+            if record.state in (State.INTENT, State.AMBIGUOUS):
+                saved = self.ports.answers.text(record.intent)
+            if saved:
+                record = self._receive(record, saved) or record
+            return self._retirement.end(record, only_here=only_here)
 
     def change(self, record: Record, how: Callable[[Record, float], Record]) -> Record:
         """Store the result of `how`, called with the stored record (else with `record`) and the time. It is
@@ -93,7 +113,7 @@ class Runner:
             if after is before:
                 return after
             if records.save_provision(after, _version(stored)):
-                self.ports.done(f"{after.state}", after)
+                self.ports.saved(before, after)
                 return after
 
     def _stored(self, given: Record, *, renewed: bool) -> Record:
@@ -102,15 +122,9 @@ class Runner:
         stored = self.ports.records.provision(given.name)
         if stored is None:
             return given
-        if not renewed or not _takes_settings(stored, given):
+        if not renewed:
             return stored
-        return replace(
-            stored,
-            kind=given.kind,
-            capability=given.capability,
-            settings=given.settings,
-            roles=given.roles,
-        )
+        return with_settings(stored, given)
 
     # The steps
 
@@ -118,10 +132,16 @@ class Runner:
         """Take one step and return the record after it; None when there is nothing to be done now."""
         now = self.ports.records.now()
         if record.state is State.INTENT or (record.state is State.AMBIGUOUS and not again):
-            saved = self._reply_to(record)
+            saved = self.ports.answers.text(record.intent)
             if saved:
                 return self._receive(record, saved)
         step = next_step(record, now, consent=consent is not None)
+        if step in _BEFORE_A_KEY and not again:
+            there = self.ports.left_over(record)
+            if there is not None:
+                new = self._store(taken_over(record, there, now))
+                self.ports.saved(record, new)
+                return new
         if step is Step.ASK_OPERATOR and consent is not None and again:
             step = Step.MINT
         if record.state is State.INTENT and step in (Step.ASK_OPERATOR, Step.ASK_CONSENT):
@@ -134,24 +154,29 @@ class Runner:
                 return self._send(record, first=False)
             case Step.RECONCILE:
                 return self._reconcile(record)
-            case Step.LIST_MODELS:
+            case Step.LIST_MODELS if self.ports.readable(record):
                 return self._list(record)
         return None
 
     def _mint(self, record: Record) -> Record:
         """Store a new intent, and request its key."""
-        intent = secrets.token_hex(8)
+        intent = new_intent(secrets.token_hex(8), self._tools(record))
         self.ports.answers.reserve(intent)
         new = intend(record, intent, self.ports.records.now())
-        version = _version(self.ports.records.provision(record.name))
-        if version is None:
-            new = replace(new, version=0)
-        else:
-            new = replace(new, version=version + 1)
-        if not self.ports.records.save_provision(new, version):
-            raise _busy(record)
+        new = self._store(new)
         self.ports.done("intent", new)
         return self._send(new, first=True)
+
+    def _store(self, new: Record) -> Record:
+        """Store a record, the first of its name perhaps, and return it with its version. Raises NotReady when
+        another process was faster."""
+        stored = self.ports.records.provision(new.name)
+        after = replace(new, version=0)
+        if stored is not None:
+            after = replace(new, version=stored.version + 1)
+        if not self.ports.records.save_provision(after, _version(stored)):
+            raise busy(new)
+        return after
 
     def _send(self, record: Record, *, first: bool) -> Record:
         """Request the key of the record's intent. A refusal is certain only after the first request for this
@@ -191,16 +216,9 @@ class Runner:
     def _seal(self, record: Record, reply: Reply) -> str:
         """Save a response before it is parsed, and return its text."""
         text = reply.body.decode("utf-8", "replace")
-        self._unsaved[record.intent] = text
-        self.ports.answers.fill(record.intent, text)
-        del self._unsaved[record.intent]
+        self.ports.answers.seal(record.intent, text)
         self.ports.done("sealed", record)
         return text
-
-    def _reply_to(self, record: Record) -> str | None:
-        """Return the response to a record's intent: from the disk, or from this process when the disk refused
-        it."""
-        return self._unsaved.get(record.intent) or self.ports.answers.text(record.intent)
 
     def _receive(self, record: Record, text: str) -> Record | None:
         """Read the key in a response, and keep it. Return None when the operator has to decide."""
@@ -219,12 +237,14 @@ class Runner:
         no longer waits for this intent."""
         records, ref = self.ports.records, key.ref
         if key.secret is not None:
-            ref = self.ports.keep(record, f"{record.kind}-{record.epoch}-{record.intent[:6]}", key.secret)
+            ref = self.ports.keep(record, label_of(record), key.secret)
         self.ports.done("kept", record)
         while True:
             before = records.provision(record.name)
+            if before is not None and before.state is State.RETIRED and before.intent == record.intent:
+                raise self._retirement.of_late_key(before, replace(before, key=ref, url=key.url))
             if before is None or not expects(before, record.intent):
-                raise _busy(record)
+                raise busy(record)
             after = granted(before, records.now(), url=key.url, key=ref, expires_at=key.expires_at)
             # The code of a sign-in has been spent.
             settings = {name: value for name, value in after.settings.items() if name != "code"}
@@ -233,7 +253,6 @@ class Runner:
                 break
         self.ports.done("provisioned", after)
         self.ports.answers.remove(record.intent)
-        self._unsaved.pop(record.intent, None)
         self._enter(after)
         return after
 
@@ -253,46 +272,12 @@ class Runner:
         """Store a step and return its record. If another process changed the record meanwhile (a late
         response, the operator), return that record instead."""
         if self.ports.records.save_provision(after, before.version):
-            self.ports.done(f"{after.state}", after)
+            self.ports.saved(before, after)
             return after
         return self.ports.records.provision(before.name) or before
-
-    @contextmanager
-    def _alone(self, name: str, patience: float) -> Iterator[None]:
-        """Hold the lease of a record. Raises NotReady after `patience` seconds in which another process had
-        it."""
-        deadline = time.monotonic() + patience
-        while (lease := self.ports.records.lease(f"provision:{name}", self._owner, _LEASE)) is None:
-            if time.monotonic() >= deadline:
-                stored = self.ports.records.provision(name)
-                if stored is not None:
-                    raise _busy(stored)
-                raise NotReady(f"another process is setting up '{name}'", reason="busy")
-            time.sleep(_POLL_INTERVAL)
-        try:
-            yield
-        finally:
-            self.ports.records.release(lease)
 
 
 def _version(stored: Record | None) -> int | None:
     if stored is None:
         return None
     return stored.version
-
-
-def _takes_settings(stored: Record, given: Record) -> bool:
-    """Return whether a stored record may get other settings: it has no key, and its request is not sent yet
-    or may be repeated."""
-    if stored.state in (State.ABSENT, State.RETIRED):
-        return True
-    may_be_repeated = stored.capability is not Capability.ONE_SHOT
-    return stored.state is State.INTENT and stored.kind == given.kind and may_be_repeated
-
-
-def _busy(record: Record) -> NotReady:
-    return NotReady(
-        f"another process is setting up '{record.name}' ({record.state})",
-        reason="busy",
-        next_step=f"holdfast provision status {record.name}",
-    )

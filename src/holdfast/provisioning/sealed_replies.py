@@ -18,6 +18,8 @@ class SealedReplies:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._unsaved: dict[str, str] = {}
+        """Responses that the disk refused: this process still has them."""
 
     def reserve(self, intent: str) -> None:
         """Reserve disk space. Raises ConfigError when there is none; no request may be sent then."""
@@ -27,8 +29,16 @@ class SealedReplies:
         """Save a response; it is on the disk when this returns. Raises ConfigError."""
         write_in_place(self._directory / intent, text.encode("utf-8", "replace"))
 
+    def seal(self, intent: str, text: str) -> None:
+        """Save a response, and keep it in this process if that fails. Raises ConfigError then."""
+        self._unsaved[intent] = text
+        self.fill(intent, text)
+        del self._unsaved[intent]
+
     def text(self, intent: str) -> str | None:
         """Return the saved response, or None. Raises ConfigError when it cannot be read."""
+        if intent in self._unsaved:
+            return self._unsaved[intent]
         path = self._directory / intent
         try:
             return path.read_text("utf-8").strip() or None
@@ -41,5 +51,6 @@ class SealedReplies:
 
     def remove(self, intent: str) -> None:
         """Remove a response whose key is in the vault by now, or which has none."""
+        self._unsaved.pop(intent, None)
         with suppress(OSError):
             (self._directory / intent).unlink(missing_ok=True)

@@ -73,7 +73,7 @@ def _bound(value: Any) -> dict[str, str]:
 
 
 def _role(value: Any) -> Role:
-    return Role(str(value["name"]), _texts(value["patterns"]))
+    return Role(str(value["name"]), _texts(value["patterns"]), bool(value.get("fixed", False)))
 
 
 def _roles(value: Any) -> tuple[Role, ...]:
@@ -82,6 +82,13 @@ def _roles(value: Any) -> tuple[Role, ...]:
 
 def _texts(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value))
+
+
+def _times(value: Any) -> dict[str, float]:
+    """Return names with their times; a list of names is of an older version, which kept no times."""
+    if not isinstance(value, dict):
+        value = dict.fromkeys(value, 0.0)
+    return {str(name): float(at) for name, at in value.items()}
 
 
 def _time(value: Any) -> float | None:
@@ -114,7 +121,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "roles": _roles,
     "bound": _bound,
     "models": _texts,
-    "gone": _texts,
+    "gone": _times,
     "tries": int,
     "next_at": float,
     "since": float,
