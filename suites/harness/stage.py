@@ -20,6 +20,10 @@ from holdfast.core.identity import Dialect
 from holdfast.fake_provider import ScriptedProvider, ok, only_keys
 
 KEY = "sk-canary-real-93b1f0d2e7a64c58"
+KNOWN = (
+    '{ id = "good-model", context = 150_000, output = 9_000, input = ["text", "image"], reasoning = false }'
+)
+"""The model that is asked for, with its limits: every program is told them in its own words."""
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 ASK: dict[str, tuple[str, ...]] = {
     "pi": ("-p", "Say pong."),
@@ -75,7 +79,7 @@ class Stage:
         self.home.mkdir(parents=True, exist_ok=True)
         text = (
             f'{more}\n[provider.{name}]\nurl = "{self.url(dialect)}"\ndialect = "{dialect}"\n'
-            f'models = ["good-model", "other-model"]\nkeys = ["{ref}"]\n'
+            f'models = [{KNOWN}, "other-model"]\nkeys = ["{ref}"]\n'
         )
         (self.home / "holdfast.toml").write_text(text)
 

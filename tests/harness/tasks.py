@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.core.config import ModelFacts
 from holdfast.core.identity import Auth, Dialect, Endpoint, Pin
 from holdfast.harness.base import LaunchRequest, Target, version_of
 from holdfast.providers import presets
@@ -30,7 +31,9 @@ def task(
     direct: bool = False,
     headers: tuple[tuple[str, str], ...] = (),
     pin: Pin = PIN,
+    facts: ModelFacts | None = None,
 ) -> LaunchRequest:
     """A hand-over to the gateway, or straight to a provider."""
     endpoint = Endpoint((PROVIDER if direct else GATEWAY)[dialect], dialect, auth, headers)
-    return LaunchRequest(Target(pin, endpoint, direct), DIRECTORY, version_of(version), arguments, VARIABLES)
+    target = Target(pin, endpoint, direct, facts or {})
+    return LaunchRequest(target, DIRECTORY, version_of(version), arguments, VARIABLES)

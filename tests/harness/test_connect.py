@@ -159,6 +159,26 @@ def test_each_program_gets_every_model_that_it_can_use_as_a_pin(cli: Cli, user_h
     )
 
 
+def test_a_connected_program_is_told_what_is_known_of_each_model(cli: Cli, user_home: Path) -> None:
+    facts = '{ id = "big", context = 200_000, output = 9_000, input = ["text", "image"], reasoning = true }'
+    write(user_home / "holdfast" / "holdfast.toml", CONFIG.replace('["big"]', f"[{facts}]"))
+    for name in CONNECTABLE:
+        assert cli("connect", name, "--pin", "both/big").exit_code == 0, name
+    pi = jsonc.parse((user_home / ".pi/agent/models.json").read_text())["providers"]["holdfast"]
+    known = {"contextWindow": 200_000, "maxTokens": 9_000, "input": ["text", "image"], "reasoning": True}
+    assert [{name: model.get(name) for name in known} for model in pi["models"]] == [
+        dict.fromkeys(known),
+        known,
+    ]
+    opencode = jsonc.parse((user_home / ".config/opencode/opencode.json").read_text())["provider"]["holdfast"]
+    assert opencode["models"]["mimo/mimo-pro"] == {}
+    assert opencode["models"]["both/big"]["limit"] == {"context": 200_000, "output": 9_000}
+    claude = jsonc.parse((user_home / ".claude/settings.json").read_text())["env"]
+    assert claude["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "200000"
+    codex = tomllib.loads((user_home / ".codex/holdfast.config.toml").read_text())
+    assert codex["model_context_window"] == 200_000
+
+
 @pytest.mark.parametrize(
     ("name", "text", "taken"),
     [

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
 from harness.tasks import CHAT, DIRECTORY, GATEWAY, MESSAGES, PIN, PROVIDER, RESPONSES, VARIABLES, task
+from holdfast.core.config import ModelFacts
 from holdfast.core.errors import CannotHandOver
 from holdfast.core.identity import Auth, Dialect, Pin
 from holdfast.harness import HARNESSES, SPEAKS
-from holdfast.harness.base import TOKEN, Handover, choosing, version_of
+from holdfast.harness.arguments import choosing
+from holdfast.harness.base import TOKEN, Handover, version_of
 from holdfast.harness.environment import matches
 
 PLANNED = [
@@ -413,3 +416,97 @@ def test_arguments_that_would_choose_another_connection_are_found(
 
 def test_the_picker_s_table_is_that_of_the_plans() -> None:
     assert {name: harness.speaks for name, harness in HARNESSES.items()} == dict(SPEAKS)
+
+
+FACTS: ModelFacts = {
+    "context": 200_000,
+    "output": 32_000,
+    "input": ("text", "image", "pdf"),
+    "reasoning": True,
+}
+# What each program reads of a model's limits and abilities, at the path below its own settings.
+LIMITS: dict[str, tuple[Dialect, dict[str, Any]]] = {
+    "pi": (
+        CHAT,
+        {"contextWindow": 200_000, "maxTokens": 32_000, "reasoning": True, "input": ["text", "image"]},
+    ),
+    "claude": (
+        MESSAGES,
+        {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "200000", "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "32000"},
+    ),
+    "codex": (RESPONSES, {"model_context_window": 200_000}),
+    "opencode": (
+        CHAT,
+        {
+            "limit": {"context": 200_000, "output": 32_000},
+            "modalities": {"input": ["text", "image", "pdf"], "output": ["text"]},
+            "attachment": True,
+            "reasoning": True,
+        },
+    ),
+    "qwen": (CHAT, {"generationConfig": {"contextWindowSize": 200_000}}),
+    "continue": (
+        CHAT,
+        {
+            "contextLength": 200_000,
+            "defaultCompletionOptions": {"contextLength": 200_000, "maxTokens": 32_000},
+        },
+    ),
+    "aider": (
+        CHAT,
+        {
+            "litellm_provider": "openai",
+            "mode": "chat",
+            "max_input_tokens": 200_000,
+            "max_output_tokens": 32_000,
+            "supports_reasoning": True,
+            "supports_vision": True,
+        },
+    ),
+    "llm": (CHAT, {"vision": True, "reasoning": True}),
+    "crush": (
+        CHAT,
+        {
+            "context_window": 200_000,
+            "default_max_tokens": 32_000,
+            "can_reason": True,
+            "supports_attachments": True,
+        },
+    ),
+    "goose": (CHAT, {"context_limit": 200_000}),
+}
+
+
+SLUG = "holdfast-my_plan"
+TOLD_AT: dict[str, Callable[[Handover], Any]] = {
+    "pi": lambda made: document(made, "models.json")["providers"][SLUG]["models"][0],
+    "claude": lambda made: document(made, "holdfast-settings.json")["env"],
+    "codex": overrides,
+    "opencode": lambda made: json.loads(made.set["OPENCODE_CONFIG_CONTENT"])["provider"][SLUG]["models"][
+        PIN.model
+    ],
+    "qwen": lambda made: document(made, "settings.json")["model"],
+    "continue": lambda made: document(made, "config.yaml")["models"][0],
+    "aider": lambda made: document(made, "model-metadata.json")[f"openai/{PIN.model}"],
+    "llm": lambda made: document(made, "extra-openai-models.yaml")[0],
+    "crush": lambda made: document(made, "crush.json")["providers"][SLUG]["models"][0],
+    "goose": lambda made: document(made, f"config/custom_providers/{SLUG}.json")["models"][0],
+}
+"""The object of each program's own settings that tells about the model."""
+
+
+@pytest.mark.parametrize("name", sorted(name for name, harness in HARNESSES.items() if not harness.no_plan))
+def test_a_program_is_told_what_is_known_of_the_model_and_nothing_else(name: str) -> None:
+    dialect, wanted = LIMITS[name]
+    after = TOLD_AT[name](plan(name, dialect, facts=FACTS))
+    assert {member: after[member] for member in wanted} == wanted
+    nothing = plan(name, dialect)
+    if name == "aider":
+        assert [file.path for file in nothing.files] == ["model-settings.yml"]
+    elif name not in ("crush", "goose"):  # which refuse a model without limits
+        assert not wanted.keys() & TOLD_AT[name](nothing).keys()
+
+
+def test_opencode_takes_no_limit_without_the_other() -> None:
+    made = plan("opencode", CHAT, facts={"output": 9})
+    assert TOLD_AT["opencode"](made)["limit"] == {"context": 0, "output": 9}

@@ -53,6 +53,7 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
         token_command=_token_command(context, root, token),
         models=_models(context, program),
         pin=str(chosen or ""),
+        facts={str(pin): facts for pin, facts in context.config.facts.items()},
     )
     attachment = program.attach(offer)
     path = shell.config_path(attachment, os.environ)

@@ -38,6 +38,13 @@ class _Launch:
     arguments: tuple[str, ...]
     directory: Path
 
+    def target(self, endpoint: Endpoint, *, direct: bool) -> Target:
+        """Return where the program sends its requests, with what is known of the chosen model."""
+        from ..harness.base import Target
+
+        facts = self.holdfast.config.facts.get(self.choice.pin)
+        return Target(self.choice.pin, endpoint, direct, facts or {})
+
     def request(self, target: Target, version: tuple[int, ...] = ()) -> LaunchRequest:
         """Return the request for a plan; without `version`, for a program of unknown version."""
         from ..harness.base import LaunchRequest
@@ -152,12 +159,11 @@ def _run(
     """Run the program to its end and return its exit code. Raises CannotHandOver before anything is written,
     ModelDropped when it did not stay on its pin."""
     from ..harness import apply, process
-    from ..harness.base import Target
     from .run_choice import settle
 
     program = process.find(choice.harness, os.environ)
     launch = _Launch(holdfast, choice, program, arguments=arguments, directory=directory)
-    choice.harness.hand_over(launch.request(Target(choice.pin, choice.connection.endpoint, direct)))
+    choice.harness.hand_over(launch.request(launch.target(choice.connection.endpoint, direct=direct)))
     with apply.claimed(directory, choice.session):
         settle(holdfast, choice)
         with _destination(holdfast, choice, direct=direct) as destination:
@@ -208,7 +214,6 @@ def _planned(launch: _Launch, destination: _Destination) -> tuple[Handover, dict
     """Return the plan, whose files are written, and the child's environment."""
     from .._files import write_private
     from ..harness import apply, process
-    from ..harness.base import Target
     from .run_choice import foreign, secrets_of, variables
 
     choice, secret = launch.choice, destination.secret
@@ -220,7 +225,7 @@ def _planned(launch: _Launch, destination: _Destination) -> tuple[Handover, dict
     def environment(plan: Handover, secret: Secret | None) -> dict[str, str]:
         return apply.environment(plan, os.environ, secret, known=secrets, foreign=strangers)
 
-    target = Target(choice.pin, destination.endpoint, direct=destination.gate is None)
+    target = launch.target(destination.endpoint, direct=destination.gate is None)
     # The program is asked for its version without the secret, then planned for that version.
     draft = choice.harness.hand_over(launch.request(target))
     version = process.version(launch.program, environment(draft, None), launch.directory)

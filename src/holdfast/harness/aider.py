@@ -5,11 +5,25 @@ still redirect requests, so such a file is refused. Its exit code is always 0, s
 
 from __future__ import annotations
 
+from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
-from .base import File, Handover, Harness, LaunchRequest, expected, pretty
+from .base import File, Handover, Harness, LaunchRequest, expected, named, pretty
 from .environment import EVERYWHERE
 
+_METADATA = "model-metadata.json"
+_FACTS = {"max_input_tokens": "context", "max_output_tokens": "output", "supports_reasoning": "reasoning"}
 _SETTINGS = "model-settings.yml"
+
+
+def _metadata(model: str, facts: ModelFacts) -> tuple[File, ...]:
+    """Return the file that says what is known of the model; none where nothing is."""
+    known = named(facts, _FACTS)
+    if "input" in facts:
+        known["supports_vision"] = "image" in facts["input"]
+    if not known:
+        return ()
+    row = {"litellm_provider": "openai", "mode": "chat", **known}
+    return (File(_METADATA, pretty({model: row})),)
 
 
 def _plan(request: LaunchRequest) -> Handover:
@@ -19,6 +33,8 @@ def _plan(request: LaunchRequest) -> Handover:
         extra["extra_headers"] = dict(target.endpoint.headers)
     # Set for the model too: a project's .aider.model.settings.yml could set another address for this name.
     settings = [{"name": model, "use_temperature": True, "extra_params": extra}]
+    metadata = _metadata(model, target.facts)
+    options = [f"--model-metadata-file={request.directory}/{file.path}" for file in metadata]
     chosen = (
         "--model",
         model,
@@ -42,10 +58,11 @@ def _plan(request: LaunchRequest) -> Handover:
             *chosen,
             "--model-settings-file",
             f"{request.directory}/{_SETTINGS}",
+            *options,
             *quiet,
             *request.arguments,
         ),
-        files=(File(_SETTINGS, pretty(settings)),),
+        files=(File(_SETTINGS, pretty(settings)), *metadata),
         set={"OPENAI_API_BASE": target.url},
         unset=(*EVERYWHERE, "AIDER_*", "*_API_BASE"),
         secret=request.variable("openai"),
@@ -75,6 +92,7 @@ HARNESS = Harness(
         "--set-env",
         "--env-file",
         "--model-settings-file",
+        "--model-metadata-file",
         "--alias",
         "--opus",
         "--sonnet",

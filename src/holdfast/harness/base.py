@@ -10,10 +10,12 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from typing import Any
 
+from ..core.config import ModelFacts
 from ..core.errors import CannotHandOver
 from ..core.identity import Auth, Dialect, Endpoint, Pin
+from .arguments import choosing
 
 TOKEN = "HOLDFAST_TOKEN"  # noqa: S105
 """The variable that holds the gateway's token, or with `--direct` the key, where a program lets us choose the
@@ -25,11 +27,13 @@ ANY_AUTH = frozenset(Auth)
 @dataclass(frozen=True, slots=True)
 class Target:
     """The address that a program sends its requests to: the gateway, or the provider itself (`direct`).
-    `endpoint.url` has the version for the OpenAI dialects, and not for Anthropic's, as everywhere."""
+    `endpoint.url` has the version for the OpenAI dialects, and not for Anthropic's, as everywhere. `facts`
+    are the model's limits and abilities, as far as they are known."""
 
     pin: Pin
     endpoint: Endpoint
     direct: bool = False
+    facts: ModelFacts = field(default_factory=ModelFacts)
 
     @property
     def slug(self) -> str:
@@ -131,14 +135,19 @@ class Handover:
 class ConnectOffer:
     """The values that an installed program gets when it is connected: the gateway's root URL, the file that
     holds its token, the command that prints the token once the gateway has proved whose it is, every model as
-    a pin with the dialect in which this program asks for it, and the pin to begin with ("" if none was
-    named)."""
+    a pin with the dialect in which this program asks for it, the pin to begin with ("" if none was named),
+    and what is known of each model, by pin."""
 
     root: str
     token_file: str
     token_command: tuple[str, ...]
     models: tuple[tuple[str, Dialect], ...]
     pin: str = ""
+    facts: Mapping[str, ModelFacts] = field(default_factory=dict)
+
+    def facts_of(self, pin: str) -> ModelFacts:
+        """Return what is known of a model, by its pin."""
+        return self.facts.get(pin, ModelFacts())
 
     def url(self, dialect: Dialect) -> str:
         """Return the URL for a client of this dialect, in the form of `Target.url`."""
@@ -249,6 +258,12 @@ class Harness:
         return self.install
 
 
+def named(facts: ModelFacts, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is known of a model under a program's own names; `names` has ours by theirs."""
+    known: Mapping[str, Any] = {**facts}
+    return {theirs: known[ours] for theirs, ours in names.items() if ours in known}
+
+
 def version_of(text: str) -> tuple[int, ...]:
     """Return the numbers of the first version in a text, such as `codex-cli 0.169.0`; () when there is
     none."""
@@ -256,20 +271,6 @@ def version_of(text: str) -> tuple[int, ...]:
     if match is None:
         return ()
     return tuple(map(int, match[0].split(".")))
-
-
-def choosing(arguments: Sequence[str], chooses: Sequence[str], abbreviates: bool = False) -> list[str]:
-    """Return the arguments that begin with one of the flags `chooses`: alone, with `=`, a short one also with
-    its value attached, or (a flag with a space) together with the next argument. Arguments after `--` are
-    text."""
-    own = list(arguments)
-    if "--" in own:
-        own = own[: own.index("--")]
-    return [
-        argument
-        for argument, following in zip_longest(own, own[1:], fillvalue="")
-        if any(_is_flag(argument, following, flag, abbreviates) for flag in chooses)
-    ]
 
 
 def compact(value: object) -> str:
@@ -285,16 +286,3 @@ def pretty(value: object) -> str:
 def expected(target: Target) -> Expected:
     """Return the marks of the requests that go to `target`."""
     return Expected(target.url, target.model, target.endpoint.auth)
-
-
-def _is_flag(argument: str, following: str, flag: str, abbreviates: bool) -> bool:
-    """Return whether an argument is a flag, or (`-c model`) a flag with a value that begins so."""
-    flag, _, wanted = flag.partition(" ")
-    name, equals, value = argument.partition("=")
-    if len(flag) == len("-x") and argument.startswith(flag) and argument != flag:
-        name, equals, value = flag, "=", argument.removeprefix(flag).removeprefix("=")
-    if name != flag and not (abbreviates and len(name) > len("--") and flag.startswith(name)):
-        return False
-    if not equals:
-        value = following
-    return value.strip().startswith(wanted)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from shlex import join
 
+from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
-from .base import Attachment, ConnectOffer, File, Handover, Harness, LaunchRequest, expected, pretty
+from .base import Attachment, ConnectOffer, File, Handover, Harness, LaunchRequest, expected, named, pretty
 from .environment import EVERYWHERE
 
 _ALIASES = ("HAIKU", "SONNET", "OPUS", "FABLE")
+_LIMITS = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "context", "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "output"}
 _SETTINGS = "holdfast-settings.json"
 
 
@@ -23,9 +25,15 @@ def routes(root: str, model: str) -> dict[str, str]:
     return {"ANTHROPIC_BASE_URL": root, **own, **models}
 
 
+def limits(facts: ModelFacts) -> dict[str, str]:
+    """Return the variables that say how much the model reads and writes; without them a model that the
+    program does not know counts as one of a million tokens."""
+    return {variable: str(value) for variable, value in named(facts, _LIMITS).items()}
+
+
 def _plan(request: LaunchRequest) -> Handover:
     target = request.target
-    env = routes(target.bare_url, target.model)
+    env = routes(target.bare_url, target.model) | limits(target.facts)
     if target.endpoint.headers:
         env["ANTHROPIC_CUSTOM_HEADERS"] = "\n".join(
             f"{name}: {value}" for name, value in target.endpoint.headers
@@ -71,7 +79,7 @@ def _attach(offer: ConnectOffer) -> Attachment:
     env = {"ANTHROPIC_BASE_URL": offer.root, "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1"}
     use = "claude --model PROVIDER/MODEL"
     if offer.pin:
-        env |= routes(offer.root, offer.pin)
+        env |= routes(offer.root, offer.pin) | limits(offer.facts_of(offer.pin))
         use = "claude"
     members: list[tuple[tuple[str, ...], object]] = [(("env", name), value) for name, value in env.items()]
     members.append((("apiKeyHelper",), join(offer.token_command)))

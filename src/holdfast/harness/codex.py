@@ -5,6 +5,7 @@ we set the model as well. The shells that it starts do not see the token."""
 
 from __future__ import annotations
 
+from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import (
     ANY_AUTH,
@@ -35,6 +36,13 @@ def table(target: Target) -> dict[str, object]:
     return entry
 
 
+def limits(facts: ModelFacts) -> dict[str, object]:
+    """Return the settings that say how much the model reads; it has none for the other facts."""
+    if "context" not in facts:
+        return {}
+    return {"model_context_window": facts["context"]}
+
+
 def inline(value: object) -> str:
     """Return a value as TOML in one line."""
     if not isinstance(value, dict):
@@ -50,6 +58,7 @@ def _plan(request: LaunchRequest) -> Handover:
         f"model_providers.{target.slug}": table(target),
         "model": target.model,
         "shell_environment_policy.exclude": ["HOLDFAST_*"],
+        **limits(target.facts),
     }
     options: list[str] = []
     for name, value in settings.items():
@@ -76,9 +85,11 @@ def _attach(offer: ConnectOffer) -> Attachment:
         "stream_max_retries": 0,
         "auth": {"command": offer.token_command[0], "args": list(offer.token_command[1:])},
     }
+    pin = offer.pin or next((pin for pin, _ in offer.models), "")
     settings = {
         "model_provider": "holdfast",
-        "model": offer.pin or next((pin for pin, _ in offer.models), ""),
+        "model": pin,
+        **limits(offer.facts_of(pin)),
         "model_providers.holdfast": provider,
     }
     return Attachment(

@@ -6,10 +6,11 @@ A variable that is not set is sent as the literal reference; we always set it.
 from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
-from .base import TOKEN, File, Handover, Harness, LaunchRequest, expected, pretty
+from .base import TOKEN, File, Handover, Harness, LaunchRequest, expected, named, pretty
 from .environment import EVERYWHERE
 
 _PROVIDERS = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthropic"}
+_OPTIONS = {"contextLength": "context", "maxTokens": "output"}
 _CONFIG = "config.yaml"
 
 
@@ -23,6 +24,11 @@ def _plan(request: LaunchRequest) -> Handover:
         "apiKey": f"${{{{ secrets.{TOKEN} }}}}",
         "roles": ["chat", "edit", "apply", "summarize"],
     }
+    if "context" in target.facts:
+        model["contextLength"] = target.facts["context"]
+    options = named(target.facts, _OPTIONS)
+    if options:
+        model["defaultCompletionOptions"] = options
     if target.endpoint.headers:
         model["requestOptions"] = {"headers": dict(target.endpoint.headers)}
     config = {"name": "holdfast", "version": "1.0.0", "schema": "v1", "models": [model]}  # JSON is YAML

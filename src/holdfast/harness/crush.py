@@ -21,8 +21,11 @@ def _plan(request: LaunchRequest) -> Handover:
             {
                 "id": target.model,
                 "name": target.model,
-                "context_window": 128_000,
-                "default_max_tokens": 16_384,
+                # It needs both; these are the numbers of its own documentation.
+                "context_window": target.facts.get("context", 128_000),
+                "default_max_tokens": target.facts.get("output", 16_384),
+                "can_reason": target.facts.get("reasoning", False),
+                "supports_attachments": "image" in target.facts.get("input", ()),
             }
         ],
     }

@@ -19,7 +19,7 @@ def _plan(request: LaunchRequest) -> Handover:
         "description": "handed over by Holdfast",
         "api_key_env": TOKEN,
         "base_url": target.versioned_url,
-        "models": [{"name": target.model, "context_limit": 128_000}],
+        "models": [{"name": target.model, "context_limit": target.facts.get("context", 128_000)}],
         "headers": dict(target.endpoint.headers) or None,
         "supports_streaming": True,
         "requires_auth": True,

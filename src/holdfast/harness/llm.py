@@ -18,6 +18,10 @@ def _plan(request: LaunchRequest) -> Handover:
         "api_base": target.url,
         "api_key_name": "openai",
     }
+    if "image" in target.facts.get("input", ()):
+        model["vision"] = True
+    if target.facts.get("reasoning", False):
+        model["reasoning"] = True
     if target.endpoint.headers:
         model["headers"] = dict(target.endpoint.headers)
     return Handover(

@@ -6,6 +6,7 @@ its secondary requests (titles, summaries) use the same connection."""
 
 from __future__ import annotations
 
+from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import (
     ANY_AUTH,
@@ -53,8 +54,22 @@ def entry(target: Target, token: str, models: list[str]) -> dict[str, object]:
         "npm": _PACKAGES[target.dialect],
         "name": target.slug,
         "options": options,
-        "models": {model: {} for model in models},
+        "models": {model: limits(target.facts) for model in models},
     }
+
+
+def limits(facts: ModelFacts) -> dict[str, object]:
+    """Return the entry of a model with what is known of it. opencode refuses a limit without the other: 0 is
+    its own word for one that is not known."""
+    known: dict[str, object] = {}
+    if "context" in facts or "output" in facts:
+        known["limit"] = {"context": facts.get("context", 0), "output": facts.get("output", 0)}
+    if "input" in facts:
+        known["modalities"] = {"input": list(facts["input"]), "output": ["text"]}
+        known["attachment"] = len(facts["input"]) > 1
+    if "reasoning" in facts:
+        known["reasoning"] = facts["reasoning"]
+    return known
 
 
 def _plan(request: LaunchRequest) -> Handover:
@@ -111,7 +126,7 @@ def _attach(offer: ConnectOffer) -> Attachment:
                 "baseURL": url,
                 "apiKey": f"{{file:{offer.token_file}}}",
             },
-            "models": {pin: {} for pin, spoken in offer.models if spoken is dialect},
+            "models": {pin: limits(offer.facts_of(pin)) for pin, spoken in offer.models if spoken is dialect},
         }
         members.append((("provider", _NAMES[dialect]), entry))
     begin = next(

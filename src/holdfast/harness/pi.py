@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from shlex import join
 
+from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import (
     ANY_AUTH,
@@ -21,6 +22,7 @@ from .base import (
     LaunchRequest,
     Target,
     expected,
+    named,
     pretty,
 )
 from .environment import EVERYWHERE
@@ -30,6 +32,8 @@ _APIS = {
     Dialect.OPENAI_RESPONSES: "openai-responses",
     Dialect.ANTHROPIC_MESSAGES: "anthropic-messages",
 }
+_FACTS = {"contextWindow": "context", "maxTokens": "output", "reasoning": "reasoning"}
+_INPUTS = ("text", "image")
 _DOLLAR_SINCE = (0, 77)
 _KEYED = ANY_AUTH - {Auth.NONE}
 
@@ -53,13 +57,21 @@ def provider(target: Target, token: str, models: list[str]) -> dict[str, object]
         "baseUrl": url,
         "api": _APIS[target.dialect],
         "apiKey": token,
-        "models": [{"id": model, "name": model} for model in models],
+        "models": [{"id": model, "name": model, **limits(target.facts)} for model in models],
     }
     if headers:
         entry["headers"] = headers
     if auth is Auth.BEARER and native is not Auth.BEARER:
         entry["authHeader"] = True
     return entry
+
+
+def limits(facts: ModelFacts) -> dict[str, object]:
+    """Return the members of a model's entry that say what is known of it."""
+    known = named(facts, _FACTS)
+    if "input" in facts:
+        known["input"] = [kind for kind in facts["input"] if kind in _INPUTS]
+    return known
 
 
 def _plan(request: LaunchRequest) -> Handover:
@@ -94,6 +106,7 @@ def _attach(offer: ConnectOffer) -> Attachment:
     """Attach by one provider with every pin as a model; each model has its own dialect."""
     models = [
         {"id": pin, "name": pin, "api": _APIS[dialect], "baseUrl": offer.url(dialect)}
+        | limits(offer.facts_of(pin))
         for pin, dialect in offer.models
     ]
     entry = {

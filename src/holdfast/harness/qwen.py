@@ -5,6 +5,7 @@ is on. With `modelProviders` configured it silently drops a model that is not li
 
 from __future__ import annotations
 
+from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import File, Handover, Harness, LaunchRequest, expected, pretty
 from .environment import EVERYWHERE
@@ -12,12 +13,19 @@ from .environment import EVERYWHERE
 _TYPES = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthropic"}
 
 
+def _limits(facts: ModelFacts) -> dict[str, object]:
+    """Return the members of `model` that say how much the model reads."""
+    if "context" not in facts:
+        return {}
+    return {"generationConfig": {"contextWindowSize": facts["context"]}}
+
+
 def _plan(request: LaunchRequest) -> Handover:
     target, kind = request.target, _TYPES[request.target.dialect]
     maker = kind.upper()
     settings = {
         "security": {"auth": {"selectedType": kind}, "folderTrust": {"enabled": True}},
-        "model": {"name": target.model},
+        "model": {"name": target.model, **_limits(target.facts)},
         "privacy": {"usageStatisticsEnabled": False},
     }
     return Handover(
