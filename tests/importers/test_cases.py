@@ -28,7 +28,6 @@ MEMBERS = {
 NOT_YET = frozenset(
     """
     hermes-api-mode-of-the-default hermes-fallbacks-with-their-own-url
-    opencode-built-ins-at-a-relay opencode-two-names-of-a-model
     """.split()
 )
 """Cases that are known to fail; each is to be removed from here by the change that mends it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from .._files import quoted
 from ..config.model_tables import name_of
 from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
@@ -122,6 +123,12 @@ class ResultBuilder:
             )
         self._candidates[name] = candidate
         return name
+
+    def chosen(self, pin: str) -> str:
+        """Return what to say about a model that the other program uses unless told otherwise."""
+        if pin.partition("/")[0] in self._candidates:
+            return f"a session chooses its model here: holdfast session pin SESSION {quoted(pin)}"
+        return "its provider was not imported"
 
     def result(self) -> ImportResult:
         """Return the result, with the keys that may be where they are, and fallbacks only between entries

@@ -41,7 +41,7 @@ def carried(builder: ResultBuilder, headers: Mapping[str, object], *, at: str) -
         if name.lower() in _AUTH:
             continue
         why = why_not_configured(name, text)
-        if not why and name.lower() not in _ACCOUNTS and looks_secret(text):
+        if not why and name.lower() not in _ACCOUNTS and (looks_secret(text) or text.startswith("!")):
             why = "its value may be a secret: if it is none, write headers = { … } yourself"
         if why or not text.isascii():
             builder.leave_out(f"header '{name}' of {at}", why or "its value is not ASCII")

@@ -15,6 +15,7 @@ from .base import ResultBuilder
 from .headers import key_in
 from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .names import preset_for
+from .pairing import usual_key
 from .read_files import mapping, word
 
 _CHAT, _RESPONSES = "openai-chat", "openai-responses"
@@ -137,7 +138,7 @@ class _Row:
         if isinstance(where, OwnUrl) and auth:
             where = OwnUrl(where.url, where.dialect, auth)
         if isinstance(where, OfPreset) and isinstance(key, NoKey) and not key.why:
-            key = self._usual_key(where.name)
+            key = usual_key(self.reader, where.name)
         self._tell(model)
         name = model
         if "*" in model:
@@ -169,13 +170,6 @@ class _Row:
             if auth:
                 return auth, key
         return "", NoKey()
-
-    def _usual_key(self, preset: str) -> FoundKey | NoKey:
-        """Return the key in the variable where LiteLLM looks for it, if one is set."""
-        names = [name for name in presets.find(preset).get("env", ()) if self.reader.value(name)]
-        if not names:
-            return NoKey()
-        return self.reader.found(names[0])
 
     def _family_and_model(self, base: str) -> tuple[str, str]:
         """Return LiteLLM's name of a provider ("" for none) and the model's name without it."""

@@ -1,88 +1,83 @@
-"""`holdfast import opencode`: the table `provider` of opencode.json (with comments) and auth.json (opencode
-1.18, its docs `providers`)."""
+"""`holdfast import opencode`: the table `provider` of its global files, and auth.json (opencode 1.18:
+its docs `providers`, `config`, and provider.ts)."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .addresses import where_is
+from ..config.model_tables import written
+from .addresses import Unresolved, Where, where_is
 from .base import ResultBuilder
 from .entries import ImportResult
+from .headers import carried, key_in
 from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .names import preset_for
+from .opencode_files import config_of, data_directory
+from .pairing import usual_key
 from .read_files import mapping, table_of, word, words
 
-_DIALECTS = {
-    "@ai-sdk/openai-compatible": "openai-chat",
-    "@ai-sdk/openai": "openai-responses",
-    "@ai-sdk/anthropic": "anthropic-messages",
-    "@openrouter/ai-sdk-provider": "openai-chat",
-    "@ai-sdk/groq": "openai-chat",
-    "@ai-sdk/mistral": "openai-chat",
-    "@ai-sdk/xai": "openai-chat",
-    "@ai-sdk/deepinfra": "openai-chat",
-    "@ai-sdk/cerebras": "openai-chat",
-    "@ai-sdk/togetherai": "openai-chat",
-}
-_USUAL_PACKAGES = {"anthropic": "@ai-sdk/anthropic"}
 _USUAL_PACKAGE = "@ai-sdk/openai-compatible"
-_REFERENCE = re.compile(r"\{(env|file):([^}]+)\}")
-
-
-def default_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return OPENCODE_CONFIG, else the global opencode.jsonc or opencode.json."""
-    chosen = environ.get("OPENCODE_CONFIG")
-    if chosen:
-        return Path(chosen).expanduser()
-    directory = Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "opencode"
-    with_comments = directory / "opencode.jsonc"
-    if with_comments.exists():
-        return with_comments
-    return directory / "opencode.json"
+_FILE = re.compile(r"\{file:([^}]+)\}")
+_CHOICES = ("model", "small_model")
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
-    """Return what the file and the sign-ins define. A project's file may redirect a provider, so only the
-    global one, or the one that you name, is read. Raises ConfigError when one of them cannot be read."""
-    path = path or default_path(environ)
-    data = Path(environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "opencode" / "auth.json"
-    config, sign_ins = table_of(path), mapping(table_of(data))
+    """Return what the files and the sign-ins define. Raises ConfigError when one of them cannot be read."""
+    config, names = config_of(path, environ)
+    sign_ins = mapping(table_of(data_directory(environ) / "auth.json"))
     reader = KeyReader(environ)
     builder = ResultBuilder("opencode", reader, honours_base_urls=True)
-    if config is None and not sign_ins:
-        builder.leave_out(str(path), "there is no such file")
-    providers = mapping(mapping(config).get("provider"))
-    disabled = words(mapping(config).get("disabled_providers"))
+    if not names and not sign_ins:
+        builder.leave_out(str(path or "~/.config/opencode"), "there is no such file")
+    builder.tell_fields(config, "opencode.top", at=" and ".join(names))
+    providers = mapping(config.get("provider"))
+    pins: dict[str, str] = {}
     for name in dict.fromkeys((*providers, *sign_ins)):
-        if name in disabled:
-            builder.leave_out(name, "it is one of disabled_providers")
-            continue
         provider = _Provider(
             name,
             raw=mapping(providers.get(name)),
             sign_in=mapping(sign_ins.get(name)),
-            path=path,
-            reader=reader,
+            builder=builder,
+            pins=pins,
         )
-        provider.add_to(builder)
+        why = _why_off(name, config)
+        if why:
+            builder.refuse(name, why, [provider.auth_and_key()[1]], url=provider.url)
+        else:
+            provider.add()
+    for choice in _CHOICES:
+        called = word(config.get(choice))
+        if called:
+            builder.leave_out(f"{choice} '{called}'", builder.chosen(pins.get(called, called)))
     return builder.result()
+
+
+def _why_off(name: str, config: Mapping[str, Any]) -> str:
+    """Return why opencode does not use a provider; "" when it does."""
+    if name in words(config.get("disabled_providers")):
+        return "it is one of disabled_providers"
+    enabled = config.get("enabled_providers")
+    if isinstance(enabled, list) and name not in words(enabled):
+        return "it is not one of enabled_providers"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Provider:
     """A provider of opencode: its table in the file (`raw`) and its sign-in in auth.json; either may be
-    empty."""
+    empty. `pins` gets the pin of each of its models by opencode's name."""
 
     name: str
     raw: Mapping[str, Any]
     sign_in: Mapping[str, Any]
-    path: Path
-    reader: KeyReader
+    builder: ResultBuilder
+    pins: dict[str, str] = field(default_factory=dict)
 
     @property
     def location(self) -> str:
@@ -100,71 +95,130 @@ class _Provider:
 
     @property
     def package(self) -> str:
-        return word(self.raw.get("npm"))
+        """Return the package through which the provider is asked."""
+        return word(self.raw.get("npm")) or _table()["usual"].get(self.name, _USUAL_PACKAGE)
 
-    def add_to(self, builder: ResultBuilder) -> None:
-        """Add the provider to `builder`, or note why it is left out."""
-        shown, preset = f"{self.name} ({self.location})", preset_for("opencode", self.name)
-        dialect = _DIALECTS.get(self.package or _USUAL_PACKAGES.get(self.name, _USUAL_PACKAGE))
-        if dialect is None:
-            builder.leave_out(shown, f"'{self.package}' uses no supported dialect")
+    def add(self) -> None:
+        """Add the provider to the result, or note why it is left out."""
+        shown = f"{self.name} ({self.location})"
+        auth, key = self.auth_and_key()
+        where, why = self._where(auth)
+        if why:
+            self.builder.refuse(shown, why, [key], url=self.url)
             return
-        if not self.url and not preset:
-            builder.leave_out(shown, "it has no baseURL, and no preset has its name")
-            return
-        if _REFERENCE.search(self.url):
-            builder.leave_out(shown, "its baseURL is made of variables: holdfast provider add NAME --url URL")
-            return
-        headers = self.options.get("headers")
-        if mapping(headers):
-            builder.leave_out(
-                f"headers of '{self.name}' ({', '.join(words(headers))})",
-                "they may hold keys: write headers = { … } yourself",
-            )
         if word(self.sign_in.get("type")) in ("oauth", "wellknown"):
-            builder.leave_out(
+            self.builder.leave_out(
                 f"the sign-in of '{self.name}' (auth.json)",
                 "a refresh token works for one program only, and opencode uses it",
             )
-            if not self.url:
+            if not self.url and isinstance(key, NoKey):
                 return
-        models = self._models(builder)
-        where = where_is(self.url, dialect, preset)
-        builder.add(
-            self.name, where, [self._key()], location=self.location, models=models if self.url else None
+        at = f"'{self.name}'"
+        self.builder.tell_fields(self.raw, "opencode.provider", at=at)
+        self.builder.tell_fields(self.options, "opencode.options", at=at)
+        preset = preset_for("opencode", self.name)
+        if preset and isinstance(key, NoKey) and not key.why:
+            key = usual_key(self.builder.reader, preset)
+        models = self._models()
+        if not self.url:
+            models = dict.fromkeys(words(self.raw.get("whitelist")))
+        name = self.builder.add(
+            self.name,
+            where,
+            [key],
+            location=self.location,
+            models=[given or model for model, given in models.items()],
+            headers=carried(self.builder, mapping(self.options.get("headers")), at=at),
         )
+        for called, row in mapping(self.raw.get("models")).items():
+            self.pins[f"{self.name}/{called}"] = f"{name}/{word(mapping(row).get('id')) or called}"
 
-    def _key(self) -> FoundKey | NoKey:
-        """Return the key: of the options, else of the sign-in, else of the first variable that is set."""
-        names = words(self.raw.get("env"))
-        name = next((name for name in names if self.reader.value(name)), "")
-        if not name and names:
-            name = names[0]
+    def _where(self, auth: str) -> tuple[Where, str]:
+        """Return where the provider is, or why it cannot be imported."""
+        table, preset = _table(), preset_for("opencode", self.name)
+        dialect = table["asked"].get(self.name) or _dialects().get(self.package, "")
+        address = self.builder.reader.expand(self.url, Syntax.ENV_BRACES)
+        nowhere: Where = Unresolved(address.why_not)
+        if not dialect and (self.url or not preset):
+            unknown = f"which API '{self.package}' speaks is not known here, so it is no dialect of ours"
+            return nowhere, table["refused"].get(self.package, unknown)
+        if address.missing:
+            return nowhere, ""
+        if not self.url and not preset:
+            return nowhere, "it has no baseURL, and no preset has its name"
+        return where_is(address.text, dialect, preset, auth=auth), ""
+
+    def auth_and_key(self) -> tuple[str, FoundKey | NoKey]:
+        """Return how the key is sent, "" for the usual way, and the key: of the options, else of the sign-in,
+        else of the first variable that is set."""
         own = word(self.options.get("apiKey"))
         if own:
-            return self._key_of_options(own)
+            return "", self._read(own)
+        token = word(self.options.get("authToken"))
+        if token and self.url:
+            return "bearer", self._read(token)
+        auth, key = key_in(mapping(self.options.get("headers")), self._read)
+        if auth and self.url:
+            return auth, key
         signed_in = word(self.sign_in.get("key"))
-        if signed_in:
-            return self.reader.literal(signed_in, at="auth.json", label=self.name)
-        return self.reader.variable(name)
+        if signed_in and word(self.sign_in.get("type")) not in ("oauth", "wellknown"):
+            return "", self.builder.reader.literal(signed_in, at="auth.json", label=self.name)
+        if token:
+            return "", NoKey("authToken is a subscription's token there, and not a key")
+        names = words(self.raw.get("env"))
+        set_here = [name for name in names if self.builder.reader.value(name)]
+        return "", self.builder.reader.variable(next(iter([*set_here, *names]), ""))
 
-    def _key_of_options(self, text: str) -> FoundKey | NoKey:
-        """Read `{env:NAME}`, `{file:PATH}` (relative to the file that says so) or a literal."""
-        match = _REFERENCE.fullmatch(text)
-        if match is None or match[1] == "env":
-            return self.reader.text(text, Syntax.ENV_BRACES, at=self.path.name, label=self.name)
-        file = Path(match[2].strip()).expanduser()
-        return FoundKey(f"file:{self.path.absolute().parent / file}")
+    def _read(self, text: str) -> FoundKey | NoKey:
+        """Read `{env:NAME}`, `{file:PATH}`, a text with references in it, or a literal."""
+        match = _FILE.fullmatch(text)
+        if match is not None:
+            return FoundKey(f"file:{match[1]}")
+        if _FILE.search(text):
+            return NoKey("it is made of a file and other text, which a reference cannot say")
+        return self.builder.reader.text(text, Syntax.ENV_BRACES, at=self.location, label=self.name)
 
-    def _models(self, builder: ResultBuilder) -> tuple[str, ...]:
-        """Return the models that are asked through the provider's package; note each of the others."""
-        models = []
+    def _models(self) -> dict[str, object]:
+        """Return the models that are asked through the provider's package, by name, as they are written; note
+        each of the others, and a second name of the same one."""
+        models: dict[str, object] = {}
         for called, raw in mapping(self.raw.get("models")).items():
-            row = mapping(raw)
-            if word(mapping(row.get("provider")).get("npm")) in ("", self.package):
-                models.append(word(row.get("id")) or called)
-            else:
-                builder.leave_out(
-                    f"{self.name}/{called}", "it speaks through another package than its provider"
+            row, shown = mapping(raw), f"'{self.name}/{called}'"
+            own = mapping(row.get("provider"))
+            if word(own.get("npm")) not in ("", self.package) or word(own.get("api")) not in ("", self.url):
+                self.builder.leave_out(
+                    shown, "it speaks through another package, or to another URL, than its provider"
                 )
-        return tuple(models)
+                continue
+            name = word(row.get("id")) or called
+            if name != called:
+                self.builder.leave_out(f"the name {shown}", f"it is the model {name} here")
+            self.builder.tell_fields(row, "opencode.model", at=shown)
+            if not isinstance(models.get(name), Mapping):
+                models[name] = _written(name, row)
+        return models
+
+
+def _written(name: str, row: Mapping[str, Any]) -> object:
+    """Return a model as `models` has it, with its limits and abilities."""
+    limit = mapping(row.get("limit"))
+    return written(
+        name,
+        context=limit.get("context"),
+        output=limit.get("output"),
+        input=mapping(row.get("modalities")).get("input"),
+        reasoning=row.get("reasoning"),
+    )
+
+
+@cache
+def _table() -> Mapping[str, Mapping[str, str]]:
+    import tomllib
+    from importlib.resources import files
+
+    return tomllib.loads(files("holdfast.importers").joinpath("opencode.toml").read_text("utf-8"))
+
+
+@cache
+def _dialects() -> Mapping[str, str]:
+    return {package: dialect for dialect, names in _table()["dialects"].items() for package in names.split()}

@@ -42,7 +42,7 @@ from dataclasses import dataclass, field
 
 from ..providers import presets
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
-from .keys import FoundKey, Pairing, shown_name
+from .keys import FoundKey, KeyReader, NoKey, Pairing, shown_name
 
 _KEY_ENDS = re.compile(r"_(?:API_KEY|API_TOKEN|AUTH_TOKEN|ACCESS_TOKEN|APIKEY|KEY|TOKEN)S?(?:_?\d+)?\Z")
 _URL_ENDS = ("BASE_URL", "API_BASE", "API_BASE_URL", "API_URL", "API_ENDPOINT", "ENDPOINT", "BASE", "URL")
@@ -162,3 +162,12 @@ def refused(key: FoundKey, preset: OfPreset, pairs: Pairs, families: Families) -
     if use is None:
         return ""
     return f"it is used at {use.shown}, and nothing pairs it with preset '{preset.name}'"
+
+
+def usual_key(reader: KeyReader, preset: str) -> FoundKey | NoKey:
+    """Return the key in the variable where programs look for a preset's, if one is set: no file pairs it, and
+    it goes where the files say that the provider is."""
+    names = [name for name in presets.find(preset).get("env", ()) if reader.value(name)]
+    if not names:
+        return NoKey()
+    return reader.found(names[0])
