@@ -75,6 +75,29 @@ def replacing(path: Path, mode: int | None = None, put: Put = os.replace) -> Ite
 
 
 @contextmanager
+def reserving(path: Path, beside: Path, size: int) -> Iterator[Callable[[bytes], None]]:
+    """Reserve `size` bytes on the disk, and yield the function that makes so many the content of `path`, also
+    on a disk that is full by then. They are a draft of `beside`, whose lock the caller has: its next holder
+    removes what a killed process left. Raises OSError."""
+    target, _ = _target(path)
+    with _draft(beside) as (draft, file):
+        file.write(bytes(size))
+        file.flush()
+        os.fsync(file.fileno())
+
+        def put(content: bytes) -> None:
+            file.seek(0)
+            file.write(content)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(draft, target)
+            _sync_directory(target.parent)
+
+        yield put
+
+
+@contextmanager
 def creating(path: Path) -> Iterator[Path]:
     """Yield the path of an empty private file, which is renamed to `path` when the block ends without an
     exception and has closed it.
@@ -138,10 +161,14 @@ def remove_drafts(path: Path, older_than: float = _STALE_AFTER) -> None:
                     draft.unlink()
 
 
+class Busy(ConfigError):
+    """Another process or thread keeps a file locked; nothing was changed."""
+
+
 @contextmanager
 def locked(path: Path, patience: float | None = None) -> Iterator[None]:
-    """Lock `path` against other processes and threads that want to replace it. Raises ConfigError after
-    `patience` seconds (default: 10)."""
+    """Lock `path` against other processes and threads that want to replace it. Raises Busy after `patience`
+    seconds (default: 10), ConfigError where no lock can be made."""
     if patience is None:
         patience = _LOCK_PATIENCE
     target = Path(os.path.realpath(path))  # homes that link to one file share its lock
@@ -157,11 +184,14 @@ def locked(path: Path, patience: float | None = None) -> Iterator[None]:
             if time.monotonic() > deadline:
                 what = f"{path} is being changed by another process, for {patience:.0f} s already"
                 step = f"fuser -v {quoted(lock)}   (names the process)"
-                raise ConfigError(f"{what}; nothing was changed", next_step=step)
+                raise Busy(f"{what}; nothing was changed", next_step=step)
             time.sleep(0.01)
         remove_drafts(target, older_than=0.0)  # they may hold keys
         yield
     finally:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_UN)  # a child that was forked meanwhile has a copy
         os.close(handle)
 
 

@@ -46,7 +46,7 @@ def dripping(start: bytes) -> Iterator[str]:
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 def test_a_sign_in_s_answer_that_drips_for_ever_is_given_up(start: bytes) -> None:
     with dripping(start) as url:
-        assert post_form(url, {}, seconds=0.2) == (0, b"an answer that does not end")
+        assert post_form(url, {}, seconds=0.2)[:2] == (0, b"an answer that does not end")
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)

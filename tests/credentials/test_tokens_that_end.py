@@ -4,73 +4,15 @@ rare accidents."""
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from holdfast import _files
-from holdfast.core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded
-from holdfast.core.identity import Key, ProviderName
+from credentials.desk import NOW, OAUTH, PEPPER, TOOL, Desk, token
+from holdfast.core.errors import NotRenewed, SecretMissing, SignInEnded
 from holdfast.core.secret import Secret
-from holdfast.credentials import Vault
-from holdfast.credentials.oauth_source import OAuthSource
-from holdfast.credentials.secrets_file import Grant, SecretsFile
+from holdfast.credentials.secrets_file import Grant
 from holdfast.credentials.sources import RenewalFailed
-from holdfast.distribution import install_command
-
-NOW = 1_000_000.0
-PEPPER = b"p" * 32
-OAUTH = Key(ProviderName("mimo"), "a", "oauth:corp")
-TOOL = Key(ProviderName("mimo"), "t", "cmd:tool")
-
-
-class Desk:
-    """A vault with a clock, a program, a sign-in service and background work that all do what a test says."""
-
-    def __init__(self, directory: Path) -> None:
-        self.now = NOW
-        self.prints: object = {"token": "a-token", "expires_in": 600}
-        self.runs = 0
-        self.beside: list[Callable[[], None]] = []
-        self.answers: list[tuple[int, bytes] | Callable[[], tuple[int, bytes]]] = []
-        self.asked: list[Secret] = []
-        self.path = directory / "secrets.toml"
-        self.file = SecretsFile(self.path)
-        self.vault = self.another()
-
-    def another(self) -> Vault:
-        """The vault of another process."""
-        return Vault(
-            self.path, run=self.run, refresh=self.ask, clock=lambda: self.now, background=self.beside.append
-        )
-
-    def source(self) -> OAuthSource:
-        return OAuthSource("corp", SecretsFile(self.path), self.ask, lambda: self.now)
-
-    def run(self, argv: Any, seconds: float) -> tuple[int, bytes, bytes]:
-        self.runs += 1
-        return 0, self.prints if isinstance(self.prints, bytes) else json.dumps(self.prints).encode(), b""
-
-    def ask(self, name: str, refresh: Secret) -> tuple[int, bytes]:
-        self.asked.append(refresh)
-        answer = self.answers.pop(0)
-        return answer if isinstance(answer, tuple) else answer()
-
-    def sign_in(self, ends: float | None = NOW - 1, generation: int = 0) -> None:
-        self.file.put_grant(
-            "corp",
-            Grant(
-                "g",
-                generation,
-                Secret(f"access-{generation}"),
-                Secret(f"refresh-{generation}"),
-                NOW - 600,
-                ends,
-            ),
-        )
 
 
 @pytest.fixture
@@ -78,23 +20,9 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def token(number: int, **more: object) -> tuple[int, bytes]:
-    answer = {
-        "access_token": f"access-{number}",
-        "refresh_token": f"refresh-{number}",
-        "token_type": "Bearer",
-        "expires_in": 600,
-    }
-    return 200, json.dumps(
-        {name: value for name, value in (answer | more).items() if value is not None}
-    ).encode()
-
-
 UNUSABLE = [
-    *(token(1, access_token=value) for value in ("two\nlines", "\U0001f511", " ", 5, True, {"a": 1})),
-    token(1, refresh_token="two\nlines"),
-    token(1, refresh_token=["a"]),
-    (200, b'{"access_token": "a", "expires_in": 1e400}'),
+    *(token(1, access_token=value, refresh_token=None) for value in ("two\nlines", "\U0001f511", " ", 5, {})),
+    token(1, access_token=None, refresh_token="refresh-0"),
     (200, b"[" * 50_000),
 ]
 """Answers from which no token comes, and no accident either."""
@@ -276,7 +204,7 @@ def test_a_failed_renewal_says_from_when_another_attempt_may_succeed(desk: Desk)
 
 def test_a_life_beyond_all_reason_is_shortened_and_can_be_written_down(desk: Desk) -> None:
     desk.sign_in()
-    desk.answers = [token(1, expires_in=10**400)]
+    desk.answers = [(200, token(1)[1].replace(b"600", b"9" * 5_000))]
     assert desk.vault.secret(OAUTH) == Secret("access-1")
     assert NOW < (desk.another().ends(OAUTH) or 0) < NOW * 1000
 
@@ -308,58 +236,3 @@ def test_a_service_that_gives_no_new_refresh_token_keeps_the_old_one(desk: Desk)
     grant = desk.file.grant("corp")
     assert grant is not None
     assert (grant.refresh, grant.expires_at, desk.vault.ends(OAUTH)) == (Secret("refresh-0"), None, None)
-
-
-def fills_up(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """The disk takes so many files more."""
-    rest, write = [after], _files.write_private
-
-    def refuse(path: Path, text: str) -> None:
-        rest[0] -= 1
-        if rest[0] < 0:
-            raise ConfigError("cannot write: no space left on device")
-        write(path, text)
-
-    monkeypatch.setattr("holdfast.credentials.secrets_file.write_private", refuse)
-
-
-def test_a_token_that_renews_is_not_spent_while_the_file_cannot_be_written(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk.sign_in()
-    desk.answers = [token(1)]
-    with monkeypatch.context() as full:
-        fills_up(full, after=0)
-        with pytest.raises(NotRenewed, match=r"not attempted.*no space left on device"):
-            desk.vault.secret(OAUTH)
-    assert desk.asked == []
-    assert desk.vault.secret(OAUTH) == Secret("access-1")
-
-
-def test_a_renewal_that_cannot_be_written_is_not_used_and_not_lost(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk.sign_in()
-    desk.answers = [token(1)]
-    with monkeypatch.context() as full:
-        fills_up(full, after=1)
-        with pytest.raises(NotRenewed, match="could not be saved"):
-            desk.vault.secret(OAUTH)
-    assert desk.vault.peek(OAUTH) is None
-    assert desk.vault.secret(OAUTH) == Secret("access-1")
-    assert len(desk.asked) == 1
-    grant = SecretsFile(desk.path).grant("corp")
-    assert grant is not None
-    assert grant.refresh == Secret("refresh-1")
-
-
-def test_a_sign_in_without_the_package_says_which_extra_is_missing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import sys
-
-    desk.sign_in()
-    desk.answers = [token(1)]
-    monkeypatch.setitem(sys.modules, "oauthlib.oauth2", None)
-    with pytest.raises(SecretMissing, match=re.escape(install_command("oauth"))):
-        desk.vault.secret(OAUTH)

@@ -15,7 +15,7 @@ import pytest
 
 from holdfast.core.identity import Dialect
 from holdfast.core.secret import Secret
-from holdfast.credentials import cached_source, oauth_source
+from holdfast.credentials import cached_source, renewal_state
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.fake_provider import ScriptedProvider, SeenRequest, ok, status
 from signins.authority import Authority
@@ -76,7 +76,7 @@ class Helper:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sources rest a tenth as long."""
     monkeypatch.setattr(cached_source, "_FIRST_REST", 0.05)
-    monkeypatch.setattr(oauth_source, "_FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(renewal_state, "_FIRST_PAUSE", 0.1)
 
 
 FACES = pytest.mark.parametrize("face", ["library", "gateway"])

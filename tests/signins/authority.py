@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -27,6 +28,8 @@ class Authority:
         self.served, self.turned_away = 0, 0
         self.posts: list[tuple[str, dict[str, str]]] = []
         self.challenge, self.redirect = "", ""
+        self.begun: Callable[[], object] = lambda: None
+        """Called when a renewal has come, before it is answered."""
         server = type("Server", (ThreadingHTTPServer,), {"request_queue_size": 512, "daemon_threads": True})
         self.server = server(("127.0.0.1", 0), type("Handler", (_Handler,), {"authority": self}))
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
@@ -56,6 +59,7 @@ class Authority:
                 and asked["code"] == f"code-{CANARY}"
             )
             return (200, self.issue()) if good else (400, {"error": "invalid_grant"})
+        self.begun()
         time.sleep(self.thinks)
         if self.broken:
             return 503, {}

@@ -23,6 +23,7 @@ from holdfast.config import load as load_config
 from holdfast.core.errors import ConfigError
 from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import Grant, SecretsFile
+from holdfast.credentials.token_answers import TokenAnswer
 from holdfast.engine import login
 from signins.authority import CANARY, Authority
 
@@ -95,7 +96,7 @@ def test_a_service_that_repeats_what_it_was_sent_does_not_get_it_printed(
         login.by_device(
             load_config(Home.at(home)).sign_ins["corp"],
             lambda _: None,
-            send=lambda url, fields: answers.pop(0),
+            send=lambda url, fields: TokenAnswer(*answers.pop(0)),
             sleep=lambda _: None,
         )
     assert "quiet-device-code" not in str(caught.value)
@@ -162,8 +163,8 @@ def test_a_sign_in_that_does_not_come_about_says_why(
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    def send(url: str, fields: Any) -> tuple[int, bytes]:
-        return answers.pop(0) if len(answers) > 1 else answers[0]
+    def send(url: str, fields: Any) -> TokenAnswer:
+        return TokenAnswer(*(answers.pop(0) if len(answers) > 1 else answers[0]))
 
     with pytest.raises(login.NotSignedIn, match=message):
         login.by_device(
@@ -184,7 +185,7 @@ def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_as
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    def send(url: str, fields: Any) -> tuple[int, bytes]:
+    def send(url: str, fields: Any) -> TokenAnswer:
         asked.append(now[0])
         answer = {
             "access_token": "a-token",
@@ -193,7 +194,7 @@ def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_as
             "expires_in": 20,
             "interval": 700,
         }
-        return 200, json.dumps(answer | dict.fromkeys(as_text, "20")).encode()
+        return TokenAnswer(200, json.dumps(answer | dict.fromkeys(as_text, "20")).encode())
 
     grant = login.by_device(
         load_config(Home.at(home)).sign_ins["corp"],

@@ -6,11 +6,14 @@ itself.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import httpx2
 
+from ..core import times
 from ..core.secret import Secret
+from ..credentials.token_answers import TokenAnswer
 from ..secrecy.frames import without_frames
 from ..wire.request_head import form_body
 from .clients import client_for
@@ -37,21 +40,20 @@ def post_form(
     seconds: float = _ALL_SECONDS,
     *,
     network: Network | None = None,
-) -> tuple[int, bytes]:
-    """Post a form and return the answer's status and body, within `seconds`; 0 and the kind of error when no
-    answer came."""
+) -> TokenAnswer:
+    """Post a form and return the answer, within `seconds`; status 0 and the kind of error when none came."""
     deadline = Deadline(seconds)
     try:
         with deadline:
-            status, body = _post(url, form_body(fields), deadline, network)
+            answer = _post(url, form_body(fields), deadline, network)
     except (httpx2.TransportError, httpx2.InvalidURL) as error:
-        status, body = 0, type(error).__name__.encode()
+        answer = TokenAnswer(0, type(error).__name__.encode())
     if deadline.over:
-        return 0, _ENDLESS
-    return status, body
+        return TokenAnswer(0, _ENDLESS)
+    return answer
 
 
-def _post(url: str, form: bytes, deadline: Deadline, network: Network | None) -> tuple[int, bytes]:
+def _post(url: str, form: bytes, deadline: Deadline, network: Network | None) -> TokenAnswer:
     body = b""
     with (
         client_for(url, network, timeout=min(_READ_SECONDS, deadline.seconds)) as client,
@@ -62,5 +64,13 @@ def _post(url: str, form: bytes, deadline: Deadline, network: Network | None) ->
         for chunk in answer.iter_raw():
             body += chunk
             if len(body) > _LIMIT:
-                return 0, _TOO_LONG
-        return answer.status_code, body
+                return TokenAnswer(0, _TOO_LONG)
+        return TokenAnswer(answer.status_code, body, _retry_after(answer.headers))
+
+
+def _retry_after(headers: httpx2.Headers) -> float | None:
+    """Return for how many seconds the service asks not to be asked again; None where it does not say."""
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    return times.wait(text, times.moment(headers.get("date", "")) or time.time())

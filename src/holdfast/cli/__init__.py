@@ -3,6 +3,7 @@ install them."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ __all__ = ["app", "main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (docs/reference/cli.md)."""
+    _end_in_order()
     try:
         from .root import app
     except ModuleNotFoundError as error:
@@ -32,6 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         arguments = sys.argv[1:]
     return app.run(arguments)
+
+
+def _end_in_order() -> None:
+    """Let the signals that end a program end it as an exit does, which waits for a renewal that is under
+    way."""
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def __getattr__(name: str) -> Any:

@@ -5,35 +5,40 @@ section 4.14). Therefore
 
 - one thread of one process renews at a time, under a lock of the operating system, which is released when its
   process is killed; a process that waited for the lock uses the newer tokens;
-- new tokens are on the disk before they are used;
+- a renewal that has been asked for is finished before the process ends (`in_flight`), and room for its result
+  is reserved on the disk first;
+- new tokens are on the disk before they are used, and are written only in the place of what was renewed: a
+  new sign-in and a removal stay, an older file that was put back does not;
 - a refusal counts only if the file still has the refresh token that was refused
   (anomalyco/opencode#49439, anthropics/claude-code#84440)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from pathlib import Path
 
-from .._files import locked
-from ..core import times
+from .._files import Busy
 from ..core.errors import ConfigError
 from ..core.secret import Secret, redact
-from ..distribution import install_command
 from ..secrecy.masking import redacted
 from .cached_source import OVER, RENEW_AGAIN, Life
-from .secrets_file import Grant, SecretsFile
-from .sources import RenewalFailed, SignInOver, Unreadable
+from .grant import Grant
+from .in_flight import InFlight, NotFinished
+from .renewal_state import LONGEST_REST, RenewalState
+from .secrets_file import Put, SecretsFile
+from .sources import RenewalFailed, SignInOver
+from .token_answers import Refusal, TokenAnswer, Tokens, Verdict, refusal_in, tokens_in
 
-Refresh = Callable[[str, Secret], tuple[int, bytes]]
-"""Renews the sign-in of this name with its refresh token: returns the HTTP status and body of the response;
-status 0 and a reason when there is none. Returns within `_LOCK_TIMEOUT` seconds."""
+Refresh = Callable[[str, Secret], tuple[int, bytes] | TokenAnswer]
+"""Renews the sign-in of this name with its refresh token: returns the service's answer. Returns within
+`LONGEST` seconds."""
 
-_LOCK_TIMEOUT = 45.0
-"""Seconds to wait for another process that renews."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
-"""Seconds without a further attempt after a failed renewal; doubled with each failure."""
-_LONGEST_LIFE = 10 * 366 * 86_400.0
+_GAVE_NONE = "the sign-in service gave no access token"
+LONGEST = 45.0
+"""Seconds that a renewal may take. Another process that renews is waited for as long."""
 
 
 class OAuthSource:
@@ -48,13 +53,13 @@ class OAuthSource:
         clock: Callable[[], float],
         *,
         ahead: Callable[[], None] = lambda: None,
+        in_flight: InFlight | None = None,
     ) -> None:
         self._name, self._file, self._refresh, self._clock, self._ahead = name, file, refresh, clock, ahead
-        self._lock = file.path.with_name(f"oauth.{name}")
+        self._in_flight = in_flight or InFlight(LONGEST)
         self._grant: Grant | None = None
         self._unsaved: Grant | None = None
         self._life, self._due = OVER, 0.0
-        self._failure, self._paused_until, self._pause = "", 0.0, 0.0
 
     @property
     def grant_id(self) -> str:
@@ -74,23 +79,29 @@ class OAuthSource:
         return self._grant.access
 
     def read(self) -> Secret:
-        return self.renew()
+        """Return a newer access token: one that another process has renewed, else a renewed one. Waits while
+        another process or thread renews. Raises Unreadable, and ConfigError when the file cannot be read."""
+        return self._newer(LONGEST)
 
     def renew(self) -> Secret:
-        """Return a newer access token: one that another process has renewed, else a renewed one. Raises
-        Unreadable, and ConfigError when the file cannot be read or locked."""
-        with locked(self._lock, _LOCK_TIMEOUT):
-            if self._unsaved is not None:
-                self._save(self._unsaved)
-                if self._life.holds(self._clock()):
-                    return self._access_token()
-            grant = self._file.grant(self._name)
-            if grant is None:
-                self._grant = None
-                raise SignInOver("not signed in")
+        """Do what `read` does, ahead of need: without waiting for another process or thread that renews."""
+        return self._newer(0.0)
+
+    def _newer(self, patience: float) -> Secret:
+        with ExitStack() as lock:
+            try:
+                lock.enter_context(self._file.sign_in_lock(self._name, patience))
+            except Busy:
+                raise RenewalFailed("another process is renewing the sign-in just now") from None
+            grant = self._newest()
             if not _same(grant, self._grant) and self._adopt(grant):
                 return self._access_token()
-            return self._renewed(grant)
+            refresh = self._refresh_token(grant)
+            asked = partial(self._renewed, grant, refresh, lock.pop_all())
+        try:
+            return self._in_flight.finish(asked)
+        except NotFinished as reason:
+            raise RenewalFailed(f"the sign-in could not be renewed: {reason}") from None
 
     def note(self) -> str:
         grant = self._grant or self._file.grant(self._name)
@@ -105,6 +116,37 @@ class OAuthSource:
             return None
         return grant.expires_at
 
+    def _newest(self) -> Grant:
+        """Return the newest state of the sign-in that is in the file. A newer one that is known here, and not
+        there, is put there first: one that could not be written, or one in whose place an older file was put.
+        Raises SignInOver when there is none, RenewalFailed when it cannot be written."""
+        grant, known = self._file.grant(self._name), self._unsaved or self._grant
+        if known is not None and known.supersedes(grant):
+            grant = self._kept(known)
+        self._unsaved = None
+        if grant is None:
+            self._grant = None
+            raise SignInOver("not signed in")
+        return grant
+
+    def _refresh_token(self, grant: Grant) -> Secret:
+        """Return the token by which the service may be asked to renew this grant now. Raises Unreadable."""
+        state, now = self._state().of(grant), self._clock()
+        if grant.refresh is None:
+            self._adopt(grant)
+            raise SignInOver("the token expired, and the sign-in gave no refresh token")
+        if grant.ended and (state.retry_at == 0.0 or state.rests(now)):
+            self._adopt(grant)
+            raise SignInOver(grant.ended)
+        if state.is_spent(grant):
+            raise RenewalFailed(
+                f"{self._file.path} holds an older state of the sign-in, whose refresh token is spent: "
+                "put the newer file back, or sign in again"
+            )
+        if state.rests(now):
+            raise RenewalFailed(state.reason, state.retry_at)
+        return grant.refresh
+
     def _adopt(self, grant: Grant) -> bool:
         """Use this grant from now on. Return whether its access token may be used for a new request."""
         self._grant, self._life = grant, Life.of(grant.issued_at, grant.expires_at)
@@ -114,129 +156,124 @@ class OAuthSource:
     def _access_token(self) -> Secret:
         """Return the token of the adopted grant. Raises RenewalFailed when it has none."""
         if self._grant is None or self._grant.access is None:
-            raise RenewalFailed("the sign-in service gave no token")
+            raise RenewalFailed(_GAVE_NONE)
         return self._grant.access
 
-    def _renewed(self, grant: Grant) -> Secret:
-        """Renew a grant and return its new access token. Raises Unreadable."""
-        now = self._clock()
-        if grant.ended or grant.refresh is None:
-            self._adopt(grant)
-            raise SignInOver(grant.ended or "the token expired, and the sign-in gave no refresh token")
-        if now < self._paused_until:
-            raise RenewalFailed(self._failure, self._paused_until)
-        try:
-            # A refresh token may be used once: new tokens that cannot be saved would end the sign-in.
-            self._file.check_writable()
-        except ConfigError as error:
-            raise RenewalFailed(f"not attempted, since new tokens could not be saved: {error.what}") from None
-        status, body = self._refresh(self._name, grant.refresh)
-        token, refusal = understood(body)
-        if token is not None:
-            self._pause = 0.0
-            self._save(renewed_grant(grant, token, self._clock()))
-            return self._access_token()
-        if refusal == "invalid_grant":
-            return self._refused(grant)
-        self._failure = f"the sign-in could not be renewed: {_why(grant.refresh, refusal, status, body)}"
-        self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
-        self._paused_until = now + self._pause
-        self._adopt(grant)
-        raise RenewalFailed(self._failure, self._paused_until)
+    def _renewed(self, grant: Grant, refresh: Secret, lock: ExitStack) -> Secret:
+        """Renew a grant under the lock, release that, and return the new access token. Raises Unreadable."""
+        with lock:
+            try:
+                # A refresh token may be used once: new tokens that cannot be saved would end the sign-in.
+                put = lock.enter_context(self._file.reserved(self._name))
+            except ConfigError as error:
+                raise RenewalFailed(
+                    f"not attempted, since new tokens could not be saved: {error.what}"
+                ) from None
+            answer = TokenAnswer(*self._refresh(self._name, refresh))
+            tokens = tokens_in(answer)
+            if tokens is None or (tokens.access is None and tokens.refresh == refresh):
+                return self._not_renewed(grant, answer)
+            return self._save(grant, tokens, put)
 
-    def _refused(self, grant: Grant) -> Secret:
-        """End the sign-in, whose refresh token was refused, unless the file has a newer one by now: written
-        without our lock or on another machine."""
-        current = self._file.grant(self._name)
-        if current is not None and not _same(current, grant) and self._adopt(current):
+    def _save(self, grant: Grant, tokens: Tokens, put: Put) -> Secret:
+        """Make new tokens durable, then use them. What cannot be written is kept for the next attempt and not
+        used: another process would renew with the refresh token that is spent."""
+        renewed = renewed_grant(grant, tokens, self._clock())
+        state = self._state()
+        standing = self._kept(renewed, put)
+        if standing is None:
+            self._grant = None
+            raise SignInOver("not signed in")
+        usable = self._adopt(standing)
+        if not _same(standing, renewed):
+            if not usable:
+                raise RenewalFailed("another sign-in took its place")
             return self._access_token()
-        ended = replace(grant, ended="the sign-in service says that it is over (invalid_grant)")
-        self._save(ended)
-        raise SignInOver(ended.ended)
+        state = state.renewed(renewed, grant)
+        if renewed.access is None:
+            state = state.failed(_GAVE_NONE, renewed.issued_at, None)
+        state.write(self._state_path)
+        return self._access_token()
 
-    def _save(self, grant: Grant) -> None:
-        """Make a grant durable, then use it. A grant that cannot be written is kept for the next attempt and
-        not used: another process would renew with the refresh token that is spent."""
+    def _kept(self, grant: Grant, put: Put | None = None) -> Grant | None:
+        """Keep a newer state in the place of an older one, and return what the file has then. Raises
+        RenewalFailed when it cannot be written; the next attempt begins with that."""
         self._unsaved = grant
         try:
-            self._file.put_grant(self._name, grant)
+            standing = self._file.replace_grant(self._name, grant, put)
         except ConfigError as error:
             raise RenewalFailed(f"the renewed sign-in could not be saved: {error.what}") from None
         self._unsaved = None
+        return standing
+
+    def _not_renewed(self, grant: Grant, answer: TokenAnswer) -> Secret:
+        """Take note of an answer without tokens: the end of the sign-in, or a failure after which it rests.
+        Raises Unreadable, unless the file has a newer grant by now, written without our lock or elsewhere."""
+        current = self._file.grant(self._name)
+        if current is not None and not _same(current, grant) and self._adopt(current):
+            return self._access_token()
+        refusal, now = refusal_in(answer), self._clock()
+        why = _why(grant, refusal, answer)
+        state = self._state().of(grant).counted(refusal, answer.status, now)
+        if state.is_enough(refusal, now):
+            self._end(grant, refusal, why, state)
+        failed = f"the sign-in could not be renewed: {why}"
+        state = state.failed(failed, now, answer.retry_after)
+        state.write(self._state_path)
         self._adopt(grant)
+        self._life = self._life._replace(until=self._life.ends)  # no better one is to be had
+        raise RenewalFailed(failed, state.retry_at)
+
+    def _end(self, grant: Grant, refusal: Refusal, why: str, state: RenewalState) -> None:
+        """End the sign-in. Where only the client is refused, it is asked about again later: that may be put
+        right without another sign-in. Raises SignInOver."""
+        reason = f"the sign-in service says that it is over ({why})"
+        if refusal.verdict is Verdict.CLIENT:
+            reason = f"the sign-in service refuses this client ({why}); look at [signin.{self._name}]"
+            state.failed(reason, self._clock(), None, rest=LONGEST_REST).write(self._state_path)
+        else:
+            state.ended().write(self._state_path)
+        ended = replace(grant, ended=reason)
+        self._adopt(ended)
+        with suppress(ConfigError):  # it is known here; another process asks for itself
+            self._file.replace_grant(self._name, ended)
+        raise SignInOver(reason)
+
+    @property
+    def _state_path(self) -> Path:
+        return self._file.beside(f".oauth.{self._name}.state")
+
+    def _state(self) -> RenewalState:
+        return RenewalState.read(self._state_path)
 
 
 def _same(grant: Grant, other: Grant | None) -> bool:
     return other is not None and (grant.id, grant.generation) == (other.id, other.generation)
 
 
-def _why(refresh: Secret, refusal: str, status: int, body: bytes) -> str:
-    """Return why a renewal failed: the OAuth error code, else the status, else the reason that no response
+def _why(grant: Grant, refusal: Refusal, answer: TokenAnswer) -> str:
+    """Return why a renewal failed: the service's own code, else the status, else the reason that no answer
     came."""
-    code = redacted(refusal, [refresh], limit=60)
+    known = [secret for secret in (grant.refresh, grant.access) if secret is not None]
+    code = redacted(refusal.code, known, limit=60)
     if code:
         return code
-    if status:
-        return f"HTTP {status}"
-    return redact(body.decode(errors="replace"), limit=100)
+    if answer.status:
+        return f"HTTP {answer.status}"
+    return redact(answer.body.decode(errors="replace"), limit=100)
 
 
-def understood(body: bytes) -> tuple[dict[str, Any] | None, str]:
-    """Return (the token in a response, "") or (None, its OAuth error code or ""). A token that cannot be a
-    secret counts as none. Raises Unreadable without the package oauthlib."""
-    try:
-        from oauthlib.oauth2 import Client, OAuth2Error
-    except ImportError:
-        command = install_command("oauth")
-        raise Unreadable(f"the package 'oauthlib' is not installed; run: {command}") from None
-    try:
-        token = Client("").parse_request_body_response(body.decode())
-    except OAuth2Error as error:
-        if error.error == "missing_token":
-            return None, ""
-        return None, str(error.error or "")
-    except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
-        return None, ""
-    secrets = [token["access_token"]]
-    if token.get("refresh_token"):
-        secrets.append(token["refresh_token"])
-    if not all(map(_can_be_secret, secrets)):
-        return None, ""
-    return dict(token), ""
-
-
-def _can_be_secret(value: object) -> bool:
-    try:
-        return isinstance(value, str) and bool(Secret(value))
-    except ValueError:
-        return False
-
-
-def renewed_grant(before: Grant, token: dict[str, Any], now: float) -> Grant:
+def renewed_grant(before: Grant, tokens: Tokens, now: float) -> Grant:
     """Return the grant after a renewal. A response without a new refresh token keeps the old one (RFC 6749
     section 6)."""
-    refresh, expires_at = before.refresh, None
-    if token.get("refresh_token"):
-        refresh = Secret(token["refresh_token"])
-    seconds = _seconds_left(token.get("expires_in"))
-    if seconds is not None:
-        expires_at = now + seconds
+    expires_at = None
+    if tokens.lives is not None:
+        expires_at = now + tokens.lives
     return Grant(
         id=before.id,
         generation=before.generation + 1,
-        access=Secret(token["access_token"]),
-        refresh=refresh,
+        access=tokens.access,
+        refresh=tokens.refresh or before.refresh,
         issued_at=now,
         expires_at=expires_at,
     )
-
-
-def _seconds_left(expires_in: object) -> float | None:
-    """Return the seconds until a token expires, at most ten years; None where its response does not say."""
-    # It may have more digits than a float can hold.
-    if isinstance(expires_in, int) and expires_in > _LONGEST_LIFE:
-        return _LONGEST_LIFE
-    seconds = times.duration(expires_in)
-    if seconds is None or seconds <= 0:
-        return None
-    return min(seconds, _LONGEST_LIFE)

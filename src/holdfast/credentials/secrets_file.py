@@ -9,45 +9,24 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from .._files import NotRead, cannot, locked, quoted, read_regular, stamp, write_private
+from .._files import NotRead, cannot, locked, quoted, read_regular, reserving, stamp, write_private
 from ..core.errors import ConfigError
 from ..core.secret import Secret
+from .grant import Grant, from_toml, to_toml
 
 Sections = dict[str, dict[str, Secret]]
+Put = Callable[[bytes], None]
+"""Writes a file's content into space that was reserved. Raises OSError."""
+_ROOM = 128 * 1024
+"""Bytes by which a renewal may lengthen the file: its answer has at most half as many."""
 _GRANT = "oauth:"  # no provider's name has a colon
 _HEAD = (
     "# Keys kept by Holdfast; `holdfast key add` and `holdfast key remove` edit this file. Never share it.\n"
 )
-_GRANT_FIELDS: Mapping[str, type | tuple[type, ...]] = {
-    "id": str,
-    "generation": int,
-    "access": str,
-    "refresh": str,
-    "issued_at": (int, float),
-    "expires_at": (int, float),
-    "ended": str,
-}
-_GRANT_SECRETS = ("access", "refresh")
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """The tokens of a sign-in: the access token and the refresh token. `id` is that of the sign-in,
-    `generation` the number of its renewals; times are epoch seconds; `ended` says why no renewal can succeed
-    any more."""
-
-    id: str
-    generation: int = 0
-    access: Secret | None = None
-    refresh: Secret | None = None
-    issued_at: float = 0.0
-    expires_at: float | None = None
-    ended: str = ""
 
 
 class SecretsFile:
@@ -85,22 +64,57 @@ class SecretsFile:
         self._read()
         return self._grants.get(name)
 
-    def put_grant(self, name: str, grant: Grant | None) -> None:
-        """Keep the grant of a sign-in; it is on the disk when this returns. None removes it. Raises
-        ConfigError."""
+    def put_grant(self, name: str, grant: Grant | None) -> Grant | None:
+        """Keep the grant of a new sign-in, whatever there is; it is on the disk when this returns. None
+        removes it. Return what it replaces. Raises ConfigError."""
+        before: list[Grant | None] = []
 
         def change(_: Sections, grants: dict[str, Grant]) -> None:
-            grants.pop(name, None)
+            before.append(grants.pop(name, None))
             if grant is not None:
                 grants[name] = grant
 
         self._change(change)
+        return before[0]
 
-    def check_writable(self) -> None:
-        """Write the file without a change: to find out that a disk is full before a request whose result
-        cannot be had again. Raises ConfigError."""
-        with locked(self.path):
-            self._write(self._read(), self._grants)
+    def replace_grant(self, name: str, grant: Grant, put: Put | None = None) -> Grant | None:
+        """Keep a newer state of a sign-in in the place of an older one, on the disk when this returns. Change
+        nothing where the file has no older state of it: it was removed, replaced by another sign-in, or
+        renewed by somebody else. Return what the file has then. `put` writes the file's content into space
+        that was reserved. Raises ConfigError."""
+        kept: list[Grant | None] = []
+
+        def change(_: Sections, grants: dict[str, Grant]) -> None:
+            if grant.supersedes(grants.get(name)):
+                grants[name] = grant
+            kept.append(grants.get(name))
+
+        self._change(change, put)
+        return kept[0]
+
+    def sign_in_lock(self, name: str, patience: float) -> AbstractContextManager[None]:
+        """Lock a sign-in against everybody who renews or replaces it, beside the real file: homes whose
+        secrets.toml is a link to one file share its sign-ins. Raises Busy after `patience` seconds,
+        ConfigError."""
+        return locked(self.beside(f"oauth.{name}"), patience)
+
+    def beside(self, name: str) -> Path:
+        """Return the path of this name beside the real file, to which secrets.toml may be a link."""
+        return Path(os.path.realpath(self.path)).with_name(name)
+
+    @contextmanager
+    def reserved(self, name: str) -> Iterator[Put]:
+        """Reserve space for a write of the grant of `name`, whose lock the caller has, so that it succeeds
+        when the disk is full by then. Raises ConfigError."""
+        size = _ROOM
+        with suppress(OSError):
+            size += self.path.stat().st_size
+        with ExitStack() as held:
+            try:
+                put = held.enter_context(reserving(self.path, self.beside(f"oauth.{name}"), size))
+            except OSError as error:
+                raise cannot("write", self.path, error) from None
+            yield put
 
     def put(self, provider: str, label: str, secret: Secret) -> None:
         """Keep `secret` under this label, in the place of an older one. Raises ConfigError."""
@@ -137,7 +151,7 @@ class SecretsFile:
         names."""
         return sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
 
-    def _change(self, change: Callable[[Sections, dict[str, Grant]], None]) -> None:
+    def _change(self, change: Callable[[Sections, dict[str, Grant]], None], put: Put | None = None) -> None:
         """Call `change` with copies of what the file has, and write them if they differ."""
         with locked(self.path):
             before, grants_before = self._read(), self._grants
@@ -145,9 +159,9 @@ class SecretsFile:
             grants = dict(grants_before)
             change(sections, grants)
             if sections != before or grants != grants_before:
-                self._write(sections, grants)
+                self._write(sections, grants, put)
 
-    def _write(self, sections: Sections, grants: Mapping[str, Grant]) -> None:
+    def _write(self, sections: Sections, grants: Mapping[str, Grant], put: Put | None) -> None:
         tables: dict[str, Mapping[str, object]] = dict(sections)
         for name, grant in grants.items():
             tables[_GRANT + name] = to_toml(grant)
@@ -159,6 +173,10 @@ class SecretsFile:
         except ValueError:
             what = f"{self.path} cannot hold one of the names or numbers to be kept; nothing was changed"
             raise ConfigError(what, next_step="holdfast key list") from None
+        if put is not None:
+            with suppress(OSError):
+                put(text.encode())
+                return
         write_private(self.path, text)
 
     def _read(self) -> Sections:
@@ -212,7 +230,7 @@ def _parse(text: str) -> tuple[Sections, dict[str, Grant]]:
     grants: dict[str, Grant] = {}
     for name, table in document.items():
         if name.startswith(_GRANT):
-            grants[name.removeprefix(_GRANT)] = _grant(table)
+            grants[name.removeprefix(_GRANT)] = from_toml(table)
         else:
             sections[name] = _labels(table)
     return sections, grants
@@ -222,26 +240,6 @@ def _labels(table: object) -> dict[str, Secret]:
     if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
         raise ValueError("not a table of strings")
     return {label: Secret(value) for label, value in table.items()}
-
-
-def _grant(table: object) -> Grant:
-    if not isinstance(table, dict) or "id" not in table:
-        raise ValueError("not a grant")
-    fields: dict[str, Any] = {}
-    for name, value in table.items():
-        if not isinstance(value, _GRANT_FIELDS.get(name, ())):
-            raise ValueError("not a grant")
-        fields[name] = value
-    for name in _GRANT_SECRETS:
-        if name in fields:
-            fields[name] = Secret(fields[name])
-    return Grant(**fields)
-
-
-def to_toml(grant: Grant) -> dict[str, object]:
-    """Return the fields of a grant that have a value; its secrets as `Secret`."""
-    fields = {name: getattr(grant, name) for name in _GRANT_FIELDS}
-    return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 def _section(name: str, values: Mapping[str, object]) -> str:

@@ -19,7 +19,8 @@ from ..secrecy.frames import bare
 from .cached_source import CachedSource, command_output, from_keyring, load_keyring
 from .callback_source import Supplier, from_program
 from .foreign_call import ForeignCall
-from .oauth_source import OAuthSource, Refresh
+from .in_flight import InFlight
+from .oauth_source import LONGEST, OAuthSource, Refresh
 from .secrets_file import SecretsFile
 from .sources import (
     EnvSource,
@@ -49,6 +50,8 @@ _NEXT_STEPS = {
     "oauth": "holdfast key login {provider}",
     "call": "holdfast key list {provider}",
 }
+_LIVES_ON = 30.0
+"""Seconds after which a program counts as one that lives on, and renews before it must."""
 
 
 def _in_background(work: Callable[[], None]) -> None:
@@ -107,7 +110,8 @@ class Vault:
         self.file = SecretsFile(secrets, clock)
         self._refresh, self._suppliers = refresh, suppliers or {}
         self._environ, self._run, self._keyring, self._clock = environ, run, keyring, clock
-        self._background = background
+        self._background, self._began = background, clock()
+        self._in_flight = InFlight(LONGEST)
         self._entries: dict[tuple[str, str], _CacheEntry] = {}
 
     def secret(self, key: Key) -> Secret:
@@ -178,7 +182,11 @@ class Vault:
 
     def renew(self) -> None:
         """Forget what was read, and the locks of other threads: for a forked child."""
-        self._entries = {}
+        self._entries, self._in_flight = {}, InFlight(LONGEST)
+
+    def settle(self) -> None:
+        """Wait until the renewals under way have ended, at most as long as one may take."""
+        self._in_flight.settle()
 
     def known(self) -> list[Secret]:
         """Return the latest values of all keys, for `core.secret.redact`."""
@@ -220,7 +228,8 @@ class Vault:
         scheme, _, rest = key.ref.partition(":")
 
         def ahead() -> None:
-            self._background(lambda: self._renew(key))
+            if not 0 <= self._clock() - self._began < _LIVES_ON:
+                self._background(lambda: self._renew(key))
 
         makers: dict[str, Callable[[], Source]] = {
             "env": lambda: EnvSource(rest, self._environ),
@@ -235,7 +244,9 @@ class Vault:
             "call": lambda: CachedSource(
                 ForeignCall(lambda: from_program(rest, self._suppliers)), self._clock, ahead
             ),
-            "oauth": lambda: OAuthSource(rest, self.file, self._refresh, self._clock, ahead=ahead),
+            "oauth": lambda: OAuthSource(
+                rest, self.file, self._refresh, self._clock, ahead=ahead, in_flight=self._in_flight
+            ),
         }
         return makers[scheme]()
 

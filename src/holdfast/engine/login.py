@@ -22,11 +22,12 @@ from ..core import times
 from ..core.config import SignIn
 from ..core.errors import ConfigError, HoldfastError
 from ..core.secret import Secret, redact
-from ..credentials.oauth_source import Refresh, renewed_grant, understood
-from ..credentials.secrets_file import Grant
+from ..credentials.grant import Grant
+from ..credentials.oauth_source import Refresh, renewed_grant
+from ..credentials.token_answers import TokenAnswer, Tokens, refusal_in, tokens_in
 from ..secrecy.masking import redacted
 
-Post = Callable[[str, Mapping[str, str | Secret]], tuple[int, bytes]]
+Post = Callable[[str, Mapping[str, str | Secret]], TokenAnswer]
 Say = Callable[[str], None]
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 _BROWSER_PATIENCE = 300.0
@@ -45,8 +46,8 @@ class NotSignedIn(HoldfastError):
     exit_code = 4
 
 
-def post(url: str, fields: Mapping[str, str | Secret], network: Network | None = None) -> tuple[int, bytes]:
-    """Send a form to a token address. Return status and body; the HTTP client is imported on first use."""
+def post(url: str, fields: Mapping[str, str | Secret], network: Network | None = None) -> TokenAnswer:
+    """Send a form to a token address and return the answer; the HTTP client is imported on first use."""
     from ..calls.token_endpoint import post_form
 
     return post_form(url, fields, network=network)
@@ -56,13 +57,13 @@ def renewals(home: Home, send: Post = post) -> Refresh:
     """Return the function by which a vault renews the sign-ins of this home, at the token address in the
     current configuration."""
 
-    def ask(name: str, refresh: Secret) -> tuple[int, bytes]:
+    def ask(name: str, refresh: Secret) -> TokenAnswer:
         try:
             sign_in = load_config(home).sign_ins.get(name)
         except ConfigError:
-            return 0, b"holdfast.toml is wrong: holdfast doctor"
+            return TokenAnswer(0, b"holdfast.toml is wrong: holdfast doctor")
         if sign_in is None:
-            return 0, f"holdfast.toml has no [signin.{name}]".encode()
+            return TokenAnswer(0, f"holdfast.toml has no [signin.{name}]".encode())
         return send(
             sign_in.token_url,
             {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": sign_in.client_id},
@@ -83,10 +84,10 @@ def by_device(
     fields: dict[str, str | Secret] = {"client_id": sign_in.client_id}
     if sign_in.scopes:
         fields["scope"] = " ".join(sign_in.scopes)
-    status, body = send(sign_in.device_url, fields)
-    offer = _object(body)
+    answer = send(sign_in.device_url, fields)
+    offer = _object(answer.body)
     if not isinstance(offer.get("device_code"), str) or not isinstance(offer.get("user_code"), str):
-        raise _refused(sign_in, status, body)
+        raise _refused(sign_in, answer)
     say(f"open {offer.get('verification_uri')} and type the code {offer['user_code']}")
     complete = offer.get("verification_uri_complete")
     if isinstance(complete, str):
@@ -98,17 +99,17 @@ def by_device(
     wait = min(pause, 0.9 * (ends - clock()))
     while clock() + wait < ends:
         sleep(wait)
-        status, body = send(
+        answer = send(
             sign_in.token_url, {"grant_type": _DEVICE, "device_code": device, "client_id": sign_in.client_id}
         )
-        token, error = understood(body)
-        if token is not None:
-            return _granted(token, clock())
+        tokens, error = tokens_in(answer), refusal_in(answer).code
+        if tokens is not None and tokens.access is not None:
+            return _granted(tokens, clock())
         if error == "slow_down":
             pause += _SLOWER
         wait = pause
-        if error not in ("authorization_pending", "slow_down") and 0 < status < 500:
-            raise _refused(sign_in, status, body, sent=(device,))
+        if error not in ("authorization_pending", "slow_down") and 0 < answer.status < 500:
+            raise _refused(sign_in, answer, sent=(device,))
     raise NotSignedIn(f"sign-in '{sign_in.name}' timed out: no code was entered")
 
 
@@ -140,11 +141,11 @@ def by_browser(
         raise _no_code(sign_in, answer)
     code, proof = _code(sign_in, answer["code"]), Secret(verifier)
     fields: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
-    status, body = send(sign_in.token_url, fields | {"client_id": sign_in.client_id, "code_verifier": proof})
-    token, _ = understood(body)
-    if token is None:
-        raise _refused(sign_in, status, body, sent=(code, proof))
-    return _granted(token, time.time())
+    given = send(sign_in.token_url, fields | {"client_id": sign_in.client_id, "code_verifier": proof})
+    tokens = tokens_in(given)
+    if tokens is None or tokens.access is None:
+        raise _refused(sign_in, given, sent=(code, proof))
+    return _granted(tokens, time.time())
 
 
 def _visited_url(client: Any, sign_in: SignIn, back: str, *, state: str, challenge: str) -> str:
@@ -214,8 +215,8 @@ def _no_code(sign_in: SignIn, answer: Mapping[str, str]) -> NotSignedIn:
     return NotSignedIn(f"sign-in '{sign_in.name}' timed out: the browser did not come back")
 
 
-def _granted(token: dict[str, Any], now: float) -> Grant:
-    return renewed_grant(Grant(os.urandom(8).hex(), -1), token, now)
+def _granted(tokens: Tokens, now: float) -> Grant:
+    return renewed_grant(Grant(os.urandom(8).hex(), -1), tokens, now)
 
 
 def _code(sign_in: SignIn, text: str) -> Secret:
@@ -226,15 +227,14 @@ def _code(sign_in: SignIn, text: str) -> Secret:
         raise NotSignedIn(f"sign-in '{sign_in.name}': the service sent an invalid code") from None
 
 
-def _refused(sign_in: SignIn, status: int, body: bytes, *, sent: Sequence[Secret] = ()) -> NotSignedIn:
-    """Return the error of a refused sign-in, without the secrets that were `sent`. Status 0 means no HTTP
-    answer; `body` is the reason then."""
-    values = _object(body)
+def _refused(sign_in: SignIn, answer: TokenAnswer, *, sent: Sequence[Secret] = ()) -> NotSignedIn:
+    """Return the error of a refused sign-in, without the secrets that were `sent`."""
+    values = _object(answer.body)
     reasons = [values.get("error"), values.get("error_description")]
     text = " ".join(reason for reason in reasons if isinstance(reason, str))
-    status_text = f"HTTP {status}"
-    if not status:
-        text = text or body.decode(errors="replace")
+    status_text = f"HTTP {answer.status}"
+    if not answer.status:
+        text = text or answer.body.decode(errors="replace")
         status_text = "no answer"
     text = redacted(text, sent, limit=200)
     what = f"sign-in '{sign_in.name}' was refused ({status_text})"

@@ -288,6 +288,7 @@ class Engine:
         try:
             self._soon.close(5.0)
             self.journal_writer.close()
+            self.vault.settle()
         finally:
             self.store.close()
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ...credentials.oauth_source import LONGEST
 from ..telemetry.log import line
 from ..telemetry.shared_counters import Gauge, Shared
 
@@ -26,7 +27,9 @@ _DELAYS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY = 10.0
 """Seconds after which a death counts as the first again."""
 _GRACE = 5.0
-"""Seconds that workers get beyond their time to drain before they are killed."""
+"""Seconds that workers get to end before they are killed."""
+_TO_END = LONGEST + _GRACE
+"""Seconds that they get beyond their time to drain: one may be renewing a sign-in."""
 _LOOK_EVERY = 1.0
 """Seconds between two calls of `Supervisor.look`."""
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -168,7 +171,7 @@ class Supervisor:
             self._send(signal.SIGHUP)
         elif number in (signal.SIGTERM, signal.SIGINT):
             if not self._ended_by:
-                self._killed_at = time.monotonic() + self.patience() + _GRACE
+                self._killed_at = time.monotonic() + self.patience() + _TO_END
                 self.end()
             self._ended_by = self._ended_by or number
             self._send(signal.SIGTERM)  # a second one cuts the answers that are still running

@@ -149,6 +149,8 @@ class _Worker:
         watch.cancel()
         cut = gateway.busy
         await gateway.close()
+        # While the loop still takes the signals: a further one ends no renewal.
+        await asyncio.to_thread(engine.vault.settle)
         if cut:
             self._log.say("ended", "warning", cut_off=cut, worker=resources.slot)
         else:

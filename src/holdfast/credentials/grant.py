@@ -1,0 +1,62 @@
+"""The grant of a sign-in: what its service gave to whoever signed in, as secrets.toml keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.secret import Secret
+
+_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "id": str,
+    "generation": int,
+    "access": str,
+    "refresh": str,
+    "issued_at": (int, float),
+    "expires_at": (int, float),
+    "ended": str,
+}
+_SECRETS = ("access", "refresh")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The tokens of a sign-in: the access token and the refresh token. `id` is that of the sign-in,
+    `generation` the number of its renewals; times are epoch seconds; `ended` says why no renewal can succeed
+    any more."""
+
+    id: str
+    generation: int = 0
+    access: Secret | None = None
+    refresh: Secret | None = None
+    issued_at: float = 0.0
+    expires_at: float | None = None
+    ended: str = ""
+
+    def supersedes(self, other: Grant | None) -> bool:
+        """Return whether this is a newer state of the same sign-in: renewed more often, or over."""
+        if other is None or other.id != self.id:
+            return False
+        return (self.generation, bool(self.ended)) > (other.generation, bool(other.ended))
+
+
+def from_toml(table: object) -> Grant:
+    """Return the grant in a table. Raises ValueError, whose message repeats no part of it."""
+    if not isinstance(table, dict) or "id" not in table:
+        raise ValueError("not a grant")
+    fields: dict[str, Any] = {}
+    for name, value in table.items():
+        if not isinstance(value, _FIELDS.get(name, ())):
+            raise ValueError("not a grant")
+        fields[name] = value
+    for name in _SECRETS:
+        if name in fields:
+            fields[name] = Secret(fields[name])
+    return Grant(**fields)
+
+
+def to_toml(grant: Grant) -> dict[str, object]:
+    """Return the fields of a grant that have a value; its secrets as `Secret`."""
+    fields = {name: getattr(grant, name) for name in _FIELDS}
+    return {name: value for name, value in fields.items() if value not in (None, "")}
