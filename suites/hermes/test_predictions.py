@@ -44,6 +44,8 @@ KEYS = {
     "DEEPSEEK" + "_API_KEY": "sk-deepseek-0123456789",
 }
 STRAY = "sk-or-v1-of-somebody-else"
+HERE = {"OPENROUTER" + "_API_KEY": STRAY}
+"""The environment in which hermes is asked."""
 
 DECIDE = """
 import json, sys
@@ -147,7 +149,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def decide(home: Path, every: list[dict[str, Any]]) -> list[dict[str, str]]:
     """What hermes makes of these rows."""
-    inside, out = real.environment(home, **{"OPENROUTER" + "_API_KEY": STRAY}), home / "decided.json"
+    inside, out = real.environment(home, **HERE), home / "decided.json"
     command = [real.PYTHON, "-c", DECIDE, str(out)]
     done = subprocess.run(
         command, input=json.dumps(every), env=inside, cwd=home, capture_output=True, text=True, check=False
@@ -158,7 +160,7 @@ def decide(home: Path, every: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def test_what_we_say_of_a_session_is_what_hermes_decides(home: Path) -> None:
-    known, every = read_home(home, {}), list(rows())
+    known, every = read_home(home, HERE), list(rows())
     predicted = [goes_to(known, row_of(row)) for row in every]
     decided = decide(home, every)
     wrong = [
@@ -170,7 +172,7 @@ def test_what_we_say_of_a_session_is_what_hermes_decides(home: Path) -> None:
 
 
 def test_every_row_that_we_heal_goes_where_we_say_that_it_belongs(home: Path) -> None:
-    known = read_home(home, {})
+    known = read_home(home, HERE)
     verdicts = [(row, judge(known, row_of(row))) for row in rows()]
     healed = [
         ({**row, "model_config": verdict.config}, verdict)

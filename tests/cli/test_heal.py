@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +27,7 @@ from importers.homes import (
     names,
     stored,
 )
+from importers.test_hermes_verdicts import ROWS, columns_of, furnish
 
 
 @pytest.fixture
@@ -43,11 +47,11 @@ def test_a_dry_run_says_where_each_session_goes_and_belongs_and_changes_nothing(
     result = cli("heal", "hermes")
     assert result.exit_code == 1
     assert "4 sessions" in result.stdout
-    assert "1 resume, 2 would go to the wrong place, 1 cannot be told" in result.stdout
+    assert "1 resume, 2 would go to the wrong place, 0 have no key, 1 cannot be told" in result.stdout
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("astray")]
     assert "team-a at 127.0.0.1:9101 with the key of 'team-a' (TEAM_A_KEY)" in line
     assert line.rstrip().endswith("custom:team-b")
-    assert "its row names neither an entry nor a URL (team-a or team-b)" in result.stdout
+    assert "its model is one of 'team-a' and 'team-b' (team-a or team-b)" in result.stdout
     assert "run: holdfast heal hermes --apply" in result.stdout
     assert (everything(hermes), names(hermes)) == (before, there)
 
@@ -59,7 +63,7 @@ def test_the_commands_it_prints_name_the_same_home_and_the_same_decisions(
     command = ("heal", "hermes", "--home", str(hermes))
     shown = cli(*command, "--choose", "bare=team-a").stdout
     assert f"run: holdfast heal hermes --home {hermes} --choose bare=team-a --apply" in shown
-    assert f"holdfast heal hermes --home {hermes} --choose SESSION=ENTRY --apply" in cli(*command).stdout
+    assert f"holdfast heal hermes --home {hermes} --choose bare=team-a --apply" in cli(*command).stdout
     assert f"holdfast heal hermes --home {hermes} --undo" in cli(*command, "--apply").stdout
 
 
@@ -141,17 +145,61 @@ def test_json_tells_everything_a_program_needs(cli: Cli, hermes: Path) -> None:
 
 
 def test_a_shared_url_is_pointed_out_and_profiles_too(cli: Cli, tmp_path: Path) -> None:
-    home = hermes_home(tmp_path / "shared", SHARED, stored("one", "custom:team-a", A))
+    keys = "TEAM_A_KEY=sk-team-a-0f1e2d3c4b5a6978\nTEAM_B_KEY=sk-team-b-9a8b7c6d5e4f3021\n"
+    home = hermes_home(tmp_path / "shared", SHARED, stored("one", "custom:team-a", A), env=keys)
     (home / "profiles").mkdir()
+    profile = hermes_home(home / "profiles" / "work", SHARED)
     result = cli("heal", "hermes", "--home", str(home))
     assert (
         result.exit_code,
         "1 session may carry the name of another entry" in result.stdout,
-        "profiles/NAME" in result.stdout,
+        f"holdfast heal hermes --home {profile}\n" in result.stdout,
     ) == (0, True, True)
-    assert (
-        "if that is wrong: --choose one=team-b" in cli("heal", "hermes", "--home", str(home), "--all").stdout
-    )
+    shown = cli("heal", "hermes", "--home", str(home), "--all").stdout
+    assert f"holdfast heal hermes --home {home} --choose one=team-b --apply" in shown
+
+
+COMMAND = re.compile(r"holdfast heal hermes [^(\n]*")
+
+
+def test_every_command_that_it_prints_works_and_the_choices_end_the_questions(
+    cli: Cli, tmp_path: Path
+) -> None:
+    known = furnish(tmp_path / "hermes")
+    with closing(sqlite3.connect(hermes_home(tmp_path / "made") / "state.db")) as made:
+        add(made, *({**columns_of(row), "started_at": at} for at, row in enumerate(ROWS)))
+    home = shutil.move(tmp_path / "made" / "state.db", known.path / "state.db").parent
+    result = cli("heal", "hermes", "--home", str(home), "--all")
+    commands = [shlex.split(command) for command in COMMAND.findall(result.stdout)]
+    assert len(commands) > 20
+    for command in commands:
+        again = cli(*command[1:], "--json")
+        assert again.exit_code == 1, again.stderr
+        report = json.loads(again.stdout)
+        chosen = [command[at + 1] for at, word in enumerate(command) if word == "--choose"]
+        for session, _, provider in (text.partition("=") for text in chosen):
+            (row,) = [row for row in report["sessions"] if row["id"] == session]
+            assert row["state"] in ("resumes", "no key"), (command, row)
+            assert str(row["belongs"]).removeprefix("custom:") == provider.removeprefix("custom:")
+
+
+def test_a_provider_without_a_key_is_reported_with_the_names_of_its_variables(
+    cli: Cli, tmp_path: Path
+) -> None:
+    home = hermes_home(tmp_path / "hermes", "{}", stored("glm", "zai"))
+    result = cli("heal", "hermes", "--home", str(home))
+    assert (result.exit_code, "0 would go to the wrong place, 1 have no key" in result.stdout) == (1, True)
+    assert "GLM_API_KEY or ZAI_API_KEY or Z_AI_API_KEY is set neither in .env nor here" in result.stdout
+
+
+def test_a_home_of_a_newer_version_is_said_to_be_one(cli: Cli, tmp_path: Path) -> None:
+    for version, is_newer in ((33, False), (45, True), ("45", True), ("soon", False)):
+        home = hermes_home(tmp_path / "hermes", f"_config_version: {version}\n")
+        (home / "state.db").unlink()
+        result = cli("heal", "hermes", "--home", str(home))
+        assert ("newer than the rules known here" in result.stdout) == is_newer
+        report = json.loads(cli("heal", "hermes", "--home", str(home), "--json").stdout)
+        assert report["newer_than_known"] == is_newer
 
 
 def test_a_home_that_is_not_there_or_broken_is_refused_with_the_next_command(

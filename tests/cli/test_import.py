@@ -143,6 +143,24 @@ def test_sessions_on_providers_that_hermes_knows_itself_find_ours_of_that_name(
     ]
 
 
+def test_a_session_on_a_provider_of_hermes_is_not_put_on_an_entry_of_the_same_name(
+    cli: Cli, home: Path, tmp_path: Path
+) -> None:
+    config = "custom_providers: [{name: deepseek, base_url: https://relay.example/v1, key_env: RELAY_KEY}]\n"
+    keys = "DEEPSEEK_API_KEY=sk-vendor-0123456789\nRELAY_KEY=sk-relay-0123456789\n"
+    rows = [stored("own", "deepseek", model="any"), stored("entry", "custom:deepseek", model="any")]
+    path = hermes_home(tmp_path / "hermes", config, *rows, env=keys)
+    report = json.loads(cli("import", "hermes", str(path), "--sessions", "--json").stdout)
+    urls = {entry["name"]: entry.get("url", entry.get("preset")) for entry in report["entries"]}
+    pins = {session["id"]: session["pin"].partition("/")[0] for session in report["sessions"]}
+    assert (urls[pins["own"]], urls[pins["entry"]]) == ("deepseek", "https://relay.example/v1")
+    write(home / "holdfast.toml", '[provider.deepseek]\nurl = "https://relay.example/v1"\nkeys = ["env:K"]\n')
+    report = json.loads(
+        cli("import", "hermes", str(path), "--sessions", "--only", "deepseek", "--json").stdout
+    )
+    assert [session["id"] for session in report["sessions"]] == ["entry"]
+
+
 def test_a_fallback_of_your_own_is_kept(cli: Cli, home: Path, hermes: Path) -> None:
     assert cli("import", "hermes", str(hermes), "--apply").exit_code == 0
     path = home / "holdfast.toml"

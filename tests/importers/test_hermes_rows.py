@@ -28,8 +28,14 @@ BARE_DEFAULT = (
 )
 
 
-def home_of(tmp_path: Path, config: str = THREE, env: dict[str, str] | None = None) -> HermesHome:
-    return read_home(hermes_home(tmp_path / "hermes", config), env or {})
+SET = dict.fromkeys(
+    ("TEAM_A_KEY", "TEAM_B_KEY", "SLOW_KEY", "DEEPSEEK_API_KEY", "OPENROUTER_API_KEY", "XAI_API_KEY"),
+    "sk-of-somebody-0123456789",
+)
+
+
+def home_of(tmp_path: Path, config: str = THREE) -> HermesHome:
+    return read_home(hermes_home(tmp_path / "hermes", config), SET)
 
 
 def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> Verdict:
@@ -60,7 +66,7 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         ),
         # #102725: one URL, one model, two dialects.
         (
-            stored("s", "custom", B, config={"api_mode": "anthropic_messages"}),
+            stored("s", "custom", B, model="any", config={"api_mode": "anthropic_messages"}),
             "wrong place",
             "team-b",
             "custom:claude",
@@ -73,17 +79,17 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         (stored("s", "custom:team-b"), "resumes", "team-b", "custom:team-b"),
         # The entry was moved: its key would go to the old host.
         (stored("s", "custom:team-a", "http://127.0.0.1:9999/v1"), "cannot be told", "team-a", None),
-        # The entry was renamed.
+        # The entry is gone: another one at its URL is another account.
         (
             stored("s", "custom:gone", A),
-            "wrong place",
-            "nowhere: hermes refuses 'custom:gone', which is not an entry any more",
-            "custom:team-a",
+            "cannot be told",
+            "nowhere: hermes refuses 'custom:gone', which is not an entry",
+            None,
         ),
         (
             stored("s", "custom:gone"),
             "cannot be told",
-            "nowhere: hermes refuses 'custom:gone', which is not an entry any more",
+            "nowhere: hermes refuses 'custom:gone', which is not an entry",
             None,
         ),
         # #101130, #90088: over ACP the class goes to OpenRouter's resolver, and its key to the stored URL.
@@ -101,13 +107,23 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         ),
         # Hermes's own providers keep their names, but for one: #57588.
         (
-            {"id": "s", "billing_provider": "deepseek", "billing_base_url": "https://api.deepseek.com/v1"},
+            {
+                "id": "s",
+                "model": "its-own",
+                "billing_provider": "deepseek",
+                "billing_base_url": "https://api.deepseek.com/v1",
+            },
             "resumes",
             "deepseek",
             "deepseek",
         ),
         (
-            {"id": "s", "billing_provider": "openrouter", "billing_base_url": "https://openrouter.ai/api/v1"},
+            {
+                "id": "s",
+                "model": "its/own",
+                "billing_provider": "openrouter",
+                "billing_base_url": "https://openrouter.ai/api/v1",
+            },
             "wrong place",
             "team-a",
             "openrouter",
@@ -117,9 +133,9 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
         (stored("s", "deepseek", "https://api.deepseek.com"), "resumes", "deepseek", "deepseek"),
         (
             stored("s", "gone", A),
-            "wrong place",
-            "nowhere: hermes refuses 'gone', which is not an entry any more",
-            "custom:team-a",
+            "cannot be told",
+            "nowhere: hermes refuses 'gone', which is not an entry",
+            None,
         ),
         (
             {"id": "s", "billing_provider": "openrouter", "billing_base_url": A},
@@ -137,7 +153,7 @@ def judged(home: HermesHome, row: dict[str, Any], chosen: str | None = None) -> 
             "team-a",
             None,
         ),
-        (stored("s", "openrouter", "http://[half"), "resumes", "openrouter", "openrouter"),
+        (stored("s", "openrouter", "http://[half"), "cannot be told", "openrouter", None),
         (stored("s", "custom", "http://[half"), "cannot be told", "team-a", None),
         (billed("s", B, model=None), "cannot be told", "team-a", None),
         (billed("s", "http://127.0.0.1:9999/v1"), "cannot be told", "team-a", None),
@@ -185,13 +201,13 @@ def test_the_user_decides_between_two_entries_at_one_url(tmp_path: Path) -> None
     assert (str(verdict.state), verdict.belongs, verdict.config) == (
         "wrong place",
         "custom:team-b",
-        '{"provider": "custom:team-b"}',
-    )
+        '{"provider": "custom:team-b", "holdfast": {"provider": "custom:team-b", "model": "big"}}',
+    ), "big is the model of team-a in the block 'model:', so the decision is noted"
 
 
 def test_a_name_that_hermes_may_have_made_up_is_doubted_aloud(tmp_path: Path) -> None:
     home = home_of(tmp_path, SHARED)
-    assert "team-b has the same URL" in judged(home, stored("s", "custom:team-a", A)).note
+    assert "'team-b' has the same URL" in judged(home, stored("s", "custom:team-a", A)).note
     assert judged(home, stored("s", "custom:team-b", A)).note == ""
 
 
@@ -287,4 +303,7 @@ def test_variables_of_the_home_stand_for_urls_and_keys(tmp_path: Path) -> None:
     (entry,) = read_home(path, {}).entries
     assert entry.url == "http://127.0.0.1:9/v1"
     assert (entry.keys[0].ref, entry.keys[0].secret is not None) == ("env:ONE_KEY", True)
-    assert read_home(path, {"ONE_KEY": "sk-here"}).entries[0].keys[0].secret is None
+    assert read_home(path, {"ONE_KEY": "sk-in-dotenv-1"}).entries[0].keys[0].secret is None
+    other = read_home(path, {"ONE_KEY": "sk-here-0123456789"}).entries[0].keys[0]
+    assert other.secret is not None, "hermes takes the value of .env before that of the environment"
+    assert other.secret.starts_with("sk-in-dotenv")

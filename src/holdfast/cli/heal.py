@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._files import quoted
-from .output import command_of, count, if_any, json_option, say, show_json, table
+from .output import Options, command_of, count, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..importers.hermes_home import HermesHome
     from ..importers.hermes_verdicts import Verdict
+
+_MOST_CHOICES = 20
+"""Sessions whose command is printed."""
+_MOST_CANDIDATES = 4
+"""Most candidates of a session whose command is printed: more of them tell nothing about it."""
 
 
 @click.group(invoke_without_command=True)
@@ -53,7 +57,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     "chosen",
     multiple=True,
     metavar="SESSION=ENTRY",
-    help="Decide an unclear session yourself; may be repeated.",
+    help="Say yourself to which provider a session belongs; may be repeated.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show the sessions that resume, too.")
 @json_option
@@ -62,9 +66,10 @@ def hermes(
 ) -> int:
     """Check whether each session of Hermes resumes where it belongs.
 
-    Reads config.yaml, .env, auth.json and state.db of hermes-agent 0.19 or older, and changes nothing. With
-    --apply it writes the name of the entry (custom:NAME) into those rows that only one entry fits, in one
-    transaction. Exit 1: some sessions would resume in the wrong place or are unclear.
+    Reads config.yaml, .env, auth.json and state.db of hermes-agent, by the rules of version 0.19, and changes
+    nothing. With --apply it writes the name of the entry (custom:NAME) into those rows that can mean no other
+    one, in one transaction. Exit 1: some sessions would resume in the wrong place, have no key or are
+    unclear.
 
     \b
     Example:
@@ -110,7 +115,7 @@ def hermes(
             again = command_of(command, "", {"choose": chosen, "apply": True})
             say(f"  run: {again}   (repairs {len(changes)}; stop hermes first)")
         _say_unclear(verdicts, command, everything=everything)
-        _say_ignored(home)
+        _say_home(home)
     return int(any(verdict.state != "resumes" for verdict in verdicts))
 
 
@@ -140,8 +145,8 @@ def _verdicts(home: HermesHome, chosen: Iterable[str], command: str) -> list[Ver
     rows = [row_of(stored) for stored in hermes_db.read(home.database)]
     ids = {row.id for row in rows}
     for session, entry in decisions.items():
-        if session not in ids or not home.named(entry):
-            names = ", ".join(known.name for known in home.entries) or "none"
+        if session not in ids or not (home.named(entry) or home.own(entry)):
+            names = ", ".join(map(home.name_of, home.entries)) or "none"
             raise ConfigError(
                 f"--choose {session}={entry}: there is no such session or no such entry (entries: {names})",
                 next_step=f"{command} --all",
@@ -162,10 +167,8 @@ def _wrong_still(home: HermesHome, rows: Sequence[Any], before: Sequence[Verdict
             return f"session {verdict.row.id} would have changed"
         if verdict.config is None:
             continue
-        entry = None
-        if verdict.belongs and home.named(verdict.belongs):
-            entry = verdict.belongs.removeprefix("custom:")
-        if judge(home, row, entry).state != "resumes":
+        now = judge(home, row)
+        if not now.is_settled or now.belongs != verdict.belongs:
             return f"session {verdict.row.id} would not resume"
     return ""
 
@@ -175,6 +178,8 @@ def _as_json(
 ) -> dict[str, Any]:
     return {
         "home": str(home.path),
+        "config_version": home.version,
+        "newer_than_known": home.is_newer,
         "sessions": [_view(verdict) for verdict in verdicts],
         "ignored": [{"what": what, "why": why} for what, why in home.ignored],
         "healed": list(healed),
@@ -191,7 +196,7 @@ def _view(verdict: Verdict) -> dict[str, Any]:
         "title": row.title,
         "model": row.model,
         "stored": {
-            "provider": row.provider or row.billed_provider,
+            "provider": row.called,
             "url": row.at,
             "dialect": row.dialect,
         },
@@ -222,43 +227,68 @@ def _show(home: HermesHome, verdicts: Sequence[Verdict], *, everything: bool) ->
             ],
             empty="",
         )
-    if everything:
-        for verdict in verdicts:
-            if verdict.note:
-                say(f"  {verdict.row.id}: {verdict.note}")
     states = Counter(str(verdict.state) for verdict in verdicts)
     say(
         f"{count(len(verdicts), 'session')} in {home.database}: {states['resumes']} resume, "
-        f"{states['wrong place']} would go to the wrong place, {states['cannot be told']} cannot be told"
+        f"{states['wrong place']} would go to the wrong place, {states['no key']} have no key, "
+        f"{states['cannot be told']} cannot be told"
     )
 
 
 def _belongs(verdict: Verdict) -> str:
-    """Return the entry where a session belongs, or why that cannot be told."""
-    if verdict.belongs is not None:
-        return verdict.belongs
-    return verdict.why + if_any(" ({})", " or ".join(verdict.candidates))
+    """Return the provider of a session and what is wrong with it, or why it cannot be told."""
+    if verdict.state == "cannot be told":
+        return verdict.why + if_any(" ({})", " or ".join(verdict.candidates))
+    return (verdict.belongs or "") + if_any(": {}", verdict.why)
 
 
 def _say_unclear(verdicts: Sequence[Verdict], command: str, *, everything: bool) -> None:
-    """Print how many sessions are doubtful or cannot be told, with the commands for them."""
-    doubtful = sum(bool(verdict.note) for verdict in verdicts)
+    """Print for the sessions that are doubtful or cannot be told the commands that decide them."""
+    doubtful = [verdict for verdict in verdicts if verdict.note]
     if doubtful and not everything:
         say(
-            f"  {count(doubtful, 'session')} may carry the name of another entry at the same URL",
+            f"  {count(len(doubtful), 'session')} may carry the name of another entry at the same URL",
             f"  run: {command} --all",
         )
-    if any(verdict.state == "cannot be told" for verdict in verdicts):
-        say(f"  to decide yourself: {command} --choose SESSION=ENTRY --apply")
+    unclear = [verdict for verdict in verdicts if verdict.state == "cannot be told"]
+    with_choice = [verdict for verdict in unclear if 0 < len(verdict.candidates) <= _MOST_CANDIDATES]
+    if with_choice:
+        say("  only you know to which provider these belong; stop hermes, then run for example:")
+        _say_choices(with_choice, command)
+    if len(with_choice) < len(unclear):
+        say(
+            f"  {count(len(unclear) - len(with_choice), 'session')} may belong to any provider: write the "
+            "entry that is gone into config.yaml again, or decide with --choose SESSION=ENTRY"
+        )
+    if everything:
+        for verdict in doubtful:
+            say(f"  {verdict.row.id}: {verdict.note}; if that is wrong:")
+            _say_choices([verdict], command)
 
 
-def _say_ignored(home: HermesHome) -> None:
-    """Print what is in the home and hermes does not use, and the homes of its profiles."""
+def _say_choices(verdicts: Sequence[Verdict], command: str) -> None:
+    """Print a command for each session, with its first candidate; the others after it."""
+    for verdict in verdicts[:_MOST_CHOICES]:
+        first, *others = verdict.candidates
+        options: Options = {"choose": [f"{verdict.row.id}={first}"], "apply": True}
+        more = if_any("   (or ={})", ", =".join(others))
+        say(f"    {command_of(command, '', options)}{more}")
+    if len(verdicts) > _MOST_CHOICES:
+        say(f"    and {len(verdicts) - _MOST_CHOICES} more, each in the same way")
+
+
+def _say_home(home: HermesHome) -> None:
+    """Print what is in the home and hermes does not use, its version, and the homes of its profiles."""
     for what, why in home.ignored:
         say(f"  not used by hermes: {what}: {why}")
-    profiles = home.path / "profiles"
-    if profiles.is_dir():
+    if home.is_newer:
         say(
-            f"  each directory in {profiles} is another home",
-            f"  run: holdfast heal hermes --home {quoted(profiles)}/NAME",
+            f"  config.yaml has the version {home.version}, which is newer than the rules known here: "
+            "a session may go elsewhere today than is said; only rows that can mean one provider are repaired"
         )
+    profiles = home.path / "profiles"
+    homes = sorted(path for path in profiles.glob("*") if (path / "state.db").exists())
+    if homes:
+        say(f"  each directory in {profiles} is another home; to look at them, run:")
+        for path in homes:
+            say(f"    {command_of('holdfast heal hermes', '', {'home': str(path)})}")

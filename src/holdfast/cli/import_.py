@@ -149,7 +149,7 @@ def _add_sessions(context: CliContext, done: _Import, path: Path | None, *, appl
     home = read_home(path or default_path())
     verdicts = [judge(home, row_of(stored)) for stored in hermes_db.read(home.database)]
     config = _config_after(context, done.planned, applied=apply)
-    sessions, left_out = hermes.sessions(config, verdicts, home.entries, time.time())
+    sessions, left_out = hermes.sessions(config, verdicts, home, time.time())
     taken = {row.id for row in rows(context.existing_store)}
     exists = [
         (session.id, "there is a session of that name already") for session in sessions if session.id in taken

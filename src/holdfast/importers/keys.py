@@ -152,7 +152,7 @@ class KeyReader:
             )
         key = FoundKey(f"env:{name}", label=name)
         value, own = self.environ.get(name, "").strip(), self.set_by.get(name, "").strip()
-        if value and not (self.own_first and own):
+        if value and (value == own or not (self.own_first and own)):
             return replace(key, seen=_secret_of(value))
         in_file = self.literal(own, at=self.set_at, label=name)
         if isinstance(in_file, NoKey):

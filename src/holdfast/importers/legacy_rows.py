@@ -82,11 +82,11 @@ def _serves(provider: Provider, row: LegacyRow) -> bool:
     if provider.models is not None and row.model not in provider.models:
         return False
     endpoints = [*provider.endpoints, *(e for key in provider.keys for e in key.endpoints)]
-    at_url = [endpoint for endpoint in endpoints if _base(endpoint.url) == _base(row.url)]
+    at_url = [endpoint for endpoint in endpoints if bare_base(endpoint.url) == bare_base(row.url)]
     return any(row.dialect in (None, endpoint.dialect) for endpoint in at_url)
 
 
-def _base(url: str) -> str:
+def bare_base(url: str) -> str:
     """Return a base URL as it is compared: the `/v1` that some programs append makes no difference."""
     scheme, _, rest = url.strip().partition("://")
     host, slash, path = rest.partition("/")

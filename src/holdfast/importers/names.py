@@ -12,11 +12,6 @@ from ..providers import presets
 _MOST_NUMBERED = 10_000
 
 
-def own_names(program: str) -> frozenset[str]:
-    """Return the providers that `program` knows by itself."""
-    return frozenset(_names()["own"].get(program, "").split())
-
-
 def preset_for(program: str, called: str) -> str | None:
     """Return the preset that `program` means by a name of its own table; None when we have none."""
     name = _names().get(program, {}).get(called, called)
