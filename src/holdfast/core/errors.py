@@ -155,7 +155,7 @@ class SignInEnded(SecretMissing):
 
 class SourceSilent(SecretMissing):
     """The source of a key gives none now: a program failed, a keyring is locked, a file is being written. It
-    is asked again from `retry_at` on (epoch seconds; None: at once)."""
+    is asked again from `retry_at` on (epoch seconds; None: at once; infinite: nobody knows)."""
 
     def __init__(
         self, what: str, *, tried: Sequence[str] = (), next_step: str = "", retry_at: float | None = None

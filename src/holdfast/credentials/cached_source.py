@@ -85,17 +85,20 @@ class Rest:
 
     def __init__(self) -> None:
         self._since = self._until = self._length = 0.0
-        self._reason = ""
+        self._silence = Silent("")
 
     def check(self, now: float) -> None:
         """Raise Silent during the rest."""
         if self._since <= now < self._until:
-            raise Silent(self._reason, self._until)
+            raise Silent(str(self._silence), self._silence.retry_at)
 
-    def begin(self, now: float, reason: str) -> float:
-        """Begin a rest, longer than the one before. Return its end."""
+    def begin(self, now: float, silence: Silent) -> float:
+        """Begin a rest, longer than the one before. Return its end, which becomes the time from which the
+        source is asked again unless it has one."""
         self._length = min(self._length * 2 or _FIRST_REST, _LONGEST_REST)
-        self._since, self._until, self._reason = now, now + self._length, reason
+        self._since, self._until, self._silence = now, now + self._length, silence
+        if silence.retry_at is None:
+            silence.retry_at = self._until
         return self._until
 
     def end(self) -> None:
@@ -134,8 +137,9 @@ class CachedSource:
         self._rest.check(self._clock())
         try:
             text, ends = self._fetch()
-        except Silent as reason:
-            raise self._silent(str(reason)) from None
+        except Silent as silence:
+            self._go_on(silence)
+            raise
         secret, now = secret_of(text), self._clock()
         self._rest.end()
         self._late = 0.0
@@ -148,18 +152,16 @@ class CachedSource:
         self._secret, self._due = secret, self._life.due
         return secret
 
-    def _silent(self, reason: str) -> Silent:
-        """Let the source rest, and let the last secret be used meanwhile if it may still be good. Return the
-        error."""
+    def _go_on(self, silence: Silent) -> None:
+        """Let the source rest, and let the last secret be used meanwhile if it may still be good."""
         now = self._clock()
-        until = self._rest.begin(now, reason)
+        until = self._rest.begin(now, silence)
         life, least = self._life, now
         if life.holds(now):
             least = life.until
         if now < life.ends:
             longer = max(least, min(until, life.ends))
             self._life = life._replace(since=min(life.since, now), until=longer)
-        return Silent(reason, until)
 
     def note(self) -> str:
         if not self._late:
@@ -186,7 +188,7 @@ def command_output(command: str, run: Run, clock: Callable[[], float]) -> tuple[
     except (ValueError, IndexError):
         raise Unreadable("not a command line: a quote is not closed, or there is no program") from None
     except TimeoutError:
-        raise Silent(f"gave no answer within {_TIMEOUT:.0f} s") from None
+        raise Silent(f"gave no answer within {_TIMEOUT:.0f} s", inf) from None
     except OSError as error:
         kind = Silent if error.errno in PASSING else Unreadable
         raise kind(f"could not be started: {error.strerror or type(error).__name__}") from None

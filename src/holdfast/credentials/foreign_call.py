@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from math import inf
 
 from .sources import Silent
 
@@ -30,7 +31,7 @@ class ForeignCall:
             self._pending = pending
             threading.Thread(target=self._run, args=(pending,), name="holdfast-key", daemon=True).start()
         if not wait([pending], patience).done:
-            raise Silent(f"gave no answer within {self._seconds:g} s")
+            raise Silent(f"gave no answer within {self._seconds:g} s", inf)
         self._pending = None
         return pending.result()
 

@@ -40,8 +40,8 @@ class Unreadable(Exception):
 
 class Silent(Unreadable):
     """A source gives nothing now, and may later without anybody's doing: that refuses no key. It is asked
-    again from `retry_at` on (epoch seconds; None: at once); `next_step` is a command for its user. Meanwhile
-    `peek` gives its last value, if that may still be good."""
+    again from `retry_at` on (epoch seconds; None: at once; infinite: it is not worth waiting for); meanwhile
+    `peek` gives its last value, if that may still be good. `next_step` is a command for its user."""
 
     def __init__(self, reason: str, retry_at: float | None = None, *, next_step: str = "") -> None:
         super().__init__(reason)

@@ -100,7 +100,7 @@ def from_error(error: HoldfastError) -> ClientError:
     """Return an error of our own as a client gets it."""
     details = {"next_step": error.next_step or _DEFAULT_STEP, **error.facts()}
     headers = _JSON | _NO_RETRY
-    if isinstance(error, NotReady | SourceSilent) and error.retry_at is not None:
+    if isinstance(error, NotReady | SourceSilent) and error.retry_at not in (None, math.inf):
         headers["holdfast-reset-at"] = str(math.ceil(error.retry_at))
     if isinstance(error, SourceSilent):
         headers["retry-after"] = _after(math.inf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from math import inf
 
 from ..core.errors import SecretMissing, SourceSilent
 from ..core.faults import Phase, Reply
@@ -104,7 +105,7 @@ def reply_of_unread(error: SecretMissing, now: float) -> Reply:
     seconds."""
     text = f"{type(error).__name__}: {error}"
     headers: tuple[tuple[str, str], ...] = ()
-    if isinstance(error, SourceSilent) and error.retry_at is not None:
+    if isinstance(error, SourceSilent) and error.retry_at not in (None, inf):
         headers = (("retry-after", f"{max(0.0, error.retry_at - now):.3f}"),)
     return Reply(None, headers, text.encode(), phase=Phase.UNSENT, request_written=False)
 
