@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from holdfast.core.config import Config
 from holdfast.core.secret import Secret
 from holdfast.importers.entries import Entry, ImportResult
 from holdfast.importers.plan import plan
+from holdfast.importers.programs import PROGRAMS
+from holdfast.importers.recognise import refuse_foreign
 
 CASES = Path(__file__).parents[1] / "data" / "imports"
 FAKE = re.compile(r"[A-Za-z0-9_.+/=-]*FAKE[A-Za-z0-9_.+/=-]*")
@@ -40,6 +44,11 @@ class Case:
         text = (CASES / name / "expected.json").read_text("utf-8")
         self.files = folder / "f"
         shutil.copytree(CASES / name / "f", self.files)
+        self.texts = [path.read_text("utf-8") for path in self.files.rglob("*") if path.is_file()]
+        for script in self.files.rglob("*.sql"):
+            with closing(sqlite3.connect(script.with_suffix(""))) as database:
+                database.executescript(script.read_text("utf-8"))
+            script.unlink()
         self.expected: dict[str, Any] = json.loads(text.replace("{f}", str(self.files)))
         assert set(self.expected) <= MEMBERS, "a member that the runner does not know"
 
@@ -49,13 +58,15 @@ class Case:
         monkeypatch.chdir(self.files)
         path = self.expected.get("path")
         given = None if path is None else self.files.parent / path
-        result = import_module(f"holdfast.importers.{self.expected['program']}").read(given, environ)
+        program = PROGRAMS[self.expected["program"]]
+        if given is not None:
+            refuse_foreign(program, given)
+        result = import_module(f"holdfast.importers.{program.module}").read(given, environ)
         assert isinstance(result, ImportResult)
         return result
 
     def secrets(self) -> set[str]:
-        texts = [path.read_text("utf-8") for path in self.files.rglob("*") if path.is_file()]
-        texts += self.expected.get("env", {}).values()
+        texts = [*self.texts, *self.expected.get("env", {}).values()]
         return {match[0] for text in texts for match in FAKE.finditer(text)}
 
 

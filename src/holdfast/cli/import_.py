@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..importers.programs import PROGRAMS
 from .context import CliContext
 from .output import Options, command_of, count, json_option, note, say, show_json
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..importers.plan import Plan
 
 _EXECUTES = "these commands come from the imported files, and are run whenever a key is read"
-_PROGRAMS = ("hermes", "litellm", "opencode", "pi", "codex", "env")
 
 
 @dataclass(slots=True)
@@ -34,8 +33,21 @@ class _Import:
     left_out: Sequence[tuple[str, str]] = ()
 
 
+class _ProgramName(click.Choice[str]):
+    """The name of a program. For the path of a file, the error says whose it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name. Raises ConfigError, or what click raises, for anything else."""
+        from ..importers.recognise import refuse_unnamed
+
+        path = Path(str(value)).expanduser()
+        if value not in PROGRAMS and path.exists():
+            refuse_unnamed(path)
+        return super().convert(value, param, ctx)
+
+
 @click.command()
-@click.argument("program", type=click.Choice(_PROGRAMS))
+@click.argument("program", type=_ProgramName(tuple(PROGRAMS)))
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--apply", is_flag=True, help="Write the entries. Without this they are only printed.")
 @click.option("--accept-commands", is_flag=True, help="Agree to the commands that the keys would run.")
@@ -56,13 +68,15 @@ def command(context: CliContext, /, program: str, path: Path | None, **given: An
     """Import the providers of another program.
 
     Takes names, endpoints, keys by reference, models and fallbacks from PATH, that program's home or file; by
-    default from where the program itself looks. Prints the entries, and what is left out with the reason. An
-    entry whose name you use for another URL is never touched. A key that is read by a command is shown with
-    it, and --apply asks before it writes it. Exit 1: with --apply, such an entry was left out.
+    default from where the program itself looks. Prints the entries, and what is left out with the reason. The
+    file of another program is refused, and its program named. An entry whose name you use for another URL is
+    never touched. A key that is read by a command is shown with it, and --apply asks before it writes it.
+    Exit 1: with --apply, such an entry was left out.
 
     \b
     Example:
       holdfast import hermes
+      holdfast import claude
       holdfast import litellm ./config.yaml --apply
       holdfast import opencode --only my-gateway --apply --copy-secrets
       holdfast import hermes --sessions --apply
@@ -71,6 +85,7 @@ def command(context: CliContext, /, program: str, path: Path | None, **given: An
     from ..core.errors import ConfigError
     from ..importers.plan import apply as write
     from ..importers.plan import plan
+    from ..importers.recognise import refuse_foreign
 
     only, apply, sessions = given["only"], given["apply"], given["sessions"]
     if sessions and program != "hermes":
@@ -82,7 +97,8 @@ def command(context: CliContext, /, program: str, path: Path | None, **given: An
         path = path.expanduser()
         if not path.exists():
             raise ConfigError(f"{path} does not exist", next_step="holdfast import --help")
-    entries = import_module(f"..importers.{program}", __package__).read(path)
+        refuse_foreign(PROGRAMS[program], path)
+    entries = PROGRAMS[program].read(path)
     planned = plan(entries, context.config, only, copied=given["copy_secrets"])
     done = _Import(planned)
     options: Options = {

@@ -157,6 +157,8 @@ class KeyReader:
         in_file = self.literal(own, at=self.set_at, label=name)
         if isinstance(in_file, NoKey):
             return key
+        if value and value != own:
+            return in_file  # the environment has another key under this name
         return replace(in_file, ref=key.ref)
 
     def found(self, name: str) -> FoundKey | NoKey:

@@ -4,9 +4,10 @@ may be a key."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from .._files import quoted, read_text
 from ..core.errors import ConfigError
 from ..distribution import install_command
 from ..harness import jsonc
+from .json5 import NotJson5, as_json
 
 LONGEST = 1024 * 1024
 """Most bytes of a file that is read."""
@@ -41,16 +43,52 @@ def text_of(path: Path) -> str | None:
 def table_of(path: Path) -> dict[str, Any] | None:
     """Return the table in a YAML, JSON (with comments) or TOML file, by its suffix; None without the file.
     Raises ConfigError."""
+    return _as_table(path, _value_of(path, _PARSERS.get(path.suffix, _json)))
+
+
+def json5_of(path: Path) -> dict[str, Any] | None:
+    """Return the table in a JSON5 file; None without the file. Raises ConfigError."""
+    return _as_table(path, _value_of(path, _json5))
+
+
+def list_of(path: Path) -> list[Any] | None:
+    """Return the list in a YAML or JSON file; None without the file. Raises ConfigError."""
+    value = _value_of(path, _PARSERS.get(path.suffix, _json))
+    if value is None or isinstance(value, list):
+        return value
+    if not value:
+        return []
+    raise _wrong(path, "is not a list of settings")
+
+
+def toml_in(text: str) -> dict[str, Any] | None:
+    """Return the table in a text of TOML, as another file has it in a value; None for anything else."""
+    try:
+        table: dict[str, Any] = _toml(text)
+        _measure(table)
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
+    return table
+
+
+def _as_table(path: Path, value: Any) -> dict[str, Any] | None:
+    if value is None or isinstance(value, dict):
+        return value
+    raise _wrong(path, "is not a table of settings")
+
+
+def _value_of(path: Path, parse: Callable[[str], Any]) -> Any:
+    """Return the value in a file, an empty table for an empty file; None without the file. Raises
+    ConfigError."""
     text = text_of(path)
     if text is None:
         return None
     if path.suffix in _SLOW_SUFFIXES and len(text.encode()) > LONGEST_SLOW:
         what = f"{path} is longer than {LONGEST_SLOW} bytes, which no configuration in this format is"
         raise ConfigError(what, next_step=f"ls -l {quoted(path)}")
-    parse = _PARSERS.get(path.suffix, _json)
     try:
-        table = parse(text)
-        _measure(table)
+        value = parse(text)
+        _measure(value)
     except RecursionError:
         raise _wrong(path, "is nested too deeply to be read") from None
     except _NotRead as error:
@@ -58,11 +96,9 @@ def table_of(path: Path) -> dict[str, Any] | None:
     except (ValueError, ArithmeticError):
         # A number beyond Python's bounds, an impossible date: the error's own words may quote it.
         raise _wrong(path, "holds a value that cannot be read") from None
-    if table is None:
+    if value is None:
         return {}
-    if not isinstance(table, dict):
-        raise _wrong(path, "is not a table of settings")
-    return table
+    return value
 
 
 def variables_of(path: Path) -> dict[str, str]:
@@ -112,6 +148,17 @@ def _json(text: str) -> Any:
         return jsonc.parse(text)
     except jsonc.MalformedJsonc as error:
         raise _NotRead(f"is not JSON near line {error.line}") from None
+
+
+def _json5(text: str) -> Any:
+    if not text.strip():
+        return None
+    try:
+        return json.loads(as_json(text))
+    except NotJson5 as error:
+        raise _NotRead(str(error)) from None
+    except json.JSONDecodeError as error:
+        raise _NotRead(f"is not JSON5 near line {error.lineno}") from None
 
 
 def _toml(text: str) -> Any:

@@ -1,0 +1,160 @@
+"""`holdfast import qwen`: `modelProviders` of Qwen Code's settings.json (0.24: its documents
+`model-providers`, `settings`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..config.model_tables import name_of, written
+from .addresses import Unresolved, Where
+from .base import ResultBuilder
+from .entries import ImportResult
+from .headers import carried
+from .keys import FoundKey, KeyReader, NoKey, Syntax
+from .kinds import kinds
+from .read_files import mapping, table_of, variables_of, word
+from .rows import (
+    PIN,
+    SIGN_IN,
+    inputs,
+    name_at,
+    refuse_api,
+    rows_in,
+    where_of,
+)
+
+_OAUTH = "qwen-oauth"
+
+
+def default_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return QWEN_HOME, else ~/.qwen."""
+    return Path(environ.get("QWEN_HOME") or "~/.qwen").expanduser()
+
+
+def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
+    """Return what the directory, or the file of settings at `path`, defines. Raises ConfigError when a file
+    cannot be read."""
+    path = path or default_path(environ)
+    if path.is_dir():
+        path = path / "settings.json"
+    settings = table_of(path)
+    own = {name: str(value) for name, value in mapping(mapping(settings).get("env")).items()}
+    own |= variables_of(path.with_name(".env"))
+    reader = KeyReader(environ, own, path.name)
+    builder = ResultBuilder("qwen", reader, honours_base_urls=True)
+    if settings is None and not own:
+        builder.leave_out(str(path), "there is no such file")
+        return builder.result()
+    _Qwen(mapping(settings), path.name, reader).add_to(builder)
+    return builder.result()
+
+
+@dataclass(slots=True)
+class _Spot:
+    """Models that are asked at one address with one key."""
+
+    where: Where
+    key: FoundKey | NoKey
+    called: str
+    at: str
+    models: list[object] = field(default_factory=list)
+    headers: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Qwen:
+    """The settings of Qwen Code, and the name of their file."""
+
+    settings: Mapping[str, Any]
+    file: str
+    reader: KeyReader
+
+    def add_to(self, builder: ResultBuilder) -> None:
+        """Add an entry for each spot that models are asked at, and for the one of the sign-in dialogue."""
+        spots: dict[tuple[object, ...], _Spot] = {}
+        protocols = mapping(self.settings.get("providerProtocol"))
+        for kind, rows in mapping(self.settings.get("modelProviders")).items():
+            for index, raw in enumerate(rows_in(rows)):
+                at = f"{self.file}: modelProviders.{kind}[{index}]"
+                protocol = word(protocols.get(kind)) or kind
+                self._add_row(builder, spots, raw, kind=protocol, at=at)
+        self._add_own(builder, spots)
+        names: dict[str, str] = {}
+        for spot in spots.values():
+            name = builder.add(
+                spot.called,
+                spot.where,
+                [spot.key],
+                location=spot.at,
+                models=spot.models or None,
+                headers=carried(builder, spot.headers, at=spot.at),
+            )
+            names |= {name_of(own): name for own in spot.models if name}
+        main = word(mapping(self.settings.get("model")).get("name"))
+        if main in names:
+            builder.leave_out(f"model.name = {main} ({self.file})", PIN.format(pin=f"{names[main]}/{main}"))
+
+    def _add_row(
+        self,
+        builder: ResultBuilder,
+        spots: dict[tuple[object, ...], _Spot],
+        raw: Mapping[str, Any],
+        *,
+        kind: str,
+        at: str,
+    ) -> None:
+        name, url = word(raw.get("id")), self.reader.expand(word(raw.get("baseUrl")), Syntax.DOLLAR)
+        shown = f"{name} ({at})"
+        known = kinds("qwen").get(kind)
+        if known is None:
+            builder.leave_out(shown, f"'{kind}' is no kind that Qwen Code knows")
+            return
+        key_name = word(raw.get("envKey")) or known.key
+        if known.api:
+            refuse_api(builder, shown, known.api, [self.reader.variable(key_name)], url=url.text)
+            return
+        where = where_of(url.text, known.dialect, known.url)
+        if url.missing:
+            where = Unresolved(url.why_not)
+        options = mapping(raw.get("generationConfig"))
+        builder.tell_fields(raw, "qwen.model", at=at)
+        builder.tell_fields(options, "qwen.generation", at=f"{at}.generationConfig")
+        called = name_at(url.text, kind)
+        spot = spots.setdefault((where, key_name), _Spot(where, self.reader.variable(key_name), called, at))
+        spot.headers |= mapping(options.get("customHeaders"))
+        images = mapping(options.get("modalities")).get("image")
+        listed = written(name, context=options.get("contextWindowSize"), input=inputs(images))
+        if listed not in spot.models:
+            spot.models.append(listed)
+
+    def _add_own(self, builder: ResultBuilder, spots: dict[tuple[object, ...], _Spot]) -> None:
+        """Add the spot of `security.auth` and of the variables, where no model names it."""
+        auth = mapping(mapping(self.settings.get("security")).get("auth"))
+        kind = word(auth.get("selectedType")) or word(self.settings.get("selectedAuthType"))
+        if kind == _OAUTH:
+            builder.leave_out(f"the sign-in ({self.file})", SIGN_IN.format(title="Qwen Code"))
+            return
+        known = kinds("qwen").get(kind)
+        if known is None or known.api:
+            return
+        url = word(auth.get("baseUrl")) or known.address(self.reader.value)[1]
+        text = word(auth.get("apiKey"))
+        key = self.reader.variable(known.key)
+        if text:
+            key = self.reader.text(text, Syntax.DOLLAR, at=f"{self.file}: security.auth.apiKey", label="qwen")
+        elif not self.reader.value(known.key):
+            return
+        where = where_of(url, known.dialect, known.url)
+        if any(spot.key == key and spot.where == where for spot in spots.values()):
+            return
+        main = word(mapping(self.settings.get("model")).get("name")) or self.reader.value("OPENAI_MODEL")
+        listed = {name_of(own) for spot in spots.values() for own in spot.models}
+        models: list[object] = []
+        if main and url and main not in listed:
+            models = [main]
+        at = f"{self.file}: security.auth"
+        spots[where, text or known.key] = _Spot(where, key, name_at(url, kind), at, models=models)

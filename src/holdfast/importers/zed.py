@@ -1,0 +1,183 @@
+"""`holdfast import zed`: `language_models` of Zed's settings.json (its documents `use-api-access`,
+`use-a-gateway`). Zed keeps keys in the keyring, and reads them from variables."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config.model_tables import written
+from .addresses import OfPreset, OwnUrl
+from .base import ResultBuilder
+from .entries import ImportResult
+from .headers import carried
+from .keys import FoundKey, KeyReader, NoKey
+from .kinds import kinds
+from .read_files import mapping, table_of, word
+from .rows import (
+    CHAT,
+    MESSAGES,
+    PIN,
+    RESPONSES,
+    inputs,
+    refuse_api,
+    rows_in,
+    where_of,
+)
+
+_OWN = {"openai_compatible": CHAT, "anthropic_compatible": MESSAGES}
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+_DEFAULTS = tuple(
+    f"{role}_model"
+    for role in ("default", "inline_assistant", "commit_message", "thread_summary", "subagent")
+)
+_AGENT_NAMES = {"open_router": "openrouter"}
+"""Names in the settings of the agent, where they differ."""
+
+
+def default_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the user's settings."""
+    return Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "zed" / "settings.json"
+
+
+def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
+    """Return what the settings define. Raises ConfigError when they cannot be read."""
+    path = path or default_path(environ)
+    if path.is_dir():
+        path = path / "settings.json"
+    settings = table_of(path)
+    reader = KeyReader(environ)
+    builder = ResultBuilder("zed", reader, honours_base_urls=False)
+    if settings is None:
+        builder.leave_out(str(path), "there is no such file")
+        return builder.result()
+    _Zed(settings, path.name, reader).add_to(builder)
+    return builder.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Zed:
+    """Zed's settings, and the name of their file."""
+
+    settings: Mapping[str, Any]
+    file: str
+    reader: KeyReader
+
+    def add_to(self, builder: ResultBuilder) -> None:
+        """Add the providers of the user's own, then those that Zed knows; note the models that it uses."""
+        tables = mapping(self.settings.get("language_models"))
+        names: dict[str, str] = {}
+        for kind, dialect in _OWN.items():
+            for called, raw in mapping(tables.get(kind)).items():
+                at = f"{self.file}: language_models.{kind}.{called}"
+                name = self._add_own(builder, called, mapping(raw), dialect=dialect, at=at)
+                if name:
+                    names[called] = name
+        for kind, raw in tables.items():
+            at = f"{self.file}: language_models.{kind}"
+            known = kinds("zed").get(kind)
+            if known is not None and known.api:
+                self._refuse(builder, kind, mapping(raw), at)
+            elif known is not None:
+                name = self._add_known(builder, kind, mapping(raw), at)
+                if name:
+                    names[_AGENT_NAMES.get(kind, kind)] = name
+        self._tell_defaults(builder, names)
+
+    def _add_own(
+        self, builder: ResultBuilder, called: str, raw: Mapping[str, Any], *, dialect: str, at: str
+    ) -> str | None:
+        builder.tell_fields(raw, "zed.provider", at=at)
+        url, key = word(raw.get("api_url")), self._key(variable_of(called))
+        models = rows_in(raw.get("available_models"))
+        by_responses = [row for row in models if _abilities(row).get("chat_completions") is False]
+        if dialect == CHAT and by_responses and len(by_responses) == len(models):
+            dialect = RESPONSES
+        elif dialect == CHAT and by_responses:
+            names = ", ".join(word(row.get("name")) for row in by_responses)
+            why = f"holdfast provider add NAME --url URL --dialect {RESPONSES}   (Zed asks them there)"
+            builder.leave_out(f"{names} ({at})", why)
+            models = [row for row in models if row not in by_responses]
+        return builder.add(
+            called,
+            OwnUrl(url, dialect),
+            [key],
+            location=at,
+            models=list(_models(models)) or None,
+            headers=_headers(builder, raw, at),
+        )
+
+    def _add_known(self, builder: ResultBuilder, kind: str, raw: Mapping[str, Any], at: str) -> str | None:
+        known = kinds("zed")[kind]
+        url, models = word(raw.get("api_url")), rows_in(raw.get("available_models"))
+        if not url and not models:
+            return None
+        builder.tell_fields(raw, "zed.provider", at=at)
+        where = where_of(url, known.dialect, known.url)
+        called, listed = kind, list(_models(models))
+        if isinstance(where, OfPreset):
+            called, listed = where.name, []
+        headers = _headers(builder, raw, at)
+        return builder.add(
+            called, where, [self._key(known.key)], location=at, models=listed or None, headers=headers
+        )
+
+    def _refuse(self, builder: ResultBuilder, kind: str, raw: Mapping[str, Any], at: str) -> None:
+        known, url = kinds("zed")[kind], word(raw.get("api_url"))
+        keys = []
+        if known.key:
+            keys = [self._key(known.key)]
+        refuse_api(builder, f"{kind} ({at})", known.api, keys, url=url, step=known.step(url))
+
+    def _key(self, variable: str) -> FoundKey | NoKey:
+        if self.reader.value(variable):
+            return self.reader.variable(variable)
+        return NoKey(f"Zed keeps it in the keyring, and {variable} is not set here")
+
+    def _tell_defaults(self, builder: ResultBuilder, names: Mapping[str, str]) -> None:
+        agent = {**mapping(self.settings.get("assistant")), **mapping(self.settings.get("agent"))}
+        for role in _DEFAULTS:
+            chosen = mapping(agent.get(role))
+            owner, called = word(chosen.get("provider")), word(chosen.get("model"))
+            if not called:
+                continue
+            what = f"{role} = {owner}/{called} ({self.file})"
+            if owner in names:
+                builder.leave_out(what, PIN.format(pin=f"{names[owner]}/{called}"))
+            else:
+                builder.leave_out(what, "its provider was not imported")
+
+
+def _headers(builder: ResultBuilder, raw: Mapping[str, Any], at: str) -> dict[str, str] | None:
+    """Return the headers that always have the same value; note the others."""
+    headers = mapping(raw.get("custom_headers"))
+    for name, value in headers.items():
+        if not isinstance(value, str):
+            builder.leave_out(f"header '{name}' of {at}", "Zed makes its value for each request")
+    return carried(builder, {name: value for name, value in headers.items() if isinstance(value, str)}, at=at)
+
+
+def variable_of(called: str) -> str:
+    """Return the variable in which Zed looks for the key of a provider of the user's own."""
+    return "_".join(part.upper() for part in (*_WORDS.findall(called), "API", "KEY"))
+
+
+def _abilities(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return mapping(row.get("capabilities"))
+
+
+def _models(rows: list[Mapping[str, Any]]) -> Iterator[object]:
+    for row in rows:
+        name = word(row.get("name"))
+        images = _abilities(row).get("images") or row.get("supports_images")
+        if name:
+            yield written(
+                name,
+                context=row.get("max_tokens"),
+                output=row.get("max_output_tokens"),
+                input=inputs(images),
+            )
