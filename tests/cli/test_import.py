@@ -93,6 +93,31 @@ def test_values_are_copied_into_our_secrets_only_on_request(cli: Cli, home: Path
     assert KEY_B not in result.stdout + (home / "holdfast.toml").read_text("utf-8")
 
 
+def test_after_a_copy_a_second_import_lacks_no_key(cli: Cli, home: Path, hermes: Path) -> None:
+    cli("import", "hermes", str(hermes), "--apply", "--copy-secrets")
+    for more in ((), ("--copy-secrets",)):
+        again = cli("import", "hermes", str(hermes), *more).stdout
+        assert "does not have it" not in again
+    write(home / "holdfast.toml", f'[provider.team-b]\nurl = "{B}"\nkeys = ["env:MINE"]\n')
+    lacking = cli("import", "hermes", str(hermes)).stdout
+    assert "the key 'team-b' of 'team-b', whose value is in" in lacking
+    assert "holdfast key add team-b --from store:team-b" in lacking
+
+
+def test_several_fallbacks_are_shown_as_one_table(cli: Cli, home: Path, tmp_path: Path) -> None:
+    rows = [
+        {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_base": A, "api_key": "none"}}
+        for name in ("m1", "m2", "m3")
+    ]
+    settings = {"fallbacks": [{"m1": ["m3"]}, {"m2": ["m1", "m3"]}]}
+    path = tmp_path / "config.yaml"
+    write(path, json.dumps({"model_list": rows, "router_settings": settings}))
+    shown, _, _ = cli("import", "litellm", str(path)).stdout.partition("\n1 provider would")
+    assert len(tomllib.loads(shown)["fallback"]) == 2
+    cli("import", "litellm", str(path), "--apply")
+    assert tomllib.loads(shown) == written(home)
+
+
 def test_only_takes_one_entry_and_refuses_a_name_that_was_not_found(
     cli: Cli, home: Path, hermes: Path
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -27,11 +27,11 @@ def provider_text(name: str, entry: Mapping[str, object]) -> str:
     return tomlkit.dumps({"provider": {name: {key: item(value) for key, value in entry.items()}}})
 
 
-def fallback_text(pin: str, then: Sequence[str]) -> str:
-    """Return `[fallback]` with the fallbacks of a pin as TOML."""
+def fallbacks_text(chains: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """Return `[fallback]` with the fallbacks of each pin as TOML."""
     import tomlkit
 
-    return tomlkit.dumps({"fallback": {pin: item({"then": list(then)})}})
+    return tomlkit.dumps({"fallback": {pin: item({"then": list(then)}) for pin, then in chains}})
 
 
 def item(value: object) -> Any:

@@ -94,7 +94,7 @@ class ResultBuilder:
         if location:
             shown += f" ({location})"
         if isinstance(where, OfPreset) and self.honours_base_urls:
-            where = place_of(where, self._families())
+            where = place_of(where, self.families())
         where, owned = _with_one_url(where, _found(keys))
         self._note_pairs(owned, where, location or called)
         if isinstance(where, Unresolved):
@@ -160,7 +160,7 @@ class ResultBuilder:
             return entry
         kept: list[FoundKey] = []
         for key in entry.keys:
-            why = refused(key, where, self._pairs, self._families())
+            why = refused(key, where, self._pairs, self.families())
             if why:
                 self.leave_out(f"{_shown(key)} for '{entry.name}'", why)
             else:
@@ -185,8 +185,13 @@ class ResultBuilder:
         for key in keys:
             self._pairs.note(key, where, location)
 
-    def _families(self) -> Families:
-        return Families(self.reader.variables())
+    def families(self) -> Families:
+        """Return the variables that give base URLs. Where the file's own wins, the environment's does not
+        count."""
+        environ, own = self.reader.environ, self.reader.set_by
+        if self.reader.own_first:
+            environ = {name: value for name, value in environ.items() if name not in own}
+        return Families(environ, own, self.reader.set_at)
 
     def _fields(
         self,

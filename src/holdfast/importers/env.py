@@ -1,18 +1,27 @@
-"""`holdfast import env`: the known providers whose variables are set in this environment, each with that
-variable as its key."""
+"""`holdfast import env`: the known providers whose variables are set in this environment, or in a .env file,
+each with that variable as its key."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from ..core.secret import redact, without_user
 from ..providers import presets
-from .addresses import OfPreset
+from .addresses import OfPreset, OwnUrl, Where
 from .base import ResultBuilder
 from .entries import ImportResult
+from .fields import known
 from .keys import KeyReader, NoKey
+from .pairing import place_of, stem_of
 from .read_files import variables_of
+
+_BEARER_TOKENS = {"ANTHROPIC_AUTH_TOKEN": "anthropic"}
+"""Variables of a bearer token for a provider that usually takes a key in another way."""
+_KEY = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEYS?|AUTH_TOKEN|API_TOKEN)(?:_?\d+)?", re.ASCII)
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
@@ -20,20 +29,77 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     ConfigError when that cannot be read."""
     set_by: Mapping[str, str] = {}
     if path is not None:
-        set_by = variables_of(path)
+        set_by = variables_of(path, environ)
     reader = KeyReader(environ, set_by, str(path))
     builder = ResultBuilder("env", reader, honours_base_urls=True)
+    used: set[str] = set()
+    tokens: dict[str, str] = {}  # presets that were added with a bearer token, and its variable
+    for variable, preset in _BEARER_TOKENS.items():
+        if reader.value(variable):
+            used.add(variable)
+            if _add_token(builder, variable, preset):
+                tokens[preset] = variable
     for preset, row in presets.rows().items():
         names = [name for name in row.get("env", ()) if reader.value(name)]
-        if not names:
-            continue
-        first, *others = names
-        key = reader.found(first)
+        used.update(names)
+        names += _numbered(names or row.get("env", ()), environ, set_by)
+        used.update(names)
+        _add(builder, preset, names, tokens.get(preset, ""))
+    for name, why in known("env.variables").reasons.items():
+        if reader.value(name):
+            builder.leave_out(name, why)
+            used.add(name)
+    _tell_others(builder, [name for name in sorted({*environ, *set_by}) if name not in used])
+    return builder.result()
+
+
+def _numbered(names: Iterable[str], environ: Mapping[str, str], set_by: Mapping[str, str]) -> Iterator[str]:
+    """Yield the variables that are named like one of `names` with a number behind it."""
+    for name in sorted({*environ, *set_by}):
+        plain = re.sub(r"_?\d+\Z", "", name)
+        if plain != name and plain in names:
+            yield name
+
+
+def _add(builder: ResultBuilder, preset: str, names: list[str], first: str) -> None:
+    """Add the provider with the first of its variables that holds a key, unless `first` is there already;
+    note the others."""
+    for name in names:
+        key = builder.reader.found(name)
         if isinstance(key, NoKey):
-            builder.leave_out(first, key.why)
-            continue
-        builder.add(preset, OfPreset(preset), [key], location=key.location or "the environment")
-        for name in others:
+            builder.leave_out(name, key.why)
+        elif not first:
+            first = name
+            builder.add(preset, OfPreset(preset), [key], location=key.location or "the environment")
+        else:
             why = f"{first} is used for '{preset}'; to use both: holdfast key add {preset} --from env:{name}"
             builder.leave_out(name, why)
-    return builder.result()
+
+
+def _add_token(builder: ResultBuilder, variable: str, preset: str) -> bool:
+    """Add the provider of a bearer token at the URL that the variables give, and return whether that was
+    possible; note it where they give none."""
+    where: Where = place_of(OfPreset(preset), builder.families())
+    key = builder.reader.found(variable)
+    if isinstance(where, OwnUrl):
+        where = replace(where, auth="bearer")
+    if isinstance(where, OfPreset):
+        builder.leave_out(variable, "at its maker's own host it is a subscription's sign-in, and not a key")
+        return False
+    location = getattr(key, "location", "") or "the environment"
+    return builder.add(preset, where, [key], location=location) is not None
+
+
+def _tell_others(builder: ResultBuilder, names: list[str]) -> None:
+    """Note the variables that look like keys and belong to no preset."""
+    families = builder.families()
+    for name in names:
+        if not _KEY.fullmatch(name) or not builder.reader.value(name):
+            continue
+        urls = list(dict.fromkeys(families.of_stem(stem_of(name)).values()))
+        url = "URL"
+        if len(urls) == 1 and "$" not in urls[0]:
+            url = redact(without_user(urls[0]))
+        called = re.sub(r"[^a-z0-9]+", "-", stem_of(name).lower()).strip("-") or "NAME"
+        why = f"no preset has it: holdfast provider add {called} --url {url} --key env:{name}"
+        builder.leave_out(name, why)

@@ -40,6 +40,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ..core.secret import redact, without_user
 from ..providers import presets
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
 from .keys import FoundKey, KeyReader, NoKey, Pairing, shown_name
@@ -65,15 +66,18 @@ class Use:
     @property
     def shown(self) -> str:
         """Return where it is, for a message."""
-        return f"{self.url or _UNKNOWN} ({self.location})"
+        url = redact(without_user(self.url)) or _UNKNOWN
+        return f"{url} ({self.location})"
 
 
 @dataclass(frozen=True, slots=True)
 class Families:
-    """The variables that give base URLs, by the part of their names that they share with variables of
-    keys."""
+    """The variables that give base URLs, by the part of their names that they share with variables of keys:
+    those of the environment, and those that a file sets."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    others: Mapping[str, str] = field(default_factory=dict, repr=False)
+    others_at: str = ""
 
     def of_key(self, ref: str) -> dict[str, str]:
         """Return the variables, with their values, that give a URL to the variable of a key."""
@@ -95,7 +99,9 @@ class Families:
         """Return the variables, with their values, of a family."""
         names = [f"{family}_{end}" for family in (stem, *_MORE_FAMILIES.get(stem, ())) for end in _URL_ENDS]
         known = [name for name in names if name not in _OTHER_SERVICES]
-        return {name: self.values[name].strip() for name in known if self.values.get(name, "").strip()}
+        given = {name: self.values.get(name, "").strip() for name in known}
+        second = {f"{name} of {self.others_at}": self.others.get(name, "").strip() for name in known}
+        return {name: url for name, url in {**given, **second}.items() if url}
 
 
 def stem_of(variable: str) -> str:

@@ -7,6 +7,8 @@ import re
 _SHORTEST_KEY = 4  # characters
 _MARKS = re.compile(r"[<>]|\.\.\.|…|[*•]{3}|[xX]{4}|[\[{(%]\s*[A-Za-z_ ]+\s*[\]})%]")
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
+_QUOTE = re.compile(r"['\"`]")
+_REFERENCE = re.compile(r"\$[A-Za-z_]\w*|%[A-Za-z_]\w*%", re.ASCII)
 _SEVERAL = re.compile(r"[,;\n]")
 _PLACEHOLDERS = frozenset(
     """
@@ -39,6 +41,10 @@ def why_no_key(text: str) -> str:
         return "is a list or has several lines, and not one key"
     if is_placeholder(text):
         return "is a placeholder, and not a key"
+    if _QUOTE.search(text):
+        return "has quotes in it, which are not closed"
+    if _REFERENCE.fullmatch(text):
+        return "is a reference that nothing replaces, and not a key"
     if "${" in text or "$(" in text or "{{" in text or "{env:" in text:
         return "is a reference that nothing replaces, and not a key"
     if len(text) < _SHORTEST_KEY or any(map(str.isspace, text)):

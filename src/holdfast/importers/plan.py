@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from .._files import quoted
 from ..config import add_key, add_provider, set_fallback
 from ..config.home import Home
-from ..config.toml_text import fallback_text, provider_text
+from ..config.toml_text import fallbacks_text, provider_text
 from ..core.config import Config, near
 from ..core.errors import ConfigError, HoldfastError
 from ..core.identity import Pin, Provider
@@ -38,7 +38,9 @@ class Plan:
     def text(self) -> str:
         """Return the TOML that would be written."""
         entries = [provider_text(entry.name, entry.table(copied=self.copied)) for entry in self.new]
-        return "\n".join([*entries, *(fallback_text(pin, then) for pin, then in self.fallbacks)])
+        if self.fallbacks:
+            entries.append(fallbacks_text(self.fallbacks))
+        return "\n".join(entries)
 
     def commands(self) -> list[tuple[str, str]]:
         """Return the commands that reading the new entries' keys would run, as (entry, command)."""
@@ -140,13 +142,18 @@ def _urls(provider: Provider) -> set[tuple[str, str]]:
 def _missing_keys(entry: Entry, ours: Provider) -> list[tuple[str, str]]:
     """Return a note for each key of the entry that our provider does not have."""
     name, our_refs = entry.name, {key.ref for key in ours.keys}
-    refs = [key.ref for key in entry.keys if key.ref and key.ref not in our_refs]
     notes = []
-    for ref in refs:
+    for key in entry.keys:
+        ref = key.ref or f"store:{key.label}"
+        if {ref, f"store:{key.label}"} & our_refs:
+            continue
         why = f"your '{name}' does not have it: holdfast key add {name} --from {quoted(ref)}"
+        if key.url:
+            why = f"your '{name}' does not have it, and its URL is another one: holdfast provider show {name}"
         if ref.startswith(_COMMAND):
             why += "   (this would run the command whenever the key is read)"
-        notes.append((ref, why))
+        what = key.ref or f"the key '{key.label}' of '{name}', whose value is in {key.location}"
+        notes.append((what, why))
     return notes
 
 

@@ -15,6 +15,7 @@ from .._files import quoted, read_text
 from ..core.errors import ConfigError
 from ..distribution import install_command
 from ..harness import jsonc
+from . import dotenv
 from .json5 import NotJson5, as_json
 
 LONGEST = 1024 * 1024
@@ -25,7 +26,6 @@ _SLOW_SUFFIXES = (".yaml", ".yml", ".toml")
 _MOST_DOTS = 200  # in one line: the time for a dotted name grows with the square of its parts
 _DEEPEST = 64
 _MOST_VALUES = 100_000
-_DOTENV = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=(.*)", re.ASCII)
 
 
 class _NotRead(ValueError):
@@ -101,15 +101,10 @@ def _value_of(path: Path, parse: Callable[[str], Any]) -> Any:
     return value
 
 
-def variables_of(path: Path) -> dict[str, str]:
-    """Return the NAME=value lines of a .env file, without quotes and trailing comments. Nothing in it is
-    executed or expanded."""
-    variables: dict[str, str] = {}
-    for line in (text_of(path) or "").splitlines():
-        match = _DOTENV.fullmatch(line.strip())
-        if match is not None:
-            variables[match[1]] = _unquoted(match[2].strip())
-    return variables
+def variables_of(path: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that a .env file sets, with its references replaced, also by `environ`. Nothing in
+    it is executed."""
+    return dotenv.parse(text_of(path) or "", environ or {})
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -222,11 +217,3 @@ def _measure(value: object) -> None:
             todo += [(inner, depth + 1) for inner in item.values()]
         elif isinstance(item, list):
             todo += [(inner, depth + 1) for inner in item]
-
-
-def _unquoted(value: str) -> str:
-    """Return a value of a .env file without its quotes, or without a comment behind it."""
-    quote = value[:1]
-    if quote in ("'", '"'):
-        return value[1:].partition(quote)[0]
-    return re.split(r"\s#", value, maxsplit=1)[0].rstrip()
