@@ -3,6 +3,7 @@ to the last byte."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -93,3 +94,62 @@ def test_pi_s_own_picker_shows_the_gateway_s_list(on_stage: Stage) -> None:
         on_stage.start(["holdfast", "connect", "pi"], environment)
         listed = on_stage.start(["pi", "--list-models", "good"], environment)
     assert PIN in listed.out + listed.err
+
+
+def env(**variables: str) -> dict[str, object]:
+    return {"env": variables}
+
+
+# (program, file below HOME, settings that its user adds, whether the gateway is still asked)
+OWN: list[tuple[str, str, dict[str, object], bool]] = [
+    ("claude", ".claude/settings.json", env(CLAUDE_CODE_USE_BEDROCK="1", AWS_REGION="us-east-1"), False),
+    ("claude", ".claude/settings.json", env(CLAUDE_CODE_USE_VERTEX="1"), False),
+    ("claude", ".claude/settings.json", env(CLAUDE_CODE_USE_FOUNDRY="1"), False),
+    ("claude", ".claude/settings.json", env(ANTHROPIC_AUTH_TOKEN="of-the-user"), True),
+    (
+        "claude",
+        ".claude/settings.json",
+        env(ANTHROPIC_AUTH_TOKEN="of-him", ANTHROPIC_API_KEY="of-her"),
+        False,
+    ),
+    ("claude", ".claude/settings.json", env(HTTPS_PROXY="http://127.0.0.1:1"), False),
+    ("claude", ".claude/settings.json", env(HTTPS_PROXY="http://127.0.0.1:1", NO_PROXY="127.0.0.1"), True),
+    ("claude", ".claude/settings.json", env(CLAUDE_CODE_USE_BEDROCK="0"), True),
+    ("claude", ".claude/settings.json", env(ANTHROPIC_API_KEY="of-the-user"), True),
+    ("claude", ".claude/settings.json", {"forceLoginMethod": "claudeai", "model": "opus"}, True),
+    ("opencode", ".config/opencode/config.json", {"enabled_providers": ["work"]}, False),
+    ("opencode", ".config/opencode/config.json", {"disabled_providers": ["holdfast"]}, False),
+    ("opencode", ".config/opencode/config.json", {"enabled_providers": ["work", "holdfast"]}, True),
+    (
+        "opencode",
+        ".config/opencode/config.json",
+        {"provider": {"holdfast": {"options": {"headers": {"Authorization": "Bearer of-the-user"}}}}},
+        False,
+    ),
+    ("pi", ".pi/agent/auth.json", {"holdfast": {"type": "api_key", "key": "of-the-user"}}, False),
+]
+
+
+@pytest.mark.parametrize(("program", "name", "settings", "works"), OWN)
+def test_what_is_said_about_settings_of_its_user_is_what_the_program_does(
+    program: str, name: str, settings: dict[str, object], works: bool, on_stage: Stage
+) -> None:
+    dialect, command, _ = USES[program]
+    on_stage.configure(dialect)
+    environment = on_stage.environment(program) | {"CLAUDE_CODE_MAX_RETRIES": "0"}
+    with serving(on_stage, program):
+        assert on_stage.start(["holdfast", "connect", program, "--pin", PIN], environment).code == 0
+        path = on_stage.folder / "home" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = json.loads(path.read_text()) if path.exists() else {}
+        joined = {**before, **settings}
+        if "env" in settings and "env" in before:
+            joined["env"] = {**before["env"], **settings["env"]}  # type: ignore[dict-item]
+        path.write_text(json.dumps(joined))
+        doctor = on_stage.start(["holdfast", "doctor"], environment)
+        with contextlib.suppress(
+            subprocess.TimeoutExpired
+        ):  # opencode waits for a provider that is not there
+            on_stage.start([*command], environment, seconds=45.0)
+    assert bool(on_stage.provider.calls) is works
+    assert (f"{path} sets " in doctor.out) is not works

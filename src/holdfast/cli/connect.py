@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..core.identity import Dialect, Pin
     from ..harness.base import Harness
+    from ..harness.own_settings import InTheWay, Ours
 
 
 @click.command()
@@ -37,6 +38,7 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     from .._files import write_private
     from ..harness import attach as shell
     from ..harness.base import ConnectOffer
+    from ..harness.own_settings import refuse
     from .run_choice import find_harness
 
     program = find_harness(harness)
@@ -45,7 +47,6 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     chosen = _pin(context, program, pin)
     root = context.gateway_url
     runs = _runs(context, root)
-    _undo(context, program.name)
     token = directory(context) / f"{program.name}.token"
     offer = ConnectOffer(
         root=root,
@@ -57,6 +58,9 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     )
     attachment = program.attach(offer)
     path = shell.config_path(attachment, os.environ)
+    ways = _in_the_way(program, shell.ours(attachment, path, root, offer.pin))
+    refuse(program.name, program.title, ways)
+    _undo(context, program.name)
 
     def keep(_: Path, text: str) -> None:
         write_private(_receipt(context, program.name), text)
@@ -67,6 +71,8 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     except BaseException:
         _revoke(context, program.name)
         raise
+    for way in ways:
+        note(way.text)
     say(f"{program.title} is connected to the gateway at {root} ({path})", f"  run: {attachment.use}")
     if not runs:
         say("  No gateway runs now.", "  run: holdfast serve")
@@ -99,15 +105,29 @@ def connected_programs(context: CliContext) -> Iterator[tuple[str, str]]:
     """Yield each connected program, and what changed since it was connected ("" when nothing did)."""
     from ..core.errors import HoldfastError
     from ..gateway.registry import standing
-    from ..harness.attach import drift, receipt_of
+    from ..harness import HARNESSES
+    from ..harness.attach import drift, receipt_of, written_by
+    from ..harness.own_settings import Effect
 
     urls = [gateway.url for gateway in standing(context.home.state)]
     for path in sorted(directory(context).glob("*.json")):
         try:
             receipt = receipt_of(path.read_text("utf-8"))
-            yield path.stem, drift(receipt, urls or [context.configured_url])
+            changed = drift(receipt, urls or [context.configured_url])
+            ways = _in_the_way(HARNESSES.get(path.stem), written_by(receipt))
+            reasons = [way.text for way in ways if way.effect is Effect.REFUSE]
+            yield path.stem, changed or "; ".join(reasons)
         except (HoldfastError, OSError) as error:
             yield path.stem, str(error).partition("\n")[0]
+
+
+def _in_the_way(program: Harness | None, ours: Ours) -> list[InTheWay]:
+    """Return the user's own settings that would win over a connection, here and in this shell."""
+    from ..harness.own_settings import in_the_way
+
+    if program is None or program.settings is None:
+        return []
+    return in_the_way(program.settings, ours, os.environ, Path.cwd())
 
 
 def _runs(context: CliContext, root: str) -> bool:

@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .._files import NotRead, cannot, quoted, remove_drafts
 from ..core.errors import CannotHandOver, ConfigError
 from . import jsonc, toml_lines
 from .base import Attachment
+from .own_settings import Ours
 from .swap import replace_if_same, settled
 
 Write = Callable[[Path, str], None]
@@ -49,6 +51,18 @@ def config_path(attachment: Attachment, environ: Mapping[str, str]) -> Path:
     directory = Path(environ.get(attachment.variable) or home / attachment.directory)
     paths = [directory / name for name in attachment.names]
     return next((path for path in paths if path.is_file()), paths[-1])
+
+
+def ours(attachment: Attachment, path: Path, root: str, pin: str = "") -> Ours:
+    """Return what `connect` would write to the file at `path`."""
+    members = (*(member for member, _ in attachment.members), *toml_lines.names(attachment.lines))
+    return Ours(path, members, urlsplit(root).hostname or "", pin)
+
+
+def written_by(receipt: Receipt) -> Ours:
+    """Return what an earlier `connect` wrote."""
+    members = (*(member for member, _ in receipt.members), *toml_lines.names(receipt.lines))
+    return Ours(Path(receipt.path), members, urlsplit(receipt.root).hostname or "")
 
 
 def connect(harness: str, attachment: Attachment, path: Path, root: str, token: str, keep: Write) -> Receipt:

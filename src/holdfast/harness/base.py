@@ -16,6 +16,7 @@ from ..core.config import ModelFacts
 from ..core.errors import CannotHandOver
 from ..core.identity import Auth, Dialect, Endpoint, Pin
 from .arguments import choosing
+from .own_settings import OwnSettings
 
 TOKEN = "HOLDFAST_TOKEN"  # noqa: S105
 """The variable that holds the gateway's token, or with `--direct` the key, where a program lets us choose the
@@ -186,6 +187,7 @@ class Harness:
     no_plan        why it cannot be handed a connection; "" when it can
     attach         returns the members that `connect` adds to its configuration; None where it takes a key
                    neither from a file nor from a command
+    settings       its user's own settings that could win over these members
     """
 
     name: str
@@ -203,6 +205,7 @@ class Harness:
     takes_headers: bool = True
     no_plan: str = ""
     attach: Callable[[ConnectOffer], Attachment] | None = None
+    settings: OwnSettings | None = None
 
     def hand_over(self, request: LaunchRequest) -> Handover:
         """Return the plan for a request. Raises CannotHandOver with all reasons against it, not only the

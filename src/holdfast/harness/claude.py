@@ -11,6 +11,7 @@ from shlex import join
 from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import Attachment, ConnectOffer, File, Handover, Harness, LaunchRequest, expected, named, pretty
+from .claude_settings import SETTINGS
 from .environment import EVERYWHERE
 
 _ALIASES = ("HAIKU", "SONNET", "OPUS", "FABLE")
@@ -103,5 +104,6 @@ HARNESS = Harness(
     tested="2.1.329",
     shows={Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.BEARER, Auth.X_API_KEY})},
     attach=_attach,
+    settings=SETTINGS,
     chooses=("--model", "--fallback-model", "--settings", "--setting-sources", "--bare"),
 )

@@ -19,6 +19,7 @@ from .base import (
     compact,
     expected,
 )
+from .codex_settings import SETTINGS
 from .environment import EVERYWHERE
 
 
@@ -116,6 +117,7 @@ HARNESS = Harness(
     tested="0.169.0",
     shows={Dialect.OPENAI_RESPONSES: ANY_AUTH},
     attach=_attach,
+    settings=SETTINGS,
     chooses=(
         "-m",
         "--model",

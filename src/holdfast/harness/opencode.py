@@ -21,6 +21,7 @@ from .base import (
     expected,
 )
 from .environment import EVERYWHERE
+from .opencode_settings import SETTINGS
 
 _PACKAGES = {
     Dialect.OPENAI_CHAT: "@ai-sdk/openai-compatible",
@@ -157,5 +158,6 @@ HARNESS = Harness(
         Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY}),
     },
     attach=_attach,
+    settings=SETTINGS,
     chooses=("-m", "--model"),
 )

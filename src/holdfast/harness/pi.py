@@ -7,6 +7,8 @@ models.json: ours is empty."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from shlex import join
 
 from ..core.config import ModelFacts
@@ -26,6 +28,7 @@ from .base import (
     pretty,
 )
 from .environment import EVERYWHERE
+from .own_settings import Effect, Layer, OwnSettings, Rule, Scope, home_of, is_given, of_json
 
 _APIS = {
     Dialect.OPENAI_CHAT: "openai-completions",
@@ -125,6 +128,22 @@ def _attach(offer: ConnectOffer) -> Attachment:
     )
 
 
+def _settings(environ: Mapping[str, str], _: Path) -> Iterator[Layer]:
+    directory = Path(environ.get("PI_CODING_AGENT_DIR") or home_of(environ) / ".pi" / "agent")
+    yield of_json(Scope.ALWAYS, directory / "auth.json")
+
+
+_SETTINGS = OwnSettings(
+    layers=_settings,
+    rules=(
+        Rule(
+            ("holdfast",),
+            Effect.REFUSE,
+            "its key is sent to the gateway in the place of the gateway's token",
+            is_given,
+        ),
+    ),
+)
 HARNESS = Harness(
     name="pi",
     title="Pi",
@@ -136,5 +155,6 @@ HARNESS = Harness(
     tested="1.5.2",
     shows=dict.fromkeys(_APIS, _KEYED),
     attach=_attach,
+    settings=_SETTINGS,
     chooses=("--provider", "--model", "--models", "--api-key", "--offline="),
 )

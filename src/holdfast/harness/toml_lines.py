@@ -30,14 +30,13 @@ def taken(text: str, lines: Sequence[str]) -> list[str]:
     """Return the names of the lines that the text sets itself, or that would not go with it. Raises
     MalformedToml."""
     before = _parsed(text)
-    names = [path for path in map(_name, lines) if path]
-    own = [".".join(path) for path in names if _value(before, path) is not None]
+    own = [".".join(path) for path in names(lines) if _value(before, path) is not None]
     if own:
         return own
     try:
         _parsed(put(text, lines))
     except MalformedToml:  # a header `[model_providers]` of the user's, and our `model_providers.NAME`
-        return [path[0] for path in names if path[0] in before]
+        return [path[0] for path in names(lines) if path[0] in before]
     return []
 
 
@@ -61,6 +60,11 @@ def without(text: str, lines: Sequence[str]) -> tuple[str, list[str]]:
         rest.append(line)
     edited = [path for path in map(_name, left) if path and _value(document, path) is not None]
     return "".join(rest), [".".join(path) for path in edited]
+
+
+def names(lines: Sequence[str]) -> tuple[Path, ...]:
+    """Return the paths of the settings in the lines."""
+    return tuple(path for path in map(_name, lines) if path)
 
 
 def _parsed(text: str) -> dict[str, Any]:
