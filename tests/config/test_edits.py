@@ -247,6 +247,11 @@ EDITS: dict[str, tuple[Edit, str, str]] = {
         (OF_A + OF_B + ROW).replace('"env:B"', '"env:B", { from = "env:N", label = "n", account = "c" }'),
         r"env:B",
     ),
+    "key add with a value": (
+        lambda home: config_file.add_key(home, "a", {"from": "cmd:x y", "value": "data.token"}),
+        (OF_A + OF_B + ROW).replace('"env:B"', '"env:B", { from = "cmd:x y", value = "data.token" }'),
+        r"env:B",
+    ),
     "key add, the first": (
         lambda home: config_file.add_key(home, "b", {"from": "env:N"}),
         OF_A + OF_B + 'keys = ["env:N"]\n' + ROW,

@@ -473,6 +473,14 @@ NO_REFERENCE = (
                 "--from env:VARIABLE"
             ),
         ),
+        (
+            {"url": URL, "keys": [{"from": "env:A", "value": "data.token"}]},
+            "keys[0].value: 'env:' has no value: only cmd: and file: do | remove it",
+        ),
+        (
+            {"url": URL, "keys": [{"from": "cmd:a", "value": "data..token"}]},
+            "keys[0].value: must be names with dots between them, such as data.token | ",
+        ),
         ({"url": URL, "keys": [{"from": 3}]}, "keys[0].from: must be a string that is not empty | "),
         (
             {"url": URL, "keys": [{"from": "env:A", "labl": "b"}]},

@@ -49,6 +49,12 @@ GRANT_OVER = (400, b'{"error": "invalid_grant"}')
         ({"token": "a-token", "expiry": "1970-01-12T13:50:00.5Z"}, NOW + 200.5),
         ({"token": "a-token"}, None),
         (b"a-token\n", None),
+        ({"accessToken": "a-token", "expireTime": "1970-01-12T13:50:00Z"}, NOW + 200),
+        ({"accessToken": "a-token", "expiresOn": "2001-01-01 00:00:00", "expires_on": NOW + 200}, NOW + 200),
+        ({"token": "a-token", "expiresOn": "1970-01-12T13:50:00Z"}, NOW + 200),
+        ({"version": 1, "success": True, "id_token": "a-token", "expiration_time": NOW + 200}, NOW + 200),
+        ({"data": {"token": "a-token"}, "lease_duration": 200}, NOW + 200),
+        ({"data": {"token": "a-token"}, "lease_duration": 0}, None),
     ],
 )
 def test_a_program_may_print_its_token_as_its_kind_does(

@@ -41,6 +41,7 @@ command.add_command(login)
 @command.command()
 @click.argument("provider", shell_complete=complete.providers)
 @click.option("--from", "ref", metavar="REF", help=_FROM_HELP)
+@click.option("--value", metavar="PATH", help="Where the key is in JSON from cmd: or file:, as data.token.")
 @click.option("--label", help="The key's name in messages, logs and commands.")
 @click.option("--account", help="The account the key belongs to. Keys of one account share its quota.")
 @click.option("--url", help="The only URL where this key may be used, if it is not the provider's.")
@@ -54,6 +55,7 @@ def add(
     Example:
       holdfast key add mimo-plan --from env:MIMO_KEY
       holdfast key add mimo-plan --label team
+      holdfast key add mimo-plan --from "cmd:vault read -format=json secret/mimo" --value data.token
       pass show mimo | holdfast key add mimo-plan --from - --label team
     """
     from .. import config as config_file

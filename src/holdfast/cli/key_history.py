@@ -50,7 +50,7 @@ class History:
         return {
             "provider": provider.name,
             "label": key.label,
-            "reference": redact(key.ref),
+            "reference": redact(f"{key.ref} {key.value}".rstrip()),
             "account": key.account,
             "tail": tail,
             "state": state,

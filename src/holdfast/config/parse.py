@@ -206,7 +206,7 @@ class _Reader:
             key = self._key(here, owner, raw, endpoints)
             if key is None:
                 continue
-            if key.ref in [other.ref for other in keys]:
+            if (key.ref, key.value) in [(other.ref, other.value) for other in keys]:
                 self.wrong(here, f"'{key.ref}' is listed twice", "remove one of the two")
             elif key.label in [other.label for other in keys]:
                 self.wrong(here, f"'{key.label}' is listed twice", 'give it another label = "…"')
@@ -227,6 +227,8 @@ class _Reader:
         scheme, _, rest = ref.partition(":")
         if scheme == "oauth" and rest not in self.sign_ins:
             self.wrong(here, f"there is no table [signin.{rest}]", near(rest, self.sign_ins))
+        if "value" in given and scheme not in ("cmd", "file"):
+            self.wrong(join(here, "value"), f"'{scheme}:' has no value: only cmd: and file: do", "remove it")
         label = given.get("label") or label_of(ref)
         for dialect, (url_path, _) in own.items():
             self.sources[owner, label, dialect] = (url_path, "")
@@ -236,6 +238,7 @@ class _Reader:
             ref=ref,
             account=given.get("account"),
             endpoints=tuple(endpoint for _, endpoint in own.values()),
+            value=given.get("value", ""),
         )
 
     def _reference(self, here: str, owner: ProviderName, raw: object) -> tuple[dict[str, Any], str | None]:

@@ -207,7 +207,14 @@ MODEL: Fields = {
     "input": _inputs,
     "reasoning": _switch,
 }
-KEY: Fields = {"from": _text, "label": label, "account": _text, "url": _text, "endpoints": table}
+KEY: Fields = {
+    "from": _text,
+    "value": _like(r"[^\s.]+(\.[^\s.]+)*", "names with dots between them, such as data.token"),
+    "label": label,
+    "account": _text,
+    "url": _text,
+    "endpoints": table,
+}
 FALLBACK: Fields = {"then": _texts, "return_after": _seconds, "check": _switch}
 SIGN_IN: Fields = {
     "client_id": _text,

@@ -188,13 +188,14 @@ class Key:
 
     `endpoints`, when not empty, are the only ones where this key may be used: given by the user or by the
     program that provisioned the key, never taken from a table of defaults (story 1). Keys of one `account`
-    share verdicts on its quota."""
+    share verdicts on its quota. `value` is the path of the key where the reference leads to JSON."""
 
     provider: ProviderName
     label: str
     ref: str
     account: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
+    value: str = ""
 
 
 class Strategy(StrEnum):

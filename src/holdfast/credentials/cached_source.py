@@ -5,15 +5,14 @@ earlier and in the background. What is printed or returned is never part of a me
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import inf
 from typing import Any, NamedTuple
 
-from ..core import times
 from ..core.secret import Secret, redact
 from ..distribution import install_command
+from .printed_json import key_in
 from .sources import LONGEST, PASSING, Run, Silent, Unreadable, secret_of
 
 DEFAULT_CACHE = 300.0
@@ -33,20 +32,6 @@ _ENDED = 60.0
 _CLOCK_SLACK = 60.0
 _NO_KEYRING = "NoKeyringError"
 """What the package raises on a machine without any keyring; whatever else it raises may pass."""
-
-# The names of the value and of its expiry in what programs print. `status` is the envelope of client-go's
-# ExecCredential, `credential` that of gcloud's helper.
-_VALUES = ("token", "access_token", "accessToken", "key", "api_key", "apiKey")
-_ENDS = (
-    "expires_at",
-    "expiresAt",
-    "expires_on",
-    "expirationTimestamp",
-    "expiration",
-    "expiry",
-    "token_expiry",
-)
-_ENVELOPES = ("status", "credential")
 
 Fetch = Callable[[], tuple[str, float | None]]
 """Gets a new key: its value, and when it expires (epoch seconds; None: unknown). Raises Unreadable."""
@@ -178,8 +163,9 @@ class CachedSource:
         return self._life.ends
 
 
-def command_output(command: str, run: Run, clock: Callable[[], float]) -> tuple[str, float | None]:
-    """Return the key that a program prints, bare or as JSON, and its expiry. Raises Unreadable."""
+def command_output(command: str, path: str, run: Run, clock: Callable[[], float]) -> tuple[str, float | None]:
+    """Return the key that a program prints, bare or as JSON (with a `path`, at that place in it), and its
+    expiry. Raises Unreadable."""
     import shlex
 
     try:
@@ -199,8 +185,8 @@ def command_output(command: str, run: Run, clock: Callable[[], float]) -> tuple[
     text = out.decode(errors="replace").strip()
     if not text:
         raise Silent("printed nothing")
-    if text.startswith("{"):
-        return issued(_decoded(text), clock())
+    if path or text.startswith("{"):
+        return key_in(text, path, clock())
     return text, None
 
 
@@ -210,44 +196,6 @@ def _first_line(printed: bytes) -> str:
         if line.strip():
             return f": {redact(line.strip(), limit=200)}"
     return ""
-
-
-def _decoded(text: str) -> Mapping[str, Any]:
-    try:
-        document: Mapping[str, Any] = json.loads(text)
-    except (ValueError, RecursionError):
-        raise Unreadable("printed something that looks like JSON and is not") from None
-    return document
-
-
-def issued(document: Mapping[str, Any], now: float) -> tuple[str, float | None]:
-    """Return the key in a JSON object and its expiry (epoch seconds): `expires_in` seconds from now, or a
-    moment. Raises Unreadable."""
-    fields = {**_envelope(document), **document}
-    value = next((fields[name] for name in _VALUES if isinstance(fields.get(name), str)), None)
-    if value is None:
-        raise Unreadable("printed JSON without a string 'token', 'key' or 'api_key'")
-    if fields.get("expires_in") is not None:
-        return value, now + _known(times.duration(fields["expires_in"]))
-    moment = next((fields[name] for name in _ENDS if fields.get(name) is not None), None)
-    if moment is None:
-        return value, None
-    return value, _known(times.moment(moment))
-
-
-def _envelope(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields inside an envelope that programs are known to use, or none."""
-    for name in _ENVELOPES:
-        inner = document.get(name)
-        if isinstance(inner, dict):
-            return inner
-    return {}
-
-
-def _known(seconds: float | None) -> float:
-    if seconds is None:
-        raise Unreadable("printed an expiry that is neither a number of seconds nor an ISO 8601 time")
-    return seconds
 
 
 def from_keyring(entry: str, load: Callable[[], Any]) -> tuple[str, float | None]:

@@ -110,10 +110,11 @@ class EnvSource:
 
 class FileSource:
     """`file:PATH`: the first 64 KiB of a regular file, without surrounding white space. Cached while its
-    stamp is unchanged. One that is empty is being written, and is read again in a moment."""
+    stamp is unchanged. `part` takes the key out of the text. A file that is empty is being written, and is
+    read again in a moment."""
 
-    def __init__(self, path: str) -> None:
-        self._path = os.path.expanduser(path)
+    def __init__(self, path: str, part: Callable[[str], str] | None = None) -> None:
+        self._path, self._part = os.path.expanduser(path), part
         self._stamp: tuple[int, int, int] | None = None
         self._secret: Secret | None = None
         self._waited_for: tuple[int, int, int] | None = _NO_STAMP
@@ -153,6 +154,8 @@ class FileSource:
             raise Unreadable("not UTF-8 text") from None
         if not text.strip():
             raise Silent("its value cannot be empty")
+        if self._part is not None:
+            text = self._part(text)
         return secret_of(text)
 
     def note(self) -> str:

@@ -21,6 +21,7 @@ from .callback_source import Supplier, from_program
 from .foreign_call import ForeignCall
 from .in_flight import InFlight
 from .oauth_source import LONGEST, OAuthSource, Refresh
+from .printed_json import part_at
 from .secrets_file import SecretsFile
 from .sources import (
     EnvSource,
@@ -112,7 +113,7 @@ class Vault:
         self._environ, self._run, self._keyring, self._clock = environ, run, keyring, clock
         self._background, self._began = background, clock()
         self._in_flight = InFlight(LONGEST)
-        self._entries: dict[tuple[str, str], _CacheEntry] = {}
+        self._entries: dict[tuple[str, str, str], _CacheEntry] = {}
 
     def secret(self, key: Key) -> Secret:
         """Return the secret of `key`, read if it is not cached; the last one while its source is silent, if
@@ -157,7 +158,7 @@ class Vault:
         stays the same: the reference of `cmd:` and `call:`, the sign-in of `oauth:`. None where it cannot be
         computed without reading the key."""
         if key.ref.startswith(_NAMED):
-            return fingerprint(key.ref, pepper)
+            return fingerprint(f"{key.ref} {key.value}".rstrip(), pepper)
         entry = self._entry(key)
         source = entry.source
         if isinstance(source, OAuthSource):
@@ -218,7 +219,7 @@ class Vault:
         return pepper
 
     def _entry(self, key: Key) -> _CacheEntry:
-        name = (key.provider, key.ref)
+        name = (key.provider, key.ref, key.value)
         entry = self._entries.get(name)
         if entry is not None:
             return entry
@@ -233,10 +234,10 @@ class Vault:
 
         makers: dict[str, Callable[[], Source]] = {
             "env": lambda: EnvSource(rest, self._environ),
-            "file": lambda: FileSource(rest),
+            "file": lambda: FileSource(rest, part_at(key.value)),
             "store": lambda: StoreSource(self.file, key.provider, rest),
             "cmd": lambda: CachedSource(
-                lambda: command_output(rest, self._run, self._clock), self._clock, ahead
+                lambda: command_output(rest, key.value, self._run, self._clock), self._clock, ahead
             ),
             "keyring": lambda: CachedSource(
                 ForeignCall(lambda: from_keyring(rest, self._keyring)), self._clock
