@@ -56,7 +56,7 @@ def write_keeping_mode(path: Path, text: str) -> None:
 
 
 @contextmanager
-def replacing(path: Path, mode: int | None = None, put: Put = os.replace) -> Iterator[BinaryIO]:
+def replacing(path: Path, mode: int | None = None, put: Put | None = None) -> Iterator[BinaryIO]:
     """Yield a draft to write into, which takes the place of `path` when the block ends without an exception.
 
     `mode` None keeps the file's mode. `put` names the finished draft; its exceptions are passed on. Raises
@@ -70,7 +70,7 @@ def replacing(path: Path, mode: int | None = None, put: Put = os.replace) -> Ite
         os.fchmod(file.fileno(), mode_before if mode is None else mode)
         os.fsync(file.fileno())
         file.close()
-        put(draft, target)
+        (put or os.replace)(draft, target)
         _sync_directory(target.parent)
 
 

@@ -28,6 +28,9 @@ class Authority:
         self.served, self.turned_away = 0, 0
         self.posts: list[tuple[str, dict[str, str]]] = []
         self.challenge, self.redirect = "", ""
+        self.proofs: list[str] = []
+        self.revokes: list[tuple[int, dict[str, Any]]] = []
+        """What it answers to revocations, in turn; else 200."""
         self.begun: Callable[[], object] = lambda: None
         """Called when a renewal has come, before it is answered."""
         server = type("Server", (ThreadingHTTPServer,), {"request_queue_size": 512, "daemon_threads": True})
@@ -128,6 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         asked = dict(parse_qsl(body.decode()))
         authority.posts.append((self.path, asked))
+        authority.proofs.append(self.headers.get("authorization", ""))
+        if self.path == "/revoke":
+            self.tell(*(authority.revokes.pop(0) if authority.revokes else (200, {})))
+            return
         if self.path == "/device":
             self.tell(
                 200,

@@ -117,6 +117,7 @@ def test_a_sign_in_that_is_over_names_the_command_and_is_asked_about_once(
 
 def test_a_sign_in_service_that_is_down_ends_nothing(home: Path, authority: Authority) -> None:
     file = signed_in(home, authority, ends_in=-10.0)
+    (home / "holdfast.toml").write_text(authority.config() + "[settings]\nwait_budget = 0\n")
     authority.broken = True
     answer = ask(home)
     assert "could not renew it now" in answer.text

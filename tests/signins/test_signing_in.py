@@ -25,6 +25,7 @@ from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.credentials.token_answers import TokenAnswer
 from holdfast.engine import login
+from holdfast.engine.token_service import Post, TokenService, post
 from signins.authority import CANARY, Authority
 
 
@@ -33,6 +34,11 @@ def authority(home: Path) -> Iterator[Authority]:
     with Authority() as made:
         (home / "holdfast.toml").write_text(made.config())
         yield made
+
+
+def service(home: Path, send: Post = post) -> TokenService:
+    """The service of the sign-in `corp`."""
+    return TokenService(load_config(Home.at(home)).sign_ins["corp"], send)
 
 
 def chat(session: holdfast.Session) -> httpx2.Response:
@@ -68,8 +74,7 @@ def test_a_browser_that_comes_back_signs_in_with_a_proof_that_only_this_process_
         threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True, trust_env=False)).start()
 
     lines: list[str] = []
-    sign_in = load_config(Home.at(home)).sign_ins["corp"]
-    grant = login.by_browser(sign_in, lines.append, visit=visit)
+    grant = login.by_browser(service(home), lines.append, visit=visit)
     assert (grant.access, grant.refresh, grant.generation) == (
         Secret(authority.access),
         Secret(authority.refresh),
@@ -94,9 +99,8 @@ def test_a_service_that_repeats_what_it_was_sent_does_not_get_it_printed(
     answers = [(200, offer), (400, echo)]
     with pytest.raises(login.NotSignedIn) as caught:
         login.by_device(
-            load_config(Home.at(home)).sign_ins["corp"],
+            service(home, lambda url, fields: TokenAnswer(*answers.pop(0))),
             lambda _: None,
-            send=lambda url, fields: TokenAnswer(*answers.pop(0)),
             sleep=lambda _: None,
         )
     assert "quiet-device-code" not in str(caught.value)
@@ -118,14 +122,14 @@ def test_a_stranger_who_comes_to_the_port_without_our_state_is_sent_away(
 
         threading.Thread(target=strangers).start()
 
-    grant = login.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit)
+    grant = login.by_browser(service(home), lambda _: None, visit=visit)
     assert statuses == [404, 404, 404]
     assert grant.access == Secret(authority.access)
 
 
 def test_a_browser_that_does_not_return_in_time_is_no_sign_in(authority: Authority, home: Path) -> None:
     with pytest.raises(login.NotSignedIn, match="the browser did not come back"):
-        login.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, patience=0.05)
+        login.by_browser(service(home), lambda _: None, patience=0.05)
 
 
 @pytest.mark.parametrize(
@@ -168,9 +172,8 @@ def test_a_sign_in_that_does_not_come_about_says_why(
 
     with pytest.raises(login.NotSignedIn, match=message):
         login.by_device(
-            load_config(Home.at(home)).sign_ins["corp"],
+            service(home, send),
             lambda _: None,
-            send=send,
             sleep=sleep,
             clock=lambda: now[0],
         )
@@ -197,9 +200,8 @@ def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_as
         return TokenAnswer(200, json.dumps(answer | dict.fromkeys(as_text, "20")).encode())
 
     grant = login.by_device(
-        load_config(Home.at(home)).sign_ins["corp"],
+        service(home, send),
         lambda _: None,
-        send=send,
         sleep=sleep,
         clock=lambda: now[0],
     )
@@ -218,7 +220,7 @@ def test_a_stranger_who_never_finishes_a_request_delays_no_other(authority: Auth
 
     strangers: list[socket.socket] = []
     began = time.monotonic()
-    grant = login.by_browser(load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit)
+    grant = login.by_browser(service(home), lambda _: None, visit=visit)
     with strangers[0]:
         assert grant.access == Secret(authority.access)
         assert time.monotonic() - began < 4
@@ -234,9 +236,7 @@ def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Aut
     strangers: list[socket.socket] = []
     began = time.monotonic()
     with pytest.raises(login.NotSignedIn, match="the browser did not come back"):
-        login.by_browser(
-            load_config(Home.at(home)).sign_ins["corp"], lambda _: None, visit=visit, patience=0.2
-        )
+        login.by_browser(service(home), lambda _: None, visit=visit, patience=0.2)
     with strangers[0]:
         assert time.monotonic() - began < 3
 

@@ -15,7 +15,7 @@ from ..core import times
 from ..core.secret import Secret
 from ..credentials.token_answers import TokenAnswer
 from ..secrecy.frames import without_frames
-from ..wire.request_head import form_body
+from ..wire.request_head import basic_credentials, form_body
 from .clients import client_for
 from .deadline import Deadline
 from .network import Network
@@ -40,12 +40,17 @@ def post_form(
     seconds: float = _ALL_SECONDS,
     *,
     network: Network | None = None,
+    basic: Secret | None = None,
 ) -> TokenAnswer:
-    """Post a form and return the answer, within `seconds`; status 0 and the kind of error when none came."""
-    deadline = Deadline(seconds)
+    """Post a form and return the answer, within `seconds`; status 0 and the kind of error when none came.
+    `basic` is the secret by which the client of `client_id` proves itself in a header (RFC 6749 section
+    2.3.1)."""
+    deadline, headers = Deadline(seconds), dict(_HEADERS)
+    if basic is not None:
+        headers["authorization"] = basic_credentials(str(fields["client_id"]), basic)
     try:
         with deadline:
-            answer = _post(url, form_body(fields), deadline, network)
+            answer = _post(url, headers, form_body(fields), deadline, network=network)
     except (httpx2.TransportError, httpx2.InvalidURL) as error:
         answer = TokenAnswer(0, type(error).__name__.encode())
     if deadline.over:
@@ -53,12 +58,14 @@ def post_form(
     return answer
 
 
-def _post(url: str, form: bytes, deadline: Deadline, network: Network | None) -> TokenAnswer:
+def _post(
+    url: str, headers: Mapping[str, str], form: bytes, deadline: Deadline, *, network: Network | None
+) -> TokenAnswer:
     body = b""
     with (
         client_for(url, network, timeout=min(_READ_SECONDS, deadline.seconds)) as client,
         client.stream(
-            "POST", url, headers=_HEADERS, content=form, extensions={"trace": deadline.trace}
+            "POST", url, headers=headers, content=form, extensions={"trace": deadline.trace}
         ) as answer,
     ):
         for chunk in answer.iter_raw():

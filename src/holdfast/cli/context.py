@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from ..config import Home
     from ..core.config import Config
-    from ..core.identity import Provider
+    from ..core.identity import Key, Provider
+    from ..core.secret import Secret
     from ..credentials import Vault
     from ..gateway.listener import Listener
     from ..store.base import Store
@@ -38,11 +39,16 @@ class CliContext:
     def vault(self) -> Vault:
         """Return the reader of keys. From now on this process leaves no core dump."""
         from ..credentials import Vault
-        from ..engine.login import renewals
+        from ..engine.token_service import renewals
         from ..secrecy.core_dumps import forbid_core_dumps
 
         forbid_core_dumps()
-        return Vault(self.home.secrets, refresh=renewals(self.home))
+
+        def read(key: Key) -> Secret:
+            return vault.secret(key)
+
+        vault = Vault(self.home.secrets, refresh=renewals(self.home, read=read))
+        return vault
 
     @cached_property
     def store(self) -> Store:

@@ -9,7 +9,9 @@ from .context import CliContext
 from .output import count
 
 if TYPE_CHECKING:
+    from ..core.config import SignIn
     from ..core.session import Session
+    from ..credentials.grant import Grant
     from ..store.base import Store
 
 
@@ -41,12 +43,30 @@ def refuse_while_used(what: str, sessions: Sequence[Session], forced: str) -> No
     )
 
 
-def sign_out(context: CliContext, ref: str) -> None:
-    """Forget the tokens of a sign-in when no key refers to it any more."""
+def sign_out(context: CliContext, ref: str) -> list[str]:
+    """Forget the tokens of a sign-in when no key refers to it any more, and revoke them at its service.
+    Return lines that say what came of it."""
     from ..config.home import load
+    from ..engine.token_service import take_over
 
     if not ref.startswith("oauth:"):
-        return
-    providers = load(context.home).providers.values()
-    if not any(key.ref == ref for provider in providers for key in provider.keys):
-        context.vault.file.put_grant(ref.removeprefix("oauth:"), None)
+        return []
+    config, name = load(context.home), ref.removeprefix("oauth:")
+    if any(key.ref == ref for provider in config.providers.values() for key in provider.keys):
+        return []
+    before = take_over(context.vault.file, name, None)
+    if before is None or name not in config.sign_ins:
+        return []
+    return [f"  {line}" for line in revoke(context, config.sign_ins[name], before)]
+
+
+def revoke(context: CliContext, sign_in: SignIn, grant: Grant) -> list[str]:
+    """Revoke what a sign-in has yielded. Return the line that says what came of it, or none."""
+    from ..core.errors import ConfigError
+    from ..engine.token_service import TokenService, client_secret
+
+    try:
+        service = TokenService(sign_in, secret=client_secret(sign_in, context.vault.secret))
+    except ConfigError as error:
+        return [f"its tokens were not revoked at the service: {error.what}"]
+    return list(filter(None, [service.revoked(grant)]))

@@ -237,5 +237,5 @@ def remove(context: CliContext, provider: str, label: str, force: bool) -> None:
         forced = f"holdfast key remove {provider} {label} --force"
         refuse_while_used(f"key '{label}' of provider '{provider}'", using, forced)
     config_file.remove_key(context.editable, provider, label)
-    sign_out(context, key.ref)
-    say(f"Removed key '{label}' of provider '{provider}' from {context.home.config}")
+    ended = sign_out(context, key.ref)
+    say(f"Removed key '{label}' of provider '{provider}' from {context.home.config}", *ended)

@@ -8,6 +8,7 @@ import click
 
 from . import complete
 from .context import CliContext
+from .guards import revoke
 from .output import clock, say
 
 if TYPE_CHECKING:
@@ -38,34 +39,50 @@ _TABLE = '[signin.NAME] with client_id, token_url and device_url or authorize_ur
     flag_value="browser",
     help="Use a browser on this machine (authorization code with PKCE).",
 )
+@click.option(
+    "--account",
+    metavar="NAME",
+    help="The account to sign in with. It is proposed to you in the browser, and noted at the key: keys of "
+    "one account share its quota.",
+)
 @click.pass_obj
-def login(context: CliContext, provider: str, label: str | None, how: str | None) -> None:
+def login(
+    context: CliContext, provider: str, label: str | None, how: str | None, account: str | None
+) -> None:
     """Sign in for a provider whose key is `oauth:NAME`.
 
-    The tokens are stored in secrets.toml (mode 0600), renewed automatically, and sent only to the token
-    address of [signin.NAME].
+    The tokens are stored in secrets.toml (mode 0600), renewed automatically, and sent only to the addresses
+    of [signin.NAME]. Those of an earlier sign-in are revoked if it has a revoke_url.
 
     \b
     Example:
       holdfast key login corp --device
     """
+    from ..config import set_account
     from ..engine.login import by_browser, by_device
+    from ..engine.token_service import TokenService, client_secret, take_over
 
     key, sign_in = _key_to_sign_in(context, context.provider(provider), label)
     if how is None:
         how = "device" if sign_in.device_url else "browser"
     _check_offered(sign_in, how, provider)
+    service = TokenService(sign_in, secret=client_secret(sign_in, context.vault.secret))
     if how == "device":
-        grant = by_device(sign_in, say)
+        grant = by_device(service, say)
     else:
-        grant = by_browser(sign_in, say, visit=click.launch)
-    context.vault.file.put_grant(sign_in.name, grant)
+        grant = by_browser(service, say, visit=click.launch, account=account)
+    before = take_over(context.vault.file, sign_in.name, grant)
     ends = ""
     if grant.expires_at is not None:
         ends = f"; its first token ends {clock(grant.expires_at)}"
     say(f"signed in: key '{key.label}' of provider '{provider}' is stored in {context.home.secrets}{ends}")
     if grant.refresh is None:
         say("  note: the service gave no refresh token; sign in again when this one ends")
+    if account is not None:
+        set_account(context.editable, provider, key.label, account)
+        say(f"  it belongs to account '{account}'")
+    if before is not None:
+        say(*(f"  the sign-in before: {line}" for line in revoke(context, sign_in, before)))
     say(f"  next: holdfast check {provider}")
 
 

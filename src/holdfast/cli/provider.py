@@ -289,8 +289,7 @@ def remove(context: CliContext, name: str, force: bool) -> None:
     if not force:
         refuse_while_used(f"provider '{name}'", using, f"holdfast provider remove {name} --force")
     config_file.remove_provider(context.editable, name)
-    for key in provider.keys:
-        sign_out(context, key.ref)
-    say(f"Removed provider '{name}' from {context.home.config}")
+    ended = [line for key in provider.keys for line in sign_out(context, key.ref)]
+    say(f"Removed provider '{name}' from {context.home.config}", *ended)
     for session in using:
         say(f"  session {session.id} still uses it: holdfast session pin {session.id} PROVIDER/MODEL")

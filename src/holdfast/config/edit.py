@@ -118,6 +118,19 @@ def remove_key(home: Home, provider: str, label: str) -> Config:
     return config
 
 
+def set_account(home: Home, provider: str, label: str, account: str) -> Config:
+    """Note the account to which the key of that label belongs. Raises ConfigError."""
+
+    def change(draft: Draft, config: Config) -> None:
+        labels = [key.label for key in _known(config, provider).keys]
+        path = ("provider", provider, "keys", labels.index(label))
+        if isinstance(draft.at(path), str):
+            draft.put(path, {"from": draft.at(path)})
+        draft.put((*path, "account"), account)
+
+    return edit(home, change)
+
+
 def set_endpoints(
     home: Home, provider: str, given: Mapping[str, object], *, without: Collection[str] = ()
 ) -> Config:

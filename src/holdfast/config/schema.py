@@ -31,6 +31,8 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
     "call": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "call:NAME"),
 }
 """The kinds of reference to a key, by scheme: the pattern of what follows the colon, and an example."""
+_OF_CLIENTS = ("env", "file", "cmd", "keyring")
+"""The kinds that may hold the secret of a sign-in's client."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
 INPUTS = ("text", "image", "audio", "video", "pdf")
 """The kinds of input that a model may take."""
@@ -183,6 +185,13 @@ def _forwarded(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(checked_forward, _texts(value))))
 
 
+def _client_secret(value: Any) -> str:
+    reference = checked_reference(_text(value))
+    if reference.partition(":")[0] not in _OF_CLIENTS:
+        raise ValueError(f"must be a reference of the kind {':, '.join(_OF_CLIENTS)}:")
+    return reference
+
+
 # --- the tables of the file: the converter of each key ---
 
 Fields = Mapping[str, Callable[[Any], Any]]
@@ -222,6 +231,11 @@ SIGN_IN: Fields = {
     "device_url": _text,
     "authorize_url": _text,
     "scopes": _texts,
+    "revoke_url": _text,
+    "client_secret": _client_secret,
+    "client_auth": _like("post|basic", '"post" or "basic"'),
+    "audience": _text,
+    "resource": _text,
 }
 SETTINGS: Fields = {
     "probe_delays": lambda v: tuple(map(_seconds, _list(v))),

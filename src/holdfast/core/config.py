@@ -74,8 +74,8 @@ class GatewaySettings:
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """A table `[signin.NAME]`: the source of keys of the form `oauth:NAME`. `token_url` gives and renews
-    tokens; the user signs in at `device_url` (RFC 8628) or `authorize_url` (RFC 7636, 8252). What a sign-in
-    yields is sent to these URLs only."""
+    tokens, `revoke_url` ends them; the user signs in at `device_url` (RFC 8628) or `authorize_url` (RFC 7636,
+    8252). What a sign-in yields, and the `client_secret` behind a reference, is sent to these URLs only."""
 
     name: str
     client_id: str
@@ -83,13 +83,18 @@ class SignIn:
     device_url: str = ""
     authorize_url: str = ""
     scopes: tuple[str, ...] = ()
+    revoke_url: str = ""
+    client_secret: str = ""
+    client_auth: str = "post"
+    audience: str = ""
+    resource: str = ""
 
     def __post_init__(self) -> None:
         if not self.device_url and not self.authorize_url:
             raise IdentityError(
                 f"sign-in '{self.name}' has neither a device_url nor an authorize_url: add one of them"
             )
-        for url in filter(None, (self.token_url, self.device_url, self.authorize_url)):
+        for url in filter(None, (self.token_url, self.device_url, self.authorize_url, self.revoke_url)):
             Endpoint(url)
             if not url.startswith("https://") and not is_loopback(url):
                 raise IdentityError(f"{url} is not https: what is sent there would be readable on the way")

@@ -15,19 +15,17 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ..calls.network import Network
-from ..config import Home
-from ..config import load as load_config
 from ..core import times
 from ..core.config import SignIn
-from ..core.errors import ConfigError, HoldfastError
+from ..core.errors import HoldfastError
 from ..core.secret import Secret, redact
 from ..credentials.grant import Grant
-from ..credentials.oauth_source import Refresh, renewed_grant
+from ..credentials.oauth_source import renewed_grant
 from ..credentials.token_answers import TokenAnswer, Tokens, refusal_in, tokens_in
+from ..distribution import install_command
 from ..secrecy.masking import redacted
+from .token_service import TokenService
 
-Post = Callable[[str, Mapping[str, str | Secret]], TokenAnswer]
 Say = Callable[[str], None]
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 _BROWSER_PATIENCE = 300.0
@@ -46,45 +44,16 @@ class NotSignedIn(HoldfastError):
     exit_code = 4
 
 
-def post(url: str, fields: Mapping[str, str | Secret], network: Network | None = None) -> TokenAnswer:
-    """Send a form to a token address and return the answer; the HTTP client is imported on first use."""
-    from ..calls.token_endpoint import post_form
-
-    return post_form(url, fields, network=network)
-
-
-def renewals(home: Home, send: Post = post) -> Refresh:
-    """Return the function by which a vault renews the sign-ins of this home, at the token address in the
-    current configuration."""
-
-    def ask(name: str, refresh: Secret) -> TokenAnswer:
-        try:
-            sign_in = load_config(home).sign_ins.get(name)
-        except ConfigError:
-            return TokenAnswer(0, b"holdfast.toml is wrong: holdfast doctor")
-        if sign_in is None:
-            return TokenAnswer(0, f"holdfast.toml has no [signin.{name}]".encode())
-        return send(
-            sign_in.token_url,
-            {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": sign_in.client_id},
-        )
-
-    return ask
-
-
 def by_device(
-    sign_in: SignIn,
+    service: TokenService,
     say: Say,
     *,
-    send: Post = post,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
 ) -> Grant:
     """Show a code, and wait until the user has typed it on another device. Raises NotSignedIn."""
-    fields: dict[str, str | Secret] = {"client_id": sign_in.client_id}
-    if sign_in.scopes:
-        fields["scope"] = " ".join(sign_in.scopes)
-    answer = send(sign_in.device_url, fields)
+    sign_in = service.sign_in
+    answer = service.device()
     offer = _object(answer.body)
     if not isinstance(offer.get("device_code"), str) or not isinstance(offer.get("user_code"), str):
         raise _refused(sign_in, answer)
@@ -99,9 +68,7 @@ def by_device(
     wait = min(pause, 0.9 * (ends - clock()))
     while clock() + wait < ends:
         sleep(wait)
-        answer = send(
-            sign_in.token_url, {"grant_type": _DEVICE, "device_code": device, "client_id": sign_in.client_id}
-        )
+        answer = service.tokens({"grant_type": _DEVICE, "device_code": device})
         tokens, error = tokens_in(answer), refusal_in(answer).code
         if tokens is not None and tokens.access is not None:
             return _granted(tokens, clock())
@@ -114,17 +81,25 @@ def by_device(
 
 
 def by_browser(
-    sign_in: SignIn,
+    service: TokenService,
     say: Say,
     *,
-    send: Post = post,
     visit: Callable[[str], object] | None = None,
+    account: str | None = None,
     patience: float = _BROWSER_PATIENCE,
 ) -> Grant:
     """Show the address of the sign-in service, and wait until the browser is redirected from there to a port
-    of this machine, for `patience` seconds. `visit` opens the address. Raises NotSignedIn."""
-    from oauthlib.oauth2 import WebApplicationClient
+    of this machine, for `patience` seconds. `visit` opens the address; `account` is the one to propose to the
+    user there. Raises NotSignedIn."""
+    try:
+        from oauthlib.oauth2 import WebApplicationClient
+    except ImportError:
+        raise NotSignedIn(
+            "a browser needs the package 'oauthlib', which is not installed",
+            next_step=install_command("oauth"),
+        ) from None
 
+    sign_in = service.sign_in
     client = WebApplicationClient(sign_in.client_id)
     verifier, state = client.create_code_verifier(64), os.urandom(24).hex()
     challenge = client.create_code_challenge(verifier, "S256")
@@ -132,7 +107,8 @@ def by_browser(
     arrived = threading.Event()
     with _listening(answer, state, arrived) as port:
         back = f"http://127.0.0.1:{port}/callback"
-        url = _visited_url(client, sign_in, back, state=state, challenge=challenge)
+        more = service.target() | ({"login_hint": account} if account else {})
+        url = _visited_url(client, sign_in, back, state=state, challenge=challenge, **more)
         say(f"open this address in a browser on this machine:\n  {url}")
         if visit is not None:
             visit(url)
@@ -141,14 +117,14 @@ def by_browser(
         raise _no_code(sign_in, answer)
     code, proof = _code(sign_in, answer["code"]), Secret(verifier)
     fields: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
-    given = send(sign_in.token_url, fields | {"client_id": sign_in.client_id, "code_verifier": proof})
+    given = service.tokens(fields | {"code_verifier": proof})
     tokens = tokens_in(given)
     if tokens is None or tokens.access is None:
         raise _refused(sign_in, given, sent=(code, proof))
     return _granted(tokens, time.time())
 
 
-def _visited_url(client: Any, sign_in: SignIn, back: str, *, state: str, challenge: str) -> str:
+def _visited_url(client: Any, sign_in: SignIn, back: str, *, state: str, challenge: str, **more: str) -> str:
     """Return the address to visit. oauthlib refuses http, which our configuration allows on this machine
     only, so it is given the same address with https."""
     address = sign_in.authorize_url
@@ -160,6 +136,7 @@ def _visited_url(client: Any, sign_in: SignIn, back: str, *, state: str, challen
         state=state,
         code_challenge=challenge,
         code_challenge_method="S256",
+        **more,
     )
     return address + uri.removeprefix(secure)
 

@@ -11,6 +11,8 @@ from ..calls.network import Network
 from ..config import Home
 from ..config import load as load_config
 from ..core.config import Config
+from ..core.identity import Key
+from ..core.secret import Secret
 from .failback import FailbackMonitor
 from .provisioning import Provisioning
 from .state import Engine
@@ -71,13 +73,17 @@ def build_engine(
     StoreError when the store cannot be opened.
     """
     from ..credentials import Vault as FileVault
-    from .login import post, renewals
+    from .token_service import post, renewals
 
     network = network or Network()
-    refresh = renewals(home, partial(post, network=network))
-    vault = vault or FileVault(home.secrets, environ=environ, refresh=refresh, suppliers=keys)
+
+    def read(key: Key) -> Secret:
+        return opened.secret(key)
+
+    refresh = renewals(home, partial(post, network=network), read)
+    opened = vault or FileVault(home.secrets, environ=environ, refresh=refresh, suppliers=keys)
     list_models = partial(_list_models, network)
-    return Engine(home, vault, store or open_store(home), list_models, serving=serving, network=network)
+    return Engine(home, opened, store or open_store(home), list_models, serving=serving, network=network)
 
 
 def open_store(home: Home) -> Store:

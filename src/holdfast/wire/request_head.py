@@ -8,10 +8,11 @@ This is on the path of every request, so what depends on few values is cached an
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from ..core.identity import Auth, Connection, Dialect, Endpoint
 from ..core.secret import Secret
@@ -73,6 +74,13 @@ def form_body(fields: Mapping[str, str | Secret]) -> bytes:
     for name, value in fields.items():
         texts[name] = revealed(value) if isinstance(value, Secret) else value
     return urlencode(texts).encode("ascii")
+
+
+def basic_credentials(user: str, secret: Secret) -> str:
+    """Return the header value by which a client proves itself: both parts are encoded as in a form first (RFC
+    6749 section 2.3.1)."""
+    pair = f"{quote_plus(user)}:{quote_plus(revealed(secret))}"
+    return f"Basic {b64encode(pair.encode()).decode()}"
 
 
 def build_request(
