@@ -596,6 +596,8 @@ def test_what_is_written_about_a_model_is_shown(cli: Cli, home: Path) -> None:
     facts = {"context": 200_000, "input": ["text", "image"], "reasoning": False}
     assert shown(cli, "provider", "show", "p")["model_facts"] == {"b": facts}
     assert [option["facts"] for option in shown(cli, "models")] == [{}, facts]
+    rows = [line.partition("declared")[2] for line in cli("models", "--harness", "pi").stdout.splitlines()]
+    assert rows[1:] == ["", ": context 200,000 tokens, input text and image, no reasoning"]
     assert (
         "  models    a, b\n  model     b: context 200,000 tokens, input text and image, no reasoning\n"
         in (cli("provider", "show", "p").stdout)

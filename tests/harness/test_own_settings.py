@@ -37,7 +37,7 @@ OTHER = {"provider": {"holdfast": {"options": {"headers": {"Authorization": "Bea
 REFUSED: list[tuple[str, str, object, str]] = [
     *(
         ("claude", CLAUDE, env(**{f"CLAUDE_CODE_USE_{cloud}": value}), f"env.CLAUDE_CODE_USE_{cloud}")
-        for cloud in ("BEDROCK", "VERTEX", "FOUNDRY")
+        for cloud in ("BEDROCK", "MANTLE", "ANTHROPIC_AWS", "VERTEX", "ANTHROPIC_GOOGLE_CLOUD", "FOUNDRY")
         for value in ("1", "true")
     ),
     ("claude", CLAUDE, env(ANTHROPIC_AUTH_TOKEN="x", ANTHROPIC_API_KEY="x"), "env.ANTHROPIC_AUTH_TOKEN"),
@@ -62,6 +62,7 @@ TOLD: list[tuple[str, str, object, str]] = [
     ("claude", CLAUDE, env(ANTHROPIC_CUSTOM_HEADERS="a: b\nX-Api-Key: x"), "env.ANTHROPIC_CUSTOM_HEADERS"),
     ("claude", CLAUDE, env(ANTHROPIC_MODEL="claude-opus-4-8"), "env.ANTHROPIC_MODEL"),
     ("claude", CLAUDE, {"model": "opus"}, "model"),
+    ("claude", CLAUDE, {"availableModels": ["opus"]}, "availableModels"),
     ("claude", CLAUDE, {"forceLoginMethod": "claudeai"}, "forceLoginMethod"),
     ("claude", f"{PROJECT}/{CLAUDE}", env(ANTHROPIC_BASE_URL="https://x.example"), "env.ANTHROPIC_BASE_URL"),
     ("claude", f"{PROJECT}/{CLAUDE}", env(CLAUDE_CODE_USE_VERTEX="1"), "env.CLAUDE_CODE_USE_VERTEX"),
@@ -82,7 +83,7 @@ FINE: list[tuple[str, str, object]] = [
     ),
     ("claude", CLAUDE, env(HTTP_PROXY="http://proxy.example:3128", NO_PROXY="localhost, 127.0.0.1")),
     ("claude", CLAUDE, env(HTTP_PROXY="", ANTHROPIC_CUSTOM_HEADERS="x-team: a")),
-    ("claude", CLAUDE, env(ANTHROPIC_MODEL="p/m")),
+    ("claude", CLAUDE, env(ANTHROPIC_MODEL="p/m") | {"availableModels": ["p/m", "opus"]}),
     ("claude", CLAUDE, {"model": 3, "apiKeyHelpers": "x"}),
     ("claude", f"{PROJECT}/{CLAUDE}", {"permissions": {}}),
     ("opencode", OPENCODE, {"enabled_providers": ["work", "holdfast"], "disabled_providers": ["work"]}),
@@ -182,6 +183,14 @@ def test_a_variable_of_this_shell_is_told_without_its_value(
     assert value not in line
 
 
+def test_a_pin_that_the_program_would_replace_is_refused(cli: Cli, furnish: Furnish) -> None:
+    furnish(CLAUDE, {"availableModels": ["opus", "p/other"]})
+    refused = cli("connect", "claude", "--pin", "p/m")
+    assert (refused.exit_code, "sets availableModels: " in refused.stderr) == (2, True)
+    furnish(CLAUDE, {"availableModels": ["opus", "p/m"]})
+    assert cli("connect", "claude", "--pin", "p/m").exit_code == 0
+
+
 def test_a_pin_to_begin_with_wins_over_the_model_of_its_user(cli: Cli, furnish: Furnish) -> None:
     furnish(CLAUDE, {"model": "opus"})
     assert cli("connect", "claude", "--pin", "p/m").stderr == ""
@@ -193,8 +202,19 @@ def test_doctor_says_when_a_setting_came_in_the_way_afterwards(cli: Cli, furnish
     furnish(".config/opencode/config.json", {"enabled_providers": ["work"]})
     findings = json.loads(cli("doctor", "--json").stdout)["findings"]
     (finding,) = [finding for finding in findings if finding["check"] == "connect"]
-    assert finding["level"] == "wrong"
-    assert f"{path.parent / 'config.json'} sets enabled_providers: " in finding["what"]
+    other = path.parent / "config.json"
+    assert (finding["level"], finding["run"]) == ("wrong", f"${{EDITOR:-vi}} {other}")
+    assert finding["what"].startswith(f"opencode does not use the gateway: {other} sets enabled_providers: ")
+
+
+def test_doctor_notes_a_setting_that_wins_in_part(cli: Cli, furnish: Furnish) -> None:
+    path = furnish(CLAUDE, env(ANTHROPIC_AUTH_TOKEN="x"))
+    assert cli("connect", "claude").exit_code == 0
+    findings = json.loads(cli("doctor", "--json").stdout)["findings"]
+    told = [
+        (item["level"], item["what"].partition(" sets")[0]) for item in findings if item["check"] == "connect"
+    ]
+    assert told == [("ok", "claude is connected to the gateway"), ("note", f"claude: {path}")]
 
 
 def test_a_connection_that_is_refused_keeps_the_earlier_one(cli: Cli, furnish: Furnish, home: Path) -> None:

@@ -101,24 +101,22 @@ def disconnecting(context: CliContext, harness: str) -> None:
     say(f"{program.title} is no longer connected to the gateway ({path})")
 
 
-def connected_programs(context: CliContext) -> Iterator[tuple[str, str]]:
-    """Yield each connected program, and what changed since it was connected ("" when nothing did)."""
+def connected_programs(context: CliContext) -> Iterator[tuple[str, str, list[InTheWay]]]:
+    """Yield each connected program, what changed since it was connected ("" when nothing did), and what of
+    the user's own settings wins over the connection."""
     from ..core.errors import HoldfastError
     from ..gateway.registry import standing
     from ..harness import HARNESSES
     from ..harness.attach import drift, receipt_of, written_by
-    from ..harness.own_settings import Effect
 
     urls = [gateway.url for gateway in standing(context.home.state)]
     for path in sorted(directory(context).glob("*.json")):
         try:
             receipt = receipt_of(path.read_text("utf-8"))
             changed = drift(receipt, urls or [context.configured_url])
-            ways = _in_the_way(HARNESSES.get(path.stem), written_by(receipt))
-            reasons = [way.text for way in ways if way.effect is Effect.REFUSE]
-            yield path.stem, changed or "; ".join(reasons)
+            yield path.stem, changed, _in_the_way(HARNESSES.get(path.stem), written_by(receipt))
         except (HoldfastError, OSError) as error:
-            yield path.stem, str(error).partition("\n")[0]
+            yield path.stem, str(error).partition("\n")[0], []
 
 
 def _in_the_way(program: Harness | None, ours: Ours) -> list[InTheWay]:

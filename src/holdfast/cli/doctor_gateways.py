@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from .._files import quoted
 from ..core.config import Config
 from ..core.errors import ConfigError
 from .context import CliContext
@@ -66,12 +67,21 @@ def _configured(context: CliContext, url: str, listen: str) -> Finding:
 
 
 def check_connected(context: CliContext) -> Iterator[Finding]:
-    """Compare the programs that `connect` pointed to the gateway with what it wrote."""
+    """Compare the programs that `connect` pointed to the gateway with what it wrote, and with what of their
+    user's own settings wins over it."""
+    from ..harness.own_settings import Effect
     from .connect import connected_programs
 
-    for name, drifted in connected_programs(context):
+    for name, drifted, ways in connected_programs(context):
+        wrong = [way for way in ways if way.effect is Effect.REFUSE]
         if drifted:
             step = f"holdfast connect {name}   (writes it again; holdfast disconnect {name} removes it)"
             yield Finding("connect", "wrong", drifted, step)
-        else:
+        elif not wrong:
             yield Finding("connect", "ok", f"{name} is connected to the gateway")
+        for way in wrong:
+            step = f"${{EDITOR:-vi}} {quoted(way.path or '')}"
+            yield Finding("connect", "wrong", f"{name} does not use the gateway: {way.text}", step)
+        for way in ways:
+            if way not in wrong:
+                yield Finding("connect", "note", f"{name}: {way.text}")

@@ -9,6 +9,7 @@ import click
 
 from . import complete
 from .context import CliContext
+from .model_facts import described
 from .output import if_any, json_option, note, show_json, table
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _state(option: Option) -> str:
     if option.why_not:
         return option.why_not
     if option.declared:
-        return "declared"
+        return f"declared{if_any(': {}', described(option.facts))}"
     return "listed by the provider"
 
 

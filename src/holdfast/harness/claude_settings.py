@@ -27,7 +27,14 @@ _MANAGED = (
     "/Library/Application Support/ClaudeCode/managed-settings.json",
 )
 _ON = ("1", "true", "yes", "on")
-_CLOUDS = {"BEDROCK": "Amazon Bedrock", "VERTEX": "Google Vertex", "FOUNDRY": "Microsoft Foundry"}
+_CLOUDS = {
+    "BEDROCK": "Amazon Bedrock",
+    "MANTLE": "Amazon Bedrock",
+    "ANTHROPIC_AWS": "Amazon Web Services",
+    "VERTEX": "Google Vertex",
+    "ANTHROPIC_GOOGLE_CLOUD": "Google Cloud",
+    "FOUNDRY": "Microsoft Foundry",
+}
 _PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
 
 
@@ -75,6 +82,16 @@ def _with_both_keys(value: Value, context: Context) -> bool:
     return bool(value) and bool(context.value(("env", _KEYS[1])))
 
 
+def _leaves_the_pin_out(value: Value, context: Context) -> bool:
+    """Return whether a list of models has not the one to begin with."""
+    return isinstance(value, list) and bool(context.ours.pin) and context.ours.pin not in value
+
+
+def _has_no_pin(value: Value, context: Context) -> bool:
+    """Return whether a list of models has none of the gateway's, where none is chosen here."""
+    return isinstance(value, list) and not context.ours.pin and not any("/" in str(model) for model in value)
+
+
 def _env(name: str, effect: Effect, why: str, holds: Holds, *, fix: str = "") -> Rule:
     return Rule(("env", name), effect, why, holds, fix=fix)
 
@@ -83,6 +100,8 @@ _MAKER = "ANTHROPIC"
 _KEYS = (f"{_MAKER}_AUTH_TOKEN", f"{_MAKER}_API_KEY")
 _BESIDE = "it is sent to the gateway beside the token, and the gateway passes it to nobody"
 _BEGINS = "it begins with this model, and the gateway takes models by their pin"
+_UNLISTED = "a model that it does not list is replaced by one of its own choice"
+_LIST_IT = "add PROVIDER/MODEL to it"
 _WITH_PIN = "holdfast connect claude --pin PROVIDER/MODEL"
 _CLOUD_RULES = tuple(
     _env(
@@ -120,6 +139,8 @@ SETTINGS = OwnSettings(
         *_PROXY_RULES,
         *(_env(name, Effect.TELL, _BESIDE, is_given) for name in _KEYS),
         _env("ANTHROPIC_CUSTOM_HEADERS", Effect.TELL, _BESIDE, _shows_a_key),
+        Rule(("availableModels",), Effect.REFUSE, _UNLISTED, _leaves_the_pin_out, fix=_LIST_IT),
+        Rule(("availableModels",), Effect.TELL, _UNLISTED, _has_no_pin, fix=_LIST_IT),
         _env("ANTHROPIC_MODEL", Effect.TELL, _BEGINS, _is_no_pin, fix=_WITH_PIN),
         Rule(("model",), Effect.TELL, _BEGINS, _begins_elsewhere, fix=_WITH_PIN),
         Rule(

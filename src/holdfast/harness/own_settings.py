@@ -106,10 +106,11 @@ class OwnSettings:
 
 @dataclass(frozen=True, slots=True)
 class InTheWay:
-    """A setting that is in the way, and the sentence about it."""
+    """A setting that is in the way, the sentence about it, and its file (None: a variable of this shell)."""
 
     effect: Effect
     text: str
+    path: Path | None
 
 
 def in_the_way(own: OwnSettings, ours: Ours, environ: Mapping[str, str], working: Path) -> list[InTheWay]:
@@ -157,14 +158,15 @@ def _judged(rule: Rule, context: Context) -> Iterator[Layer]:
 
 def _about(rule: Rule, layer: Layer, ours: Ours) -> InTheWay:
     """Return the sentence about a setting; one that counts only here and now is no reason to refuse."""
-    name, effect = ".".join(rule.setting), rule.effect
     fix = rule.fix.replace("NAMES", " and ".join(sorted(ours.names))).replace("HOST", ours.host)
-    if layer.path is None:
-        name = rule.setting[-1]
-        return InTheWay(Effect.TELL, f"this shell sets {name}: {rule.why}   ({fix or f'unset {name}'})")
-    if layer.scope is Scope.PROJECT:
+    effect, where, name = rule.effect, str(layer.path), ".".join(rule.setting)
+    if layer.scope is not Scope.ALWAYS:
         effect = Effect.TELL
-    return InTheWay(effect, f"{layer.path} sets {name}: {rule.why}   ({fix or 'remove it there'})")
+    instead = "remove it there"
+    if layer.path is None:
+        where, name = "this shell", rule.setting[-1]
+        instead = f"unset {name}"
+    return InTheWay(effect, f"{where} sets {name}: {rule.why}   ({fix or instead})", layer.path)
 
 
 def _value(values: Value, setting: Setting) -> Value:
