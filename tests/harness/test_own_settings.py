@@ -211,10 +211,10 @@ def test_doctor_notes_a_setting_that_wins_in_part(cli: Cli, furnish: Furnish) ->
     path = furnish(CLAUDE, env(ANTHROPIC_AUTH_TOKEN="x"))
     assert cli("connect", "claude").exit_code == 0
     findings = json.loads(cli("doctor", "--json").stdout)["findings"]
-    told = [
+    noted = [
         (item["level"], item["what"].partition(" sets")[0]) for item in findings if item["check"] == "connect"
     ]
-    assert told == [("ok", "claude is connected to the gateway"), ("note", f"claude: {path}")]
+    assert noted == [("ok", "claude is connected to the gateway"), ("note", f"claude: {path}")]
 
 
 def test_a_connection_that_is_refused_keeps_the_earlier_one(cli: Cli, furnish: Furnish, home: Path) -> None:
