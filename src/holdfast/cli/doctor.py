@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
@@ -24,6 +25,7 @@ from .context import CliContext
 from .doctor_files import Finding, check_files, check_store, check_trust, move_damaged_store
 from .doctor_gateways import check_connected, check_gateways
 from .endpoints import dialects_without_key, endpoints_of, is_public, misplaced, step_for
+from .key_ends import ending
 from .output import clock, count, if_any, json_option, say, show_json
 from .references import in_this_shell
 
@@ -77,6 +79,7 @@ class _Examination:
         yield from self.addresses()
         yield from check_trust(os.environ)
         yield from self.keys()
+        yield from self.ends()
         yield from check_store(self.context, self.config)
         yield from self.sessions()
         yield from self.verdicts()
@@ -192,6 +195,12 @@ class _Examination:
         else:
             whose = if_any("{} (a running gateway has its own environment)", in_this_shell(key.ref))
             yield Finding("key", "ok", f"'{key.label}' of provider '{provider.name}' can be read{whose}")
+
+    def ends(self) -> Iterator[Finding]:
+        """Find keys and sign-ins that end soon and do not renew themselves."""
+        now = time.time()
+        for soon in ending(self.context, now):
+            yield Finding("end", "note", soon.what(now), soon.run)
 
     def edit(self, hint: str) -> str:
         """Return the command that edits the configuration, with what to do there."""

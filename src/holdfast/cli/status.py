@@ -1,14 +1,16 @@
-"""`holdfast status`: the gateways of this home that run now."""
+"""`holdfast status`: the gateways of this home that run now, and the keys that end soon."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .context import CliContext
-from .output import clock, json_option, show_json, table
+from .key_ends import ending
+from .output import clock, json_option, say, show_json, table
 
 if TYPE_CHECKING:
     from ..gateway.registry import RunningGateway
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 def command(context: CliContext, as_json: bool) -> None:
     """List the gateways of this home that run now.
 
-    Each is asked to prove that it is this home's gateway; no token is shown to it.
+    Each is asked to prove that it is this home's gateway; no token is shown to it. Keys that end soon are
+    named below.
 
     \b
     Example:
@@ -47,6 +50,9 @@ def command(context: CliContext, as_json: bool) -> None:
         ],
         empty="no gateway runs\n  run: holdfast serve",
     )
+    now = time.time()
+    for soon in ending(context, now):
+        say(f"note: {soon.what(now)}", f"  run: {soon.run}")
 
 
 def _view(context: CliContext, gateway: RunningGateway) -> dict[str, Any]:
