@@ -29,6 +29,7 @@ from .rows import (
     rows_in,
     tell,
     where_of,
+    with_header_key,
 )
 
 _CONFIG = ".aider.conf.yml"
@@ -163,6 +164,9 @@ class _Aider:
                 refuse_api(builder, f"{prefix}/{name} ({self.file})", known.api)
             return
         key = self.reader.variable(known.key)
+        if not names and isinstance(key, NoKey):
+            builder.leave_out(f"{known.key} ({self.file})", key.why)
+            return
         by_url: dict[tuple[str, str], list[str]] = {}
         for name in names or [""]:
             extra = self._extra(f"{prefix}/{name}", name)
@@ -194,8 +198,14 @@ class _Aider:
         if address and not url:
             at = f"{self.file}: {variable}"
         called = name_at(address, prefix)
-        headers = carried(builder, self._headers(prefix, names), at=f"{prefix} ({_SETTINGS})")
-        name = builder.add(called, where, [key], location=at, models=models or None, headers=headers)
+        given_headers, there = self._headers(prefix, names), f"{prefix} ({_SETTINGS})"
+
+        def read(text: str) -> FoundKey | NoKey:
+            return self.reader.literal(text, at=there, label=prefix)
+
+        headers = carried(builder, given_headers, at=there)
+        where, keys = with_header_key(builder, given_headers, read, given=(where, [key]), at=there)
+        name = builder.add(called, where, keys, location=at, models=models or None, headers=headers)
         main = word(self.options.get("model"))
         if name and family_and_model(main)[0] == prefix and family_and_model(main)[1] in names:
             builder.leave_out(

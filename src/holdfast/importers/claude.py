@@ -29,6 +29,7 @@ from .rows import (
     TIMEOUT,
     name_at,
     tell,
+    with_header_key,
 )
 
 _MANAGED = (
@@ -43,6 +44,8 @@ _CLOUDS = {
 }
 _KEY = presets.find("anthropic")["env"][0]
 _TOKEN = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105
+_CC_SWITCH = "PROXY_MANAGED"
+"""What CC Switch writes in the place of a token while its proxy runs."""
 _MODELS = (
     "ANTHROPIC_MODEL",
     "ANTHROPIC_SMALL_FAST_MODEL",
@@ -116,6 +119,10 @@ class _Claude:
                 why = f"Claude Code asks {cloud}, whose API is no dialect of Holdfast, and not this address"
                 builder.refuse(f"{url or 'Anthropic'} ({self.at(switch)})", why, keys, url=url)
                 return
+        if self.reader.value(_TOKEN) == _CC_SWITCH:
+            why = "it is the proxy of CC Switch, which has the keys: holdfast import cc-switch"
+            builder.leave_out(f"{url} ({self.at('ANTHROPIC_BASE_URL')})", why)
+            return
         if self._is_ours():
             builder.leave_out(
                 f"{url} ({self.at('ANTHROPIC_BASE_URL')})", "it is the gateway of Holdfast itself"
@@ -127,13 +134,17 @@ class _Claude:
         models = []
         if url:
             models = list(self._models(builder))
+        headers = self._headers()
+        given = (self._where(url, keys), keys)
+        at = self.at("ANTHROPIC_CUSTOM_HEADERS")
+        where, used = with_header_key(builder, headers, self._in_header, given=given, at=at)
         name = builder.add(
             name_at(url, "anthropic"),
-            self._where(url, keys),
-            keys,
+            where,
+            used,
             location=self.at("ANTHROPIC_BASE_URL"),
             models=models or None,
-            headers=carried(builder, self._headers(), at=self.at("ANTHROPIC_CUSTOM_HEADERS")),
+            headers=carried(builder, headers, at=at),
         )
         main = self.reader.value("ANTHROPIC_MODEL") or word(self.settings.get("model"))
         if name and main:
@@ -195,6 +206,9 @@ class _Claude:
         lines = self.reader.value("ANTHROPIC_CUSTOM_HEADERS").splitlines()
         pairs = [line.partition(":") for line in lines if ":" in line]
         return {name.strip(): value.strip() for name, _, value in pairs}
+
+    def _in_header(self, text: str) -> FoundKey | NoKey:
+        return self.reader.literal(text, at=self.at("ANTHROPIC_CUSTOM_HEADERS"), label="claude")
 
     def _is_ours(self) -> bool:
         return _OUR_HELPER.search(word(self.settings.get("apiKeyHelper"))) is not None

@@ -27,6 +27,7 @@ from .rows import (
     refuse_api,
     rows_in,
     tell,
+    with_header_key,
 )
 from .sqlite_rows import json_of
 
@@ -160,13 +161,16 @@ class _Provider:
             return None
         builder.tell_fields(self.raw, "claude-code-router.provider", at=self.at)
         self._tell_transformers(builder, dialect)
+        headers = mapping(self.raw.get("extraHeaders"))
+        given = (self._where(builder, dialect), self._keys())
+        where, keys = with_header_key(builder, headers, self._in_header, given=given, at=self.at)
         return builder.add(
             self.name,
-            self._where(builder, dialect),
-            self._keys(),
+            where,
+            keys,
             location=self.at,
             models=list(self._models()) or None,
-            headers=carried(builder, mapping(self.raw.get("extraHeaders")), at=self.at),
+            headers=carried(builder, headers, at=self.at),
         )
 
     def _api(self) -> tuple[str, str]:
@@ -238,6 +242,9 @@ class _Provider:
         if keys:
             return keys
         return [self._key(self.raw, f"{self.at}.api_key", self.name)]
+
+    def _in_header(self, text: str) -> FoundKey | NoKey:
+        return self.reader.text(text, Syntax.DOLLAR, at=f"{self.at}.extraHeaders", label=self.name)
 
     def _key(self, row: Mapping[str, Any], at: str, label: str) -> FoundKey | NoKey:
         text = next(filter(None, (word(row.get(name)) for name in ("api_key", "apiKey", "apikey"))), "")

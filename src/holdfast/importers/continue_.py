@@ -19,11 +19,13 @@ from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .kinds import kind_of
 from .read_files import mapping, table_of, variables_of, word, words
 from .rows import (
+    WhereAndKeys,
     inputs,
     name_at,
     refuse_api,
     rows_in,
     where_of,
+    with_header_key,
 )
 
 _FILES = ("config.yaml", "config.yml", "config.json")
@@ -95,10 +97,11 @@ class _Continue:
             if isinstance(spot.where, OwnUrl):
                 called = name_at(spot.where.url, called)
             headers = carried(builder, {**shared, **spot.headers}, at=spot.at)
+            where, keys = self._with_header_key(builder, {**shared, **spot.headers}, spot)
             builder.add(
                 called,
-                spot.where,
-                [spot.key],
+                where,
+                keys,
                 location=spot.at,
                 models=spot.models or None,
                 headers=headers,
@@ -108,6 +111,14 @@ class _Continue:
         for name in _ALSO:
             if self.config.get(name):
                 builder.leave_out(f"{name} ({self.file})", "only models for chats are read")
+
+    def _with_header_key(
+        self, builder: ResultBuilder, headers: Mapping[str, object], spot: _Spot
+    ) -> WhereAndKeys:
+        def read(text: str) -> FoundKey | NoKey:
+            return self.reader.text(_plain(text), Syntax.BRACES, at=f"{spot.at} headers", label=spot.kind)
+
+        return with_header_key(builder, headers, read, given=(spot.where, [spot.key]), at=spot.at)
 
     def _spot(self, builder: ResultBuilder, raw: Mapping[str, Any], at: str) -> _Spot | None:
         """Return where a model is asked; None, with a note, for one that is left out."""

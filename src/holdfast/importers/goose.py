@@ -30,6 +30,7 @@ from .rows import (
     rows_in,
     tell,
     where_of,
+    with_header_key,
 )
 
 _ENGINES = {"openai": CHAT, "ollama": CHAT, "anthropic": MESSAGES}
@@ -106,10 +107,15 @@ class _Goose:
             written(word(row.get("name")), context=row.get("context_limit"))
             for row in rows_in(raw.get("models"))
         ]
-        where = self._where(raw, dialect)
+
+        def read(text: str) -> FoundKey | NoKey:
+            return self.reader.text(text, Syntax.BRACES, at=f"{at}: headers", label=called)
+
+        given = (self._where(raw, dialect), [key])
+        where, keys = with_header_key(builder, mapping(raw.get("headers")), read, given=given, at=at)
         more["headers"] = carried(builder, mapping(raw.get("headers")), at=f"'{called}' ({at})")
         return builder.add(
-            called, where, [key], location=at, models=list(filter(None, models)) or None, **more
+            called, where, keys, location=at, models=list(filter(None, models)) or None, **more
         )
 
     def add_built_in(self, builder: ResultBuilder, custom: Mapping[str, str]) -> None:

@@ -156,6 +156,8 @@ class KeyReader:
             return replace(key, seen=_secret_of(value))
         in_file = self.literal(own, at=self.set_at, label=name)
         if isinstance(in_file, NoKey):
+            if own:
+                return in_file  # the program would send it, and no other key of this name
             return key
         if value and value != own:
             return in_file  # the environment has another key under this name

@@ -25,6 +25,7 @@ from .rows import (
     name_at,
     refuse_api,
     rows_in,
+    with_header_key,
 )
 
 _MODELS = "extra-openai-models.yaml"
@@ -140,13 +141,18 @@ class _Llm:
     def _add_spot(self, builder: ResultBuilder, spot: _Spot) -> str | None:
         models = [own for _, own in spot.models]
         headers = carried(builder, spot.headers, at=spot.at)
+
+        def read(text: str) -> FoundKey | NoKey:
+            return self.reader.literal(text, at=f"{spot.at}.headers", label=spot.models[0][0])
+
         if not spot.url:
             where: Where = OfPreset("openai", spot.dialect)
             key = self._key(spot.key_name or "openai")
             return builder.add("openai", where, [key], location=spot.at, models=models, headers=headers)
-        where, key = OwnUrl(spot.url, spot.dialect), self._key(spot.key_name)
+        given = (OwnUrl(spot.url, spot.dialect), [self._key(spot.key_name)])
+        where, keys = with_header_key(builder, spot.headers, read, given=given, at=spot.at)
         called = name_at(spot.url, "llm")
-        return builder.add(called, where, [key], location=spot.at, models=models, headers=headers)
+        return builder.add(called, where, keys, location=spot.at, models=models, headers=headers)
 
     def add_keys(self, builder: ResultBuilder, rows: list[Mapping[str, Any]]) -> None:
         """Add the presets whose keys LLM stores under the names of its plug-ins."""

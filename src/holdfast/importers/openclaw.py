@@ -17,6 +17,7 @@ from .entries import ImportResult
 from .headers import carried, key_in
 from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .names import preset_for
+from .placeholders import is_placeholder
 from .read_files import json5_of, mapping, table_of, variables_of, word, words
 from .rows import (
     PIN,
@@ -178,7 +179,7 @@ def read_key(reader: KeyReader, value: object, at: str, label: str) -> FoundKey 
         source = word(table.get("source"))
         return NoKey(f"OpenClaw reads it from a source of its own ({source})")
     text = word(value)
-    if _BARE.fullmatch(text):
+    if _BARE.fullmatch(text) and not is_placeholder(text):
         return reader.variable(text)
     return reader.text(text, Syntax.BRACES, at=at, label=label)
 
@@ -205,12 +206,12 @@ class _Provider:
             why = "its models speak different APIs: holdfast provider add NAME --endpoint DIALECT=URL"
             builder.refuse(shown, why, keys, url=url)
             return None
-        if word(self.raw.get("auth")) in _MODES:
-            builder.refuse(shown, SIGN_IN.format(title="OpenClaw"), keys, url=url)
-            return None
         dialect = DIALECTS.get(api or "openai-completions")
         if dialect is None:
             refuse_api(builder, shown, _NATIVE.get(api, f"'{api}'"), keys, url=url)
+            return None
+        if word(self.raw.get("auth")) in _MODES:
+            builder.refuse(shown, SIGN_IN.format(title="OpenClaw"), keys, url=url)
             return None
         builder.tell_fields(self.raw, "openclaw.provider", at=self.at)
         headers = mapping(self.raw.get("headers"))
@@ -251,8 +252,9 @@ class _Provider:
         return read_key(self.reader, text, f"{self.at}.headers", self.called)
 
     def _models(self) -> Iterator[object]:
-        for row in rows_in(self.raw.get("models")):
-            name = word(row.get("id"))
+        rows = self.raw.get("models")
+        for name in words(rows):
+            row = next((row for row in rows_in(rows) if word(row.get("id")) == name), {})
             if name:
                 yield written(
                     name,

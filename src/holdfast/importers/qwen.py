@@ -20,11 +20,13 @@ from .read_files import mapping, table_of, variables_of, word
 from .rows import (
     PIN,
     SIGN_IN,
+    WhereAndKeys,
     inputs,
     name_at,
     refuse_api,
     rows_in,
     where_of,
+    with_header_key,
 )
 
 _OAUTH = "qwen-oauth"
@@ -85,10 +87,11 @@ class _Qwen:
         self._add_own(builder, spots)
         names: dict[str, str] = {}
         for spot in spots.values():
+            where, keys = self._with_header_key(builder, spot)
             name = builder.add(
                 spot.called,
-                spot.where,
-                [spot.key],
+                where,
+                keys,
                 location=spot.at,
                 models=spot.models or None,
                 headers=carried(builder, spot.headers, at=spot.at),
@@ -97,6 +100,12 @@ class _Qwen:
         main = word(mapping(self.settings.get("model")).get("name"))
         if main in names:
             builder.leave_out(f"model.name = {main} ({self.file})", PIN.format(pin=f"{names[main]}/{main}"))
+
+    def _with_header_key(self, builder: ResultBuilder, spot: _Spot) -> WhereAndKeys:
+        def read(text: str) -> FoundKey | NoKey:
+            return self.reader.text(text, Syntax.DOLLAR, at=f"{spot.at} customHeaders", label=spot.called)
+
+        return with_header_key(builder, spot.headers, read, given=(spot.where, [spot.key]), at=spot.at)
 
     def _add_row(
         self,
@@ -142,12 +151,14 @@ class _Qwen:
         if known is None or known.api:
             return
         url = word(auth.get("baseUrl")) or known.address(self.reader.value)[1]
-        text = word(auth.get("apiKey"))
-        key = self.reader.variable(known.key)
+        text, used = word(auth.get("apiKey")), {key_name for _, key_name in spots}
+        key = self.reader.found(known.key)
         if text:
             key = self.reader.text(text, Syntax.DOLLAR, at=f"{self.file}: security.auth.apiKey", label="qwen")
-        elif not self.reader.value(known.key):
+        elif not self.reader.value(known.key) or (not auth.get("baseUrl") and known.key in used):
             return
+        elif url:
+            key = self.reader.variable(known.key)
         where = where_of(url, known.dialect, known.url)
         if any(spot.key == key and spot.where == where for spot in spots.values()):
             return

@@ -3,7 +3,8 @@ here, models, and names for entries that have none there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,17 +12,23 @@ from ..core.identity import Dialect
 from ..providers import presets
 from .addresses import OfPreset, OwnUrl, Where, is_same_url
 from .base import ResultBuilder
+from .headers import key_in
 from .keys import FoundKey, NoKey
 from .read_files import mapping, words
 
 CHAT, RESPONSES = str(Dialect.OPENAI_CHAT), str(Dialect.OPENAI_RESPONSES)
 MESSAGES = str(Dialect.ANTHROPIC_MESSAGES)
 
+WhereAndKeys = tuple[Where, Sequence[FoundKey | NoKey]]
+"""Where a provider is, and its keys."""
+
 HEADERS = "they may hold keys: write headers = { … } yourself"
 PROXY = "Holdfast takes the proxy of HTTPS_PROXY in its own environment"
 TIMEOUT = "time-outs are set for all providers together: [settings] of holdfast.toml"
 SIGN_IN = "a refresh token works for one program only, and {title} uses it"
 PIN = "a session is given its model: holdfast session pin SESSION {pin}"
+_IN_HEADER = "a header holds the key, and an entry has one way to send it"
+_FORM = "a key there begins with Bearer: write keys = [ … ] yourself"
 _STEP = "holdfast provider add NAME --url URL   (with an address that speaks one)"
 _KNOWN_STEP = "holdfast provider add NAME --preset {preset}   (its maker serves a dialect of Holdfast too)"
 
@@ -65,6 +72,30 @@ def where_of(url: str, dialect: str, default_url: str = "", *, auth: str = "") -
     if preset:
         return OfPreset(preset, dialect)
     return OwnUrl(default_url, dialect, auth)
+
+
+def with_header_key(
+    builder: ResultBuilder,
+    headers: Mapping[str, object],
+    read: Callable[[str], FoundKey | NoKey],
+    *,
+    given: WhereAndKeys,
+    at: str,
+) -> WhereAndKeys:
+    """Return where a provider is and its keys: the key in its headers, as `read` reads it, before those of
+    `given`, which are noted."""
+    where, keys = given
+    auth, key = key_in(headers, read)
+    if not auth:
+        for name in headers:
+            if name.lower() == "authorization":
+                builder.leave_out(f"header '{name}' of {at}", _FORM)
+        return where, keys
+    if any(isinstance(other, FoundKey) for other in keys):
+        builder.leave_out(f"the other key of {at}", _IN_HEADER)
+    if isinstance(where, OwnUrl):
+        where = replace(where, auth=auth)
+    return where, [key]
 
 
 def preset_at(url: str, dialect: str) -> str | None:

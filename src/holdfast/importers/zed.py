@@ -11,22 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from ..config.model_tables import written
+from ..core.addresses import is_loopback
 from .addresses import OfPreset, OwnUrl
 from .base import ResultBuilder
 from .entries import ImportResult
 from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey
-from .kinds import kinds
+from .kinds import Kind, kinds
 from .read_files import mapping, table_of, word
 from .rows import (
     CHAT,
     MESSAGES,
     PIN,
     RESPONSES,
+    WhereAndKeys,
     inputs,
     refuse_api,
     rows_in,
     where_of,
+    with_header_key,
 )
 
 _OWN = {"openai_compatible": CHAT, "anthropic_compatible": MESSAGES}
@@ -80,7 +83,7 @@ class _Zed:
         for kind, raw in tables.items():
             at = f"{self.file}: language_models.{kind}"
             known = kinds("zed").get(kind)
-            if known is not None and known.api:
+            if known is not None and _is_native(known, mapping(raw)):
                 self._refuse(builder, kind, mapping(raw), at)
             elif known is not None:
                 name = self._add_known(builder, kind, mapping(raw), at)
@@ -102,10 +105,11 @@ class _Zed:
             why = f"holdfast provider add NAME --url URL --dialect {RESPONSES}   (Zed asks them there)"
             builder.leave_out(f"{names} ({at})", why)
             models = [row for row in models if row not in by_responses]
+        where, keys = self._with_header_key(builder, raw, (OwnUrl(url, dialect), [key]), at=at)
         return builder.add(
             called,
-            OwnUrl(url, dialect),
-            [key],
+            where,
+            keys,
             location=at,
             models=list(_models(models)) or None,
             headers=_headers(builder, raw, at),
@@ -122,9 +126,23 @@ class _Zed:
         if isinstance(where, OfPreset):
             called, listed = where.name, []
         headers = _headers(builder, raw, at)
-        return builder.add(
-            called, where, [self._key(known.key)], location=at, models=listed or None, headers=headers
-        )
+        key = self._key(known.key, needed=not (known.url and is_loopback(known.url)))
+        where, keys = self._with_header_key(builder, raw, (where, [key]), at=at)
+        return builder.add(called, where, keys, location=at, models=listed or None, headers=headers)
+
+    def _with_header_key(
+        self,
+        builder: ResultBuilder,
+        raw: Mapping[str, Any],
+        given: WhereAndKeys,
+        *,
+        at: str,
+    ) -> WhereAndKeys:
+        def read(text: str) -> FoundKey | NoKey:
+            return self.reader.literal(text, at=f"{at}.custom_headers", label="zed")
+
+        texts = {name: value for name, value in mapping(raw.get("custom_headers")).items() if word(value)}
+        return with_header_key(builder, texts, read, given=given, at=at)
 
     def _refuse(self, builder: ResultBuilder, kind: str, raw: Mapping[str, Any], at: str) -> None:
         known, url = kinds("zed")[kind], word(raw.get("api_url"))
@@ -133,9 +151,11 @@ class _Zed:
             keys = [self._key(known.key)]
         refuse_api(builder, f"{kind} ({at})", known.api, keys, url=url, step=known.step(url))
 
-    def _key(self, variable: str) -> FoundKey | NoKey:
+    def _key(self, variable: str, *, needed: bool = True) -> FoundKey | NoKey:
         if self.reader.value(variable):
             return self.reader.variable(variable)
+        if not needed:
+            return NoKey()
         return NoKey(f"Zed keeps it in the keyring, and {variable} is not set here")
 
     def _tell_defaults(self, builder: ResultBuilder, names: Mapping[str, str]) -> None:
@@ -164,6 +184,12 @@ def _headers(builder: ResultBuilder, raw: Mapping[str, Any], at: str) -> dict[st
 def variable_of(called: str) -> str:
     """Return the variable in which Zed looks for the key of a provider of the user's own."""
     return "_".join(part.upper() for part in (*_WORDS.findall(called), "API", "KEY"))
+
+
+def _is_native(known: Kind, raw: Mapping[str, Any]) -> bool:
+    """Return whether a provider that Zed knows is asked in an API of its own, at a host that need not serve a
+    dialect of ours."""
+    return bool(known.api) and (bool(raw.get("api_url")) or known.serves or not known.url)
 
 
 def _abilities(row: Mapping[str, Any]) -> Mapping[str, Any]:
