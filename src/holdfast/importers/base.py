@@ -47,6 +47,7 @@ class ResultBuilder:
     fallbacks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     _candidates: dict[ProviderName, _Candidate] = field(default_factory=dict)
+    _names: dict[str, ProviderName] = field(default_factory=dict)
     _pairs: Pairs = field(default_factory=Pairs)
 
     def leave_out(self, what: str, why: str) -> None:
@@ -122,12 +123,18 @@ class ResultBuilder:
                 "is not the name of a kind, and is used once",
             )
         self._candidates[name] = candidate
+        self._names.setdefault(called, name)
         return name
 
     def chosen(self, pin: str) -> str:
-        """Return what to say about a model that the other program uses unless told otherwise."""
-        if pin.partition("/")[0] in self._candidates:
-            return f"a session chooses its model here: holdfast session pin SESSION {quoted(pin)}"
+        """Return what to say about a model that the other program uses unless told otherwise; `pin` has its
+        name of the provider."""
+        called, _, model = pin.partition("/")
+        name = self._names.get(called, called)
+        if name in self._candidates:
+            return (
+                f"a session chooses its model here: holdfast session pin SESSION {quoted(f'{name}/{model}')}"
+            )
         return "its provider was not imported"
 
     def result(self) -> ImportResult:

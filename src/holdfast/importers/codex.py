@@ -14,6 +14,7 @@ from ..providers import presets
 from .addresses import DIALECTS, OfPreset, OwnUrl, Unresolved, Where, where_is
 from .base import ResultBuilder
 from .entries import ImportResult
+from .fields import known
 from .headers import carried, key_in
 from .keys import FoundKey, KeyReader, NoKey
 from .names import preset_for
@@ -58,7 +59,20 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
             builder.add(name, where_is("", _RESPONSES, preset), location="model_provider", models=chosen)
         else:
             builder.leave_out(f"{', '.join(chosen)} at '{name}'", "no table says where that provider is")
+    _tell_choices(builder, layers)
     return builder.result()
+
+
+def _tell_choices(builder: ResultBuilder, layers: list[tuple[str, Mapping[str, Any]]]) -> None:
+    """Note the models that the files choose, and the settings that go with them."""
+    for at, layer in layers:
+        model, provider = word(layer.get("model")), word(layer.get("model_provider")) or _BUILT_IN
+        if model and provider != "holdfast":
+            pin = f"{provider}/{model}"
+            builder.leave_out(f"the model '{pin}' of {at}", builder.chosen(pin))
+        for name, why in known("codex.settings").reasons.items():
+            if layer.get(name):
+                builder.leave_out(f"{name} of {at}", why)
 
 
 def _layers(path: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

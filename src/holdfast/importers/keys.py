@@ -199,7 +199,7 @@ class KeyReader:
             return NoKey()
         why, secret = why_no_key(text), _secret(text)
         if why or secret is None:
-            return NoKey(why or "cannot be sent in a header", placeholder=is_placeholder(text))
+            return NoKey(f"its text {why or 'cannot be sent in a header'}", placeholder=is_placeholder(text))
         return FoundKey("", secret, label, at)
 
     def _is_name(self, name: str) -> bool:

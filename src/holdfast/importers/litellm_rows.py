@@ -126,8 +126,9 @@ class _Row:
         model = model.removeprefix(_RESPONSES_PREFIX)
         auth, key = self._auth_and_key(family)
         url = address.text
-        if not base and family:
-            url = self._url_of_variables(family)
+        urls = self._urls_of_variables(family)
+        if not base and len(urls) == 1:
+            url = urls[0]
         try:
             where = self._where(family, url, responses=responses)
         except _Refused as refused:
@@ -135,6 +136,8 @@ class _Row:
             return None
         if address.missing:
             where = Unresolved(address.why_not)
+        if not base and len(urls) > 1:
+            where = Unresolved("two variables give it different ones")
         if isinstance(where, OwnUrl) and auth:
             where = OwnUrl(where.url, where.dialect, auth)
         if isinstance(where, OfPreset) and isinstance(key, NoKey) and not key.why:
@@ -186,10 +189,13 @@ class _Row:
             return "openai", model
         return "", model
 
-    def _url_of_variables(self, family: str) -> str:
-        """Return the URL in the variable of a prefix (NVIDIA_NIM_API_BASE), "" for none."""
-        stem = family.upper().replace("-", "_")
-        return self.reader.value(f"{stem}_API_BASE") or self.reader.value(f"{stem}_BASE_URL")
+    def _urls_of_variables(self, family: str) -> list[str]:
+        """Return the URLs in the variables of a prefix (NVIDIA_NIM_API_BASE) that are not its maker's own."""
+        stem, preset = family.upper().replace("-", "_"), preset_for("litellm", family)
+        urls = [self.reader.value(f"{stem}_{end}") for end in ("API_BASE", "BASE_URL")]
+        if preset:
+            urls = [url for url in urls if not OfPreset(preset).has(url)]
+        return list(dict.fromkeys(filter(None, urls)))
 
     def _where(self, family: str, url: str, *, responses: bool) -> Where:
         """Return where a provider is. Raises _Refused with the reason when that cannot be told, or when it

@@ -8,7 +8,7 @@ _SHORTEST_KEY = 4  # characters
 _MARKS = re.compile(r"[<>]|\.\.\.|…|[*•]{3}|[xX]{4}|[\[{(%]\s*[A-Za-z_ ]+\s*[\]})%]")
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 _QUOTE = re.compile(r"['\"`]")
-_REFERENCE = re.compile(r"\$[A-Za-z_]\w*|%[A-Za-z_]\w*%", re.ASCII)
+_REFERENCE = re.compile(r"\$[{(]|\{\{|\{(?:env|file):|\A\$[A-Za-z_]\w*\Z|\A%[A-Za-z_]\w*%\Z", re.ASCII)
 _SEVERAL = re.compile(r"[,;\n]")
 _PLACEHOLDERS = frozenset(
     """
@@ -27,6 +27,8 @@ _PLACEHOLDERS = frozenset(
 
 def is_placeholder(text: str) -> bool:
     """Return whether a text visibly only marks where a key belongs."""
+    if _REFERENCE.search(text):
+        return False
     if _MARKS.search(text):
         return True
     words = [word for word in _WORDS.split(text.lower()) if word]
@@ -36,17 +38,15 @@ def is_placeholder(text: str) -> bool:
 
 
 def why_no_key(text: str) -> str:
-    """Return why a text is visibly no key; "" when it may be one."""
+    """Return why a text is visibly no key, as the end of a sentence; "" when it may be one."""
+    if _REFERENCE.search(text):
+        return "is a reference that nothing replaces, and not a key"
     if _SEVERAL.search(text):
         return "is a list or has several lines, and not one key"
     if is_placeholder(text):
         return "is a placeholder, and not a key"
     if _QUOTE.search(text):
         return "has quotes in it, which are not closed"
-    if _REFERENCE.fullmatch(text):
-        return "is a reference that nothing replaces, and not a key"
-    if "${" in text or "$(" in text or "{{" in text or "{env:" in text:
-        return "is a reference that nothing replaces, and not a key"
     if len(text) < _SHORTEST_KEY or any(map(str.isspace, text)):
         return "is too short for a key, or has spaces in it"
     return ""
