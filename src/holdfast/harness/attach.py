@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from itertools import takewhile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from ..core.errors import CannotHandOver, ConfigError
 from . import jsonc, toml_lines
 from .base import Attachment
 from .own_settings import Ours
+from .splice import splice
 from .swap import replace_if_same, settled
 
 Write = Callable[[Path, str], None]
@@ -73,7 +73,7 @@ def connect(harness: str, attachment: Attachment, path: Path, root: str, token: 
         text = _read(path)
         _refuse_taken(path, text or "", attachment)
         edited, made = _edited(text or "", attachment)
-        at, removed, inserted = _splice(text or "", edited)
+        at, removed, inserted = splice(text or "", edited)
         receipt = Receipt(
             harness=harness,
             path=str(path),
@@ -261,18 +261,6 @@ def _without_members(receipt: Receipt, text: str) -> tuple[str | None, list[str]
     if not receipt.before and jsonc.is_bare(text, ()):
         return None, kept
     return text, kept
-
-
-def _splice(before: str, after: str) -> tuple[int, str, str]:
-    """Return the one change between two texts: its position, the text removed, the text inserted."""
-    at = _common_length(before, after)
-    tail = _common_length(before[at:][::-1], after[at:][::-1])
-    return at, before[at : len(before) - tail], after[at : len(after) - tail]
-
-
-def _common_length(first: str, second: str) -> int:
-    """Return the number of characters at the beginning that two texts share."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
 def _read(path: Path) -> str | None:
