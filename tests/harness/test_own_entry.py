@@ -41,6 +41,15 @@ def test_what_connect_writes_is_known_by_its_key_alone(name: str, cli: Cli, home
     assert all(is_own_gateway("https://elsewhere.example/v1", key) for key in keys)
 
 
+@pytest.mark.parametrize("name", sorted(name for name, program in HARNESSES.items() if program.attach))
+def test_what_connect_writes_is_not_imported_again(name: str, cli: Cli, home: Path) -> None:
+    write(home / "holdfast.toml", CONFIG)
+    assert cli("connect", name).exit_code == 0
+    imported = cli("import", name)
+    assert "it is the gateway of Holdfast itself" in imported.stdout + imported.stderr
+    assert "[provider." not in imported.stdout
+
+
 def texts(value: object) -> list[str]:
     """Every text of a document."""
     if isinstance(value, dict):

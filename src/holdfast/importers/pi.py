@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.model_tables import written
+from ..harness.own_entry import is_own_gateway
 from .addresses import DIALECTS, Unresolved, where_is
 from .base import ResultBuilder
 from .entries import ImportResult
@@ -119,6 +120,8 @@ class _Provider:
 
     def _why_not(self, apis: set[str], dialects: set[str], models: list[Mapping[str, Any]]) -> str:
         """Return why the provider cannot be imported; "" when it can."""
+        if is_own_gateway(self.url, word(self.raw.get("apiKey"))):
+            return "it is the gateway of Holdfast itself"
         preset = preset_for("pi", self.name)
         unknown = sorted(api for api in apis if api not in DIALECTS)
         if unknown and (self.url or not preset):
