@@ -42,11 +42,13 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
-# The one property over 100,000 events in the lives of sessions, and 2,000 examples of every other property: some minutes.
+# The one property over 100,000 events in the lives of sessions, 2,000 examples of every other property, and 200 kills of a program
+# that obtains a key: some minutes.
 nightly: setup
 	@STEPS=100000 $(BIN)/python -m pytest -q -n 2 tests/core/test_the_one_property.py $(ARGS)
 	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -q -n auto -m hypothesis tests $(ARGS)
 	@H11_SECONDS=300 $(BIN)/python -m pytest -q -n 2 tests/gateway/test_against_h11.py $(ARGS)
+	@KILLS=200 $(BIN)/python -m pytest -q -n 2 tests/provisioning/test_mint_once.py $(ARGS)
 
 # The SDK generation on httpx, and the lower bound of every dependency.
 LEGACY_TESTS = tests/stories tests/wire tests/sdk tests/calls tests/fake_provider
@@ -76,7 +78,7 @@ test-workers: setup
 test-offsets: setup
 	@OFFSETS=all $(BIN)/python -m pytest -q tests/gateway/test_chaos.py -k reset $(ARGS)
 
-# A real LiteLLM proxy (its own environment under .cache/). What needs its keys needs Prisma's engine, from binaries.prisma.sh.
+# A real LiteLLM proxy, without and with its database (PyPI, npm; 1.5 GB in .cache/litellm and .cache/litellm-node).
 test-litellm: setup
 	@$(BIN)/python -m pytest -q suites/litellm $(ARGS)
 

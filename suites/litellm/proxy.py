@@ -1,9 +1,5 @@
-"""A real LiteLLM proxy in an environment of its own: without a database, or with a PostgreSQL that comes as a
-wheel.
-
-Keys need the database, and the database needs Prisma's query engine, which Prisma fetches from its own host
-(binaries.prisma.sh) and no package registry has. Where that host cannot be reached, what needs keys fails and
-says so; nothing is skipped."""
+"""A real LiteLLM proxy in an environment of its own: without a database, or with one (`database.py`), which
+its keys need."""
 
 from __future__ import annotations
 
@@ -16,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import database as databases
 import httpx2
 from suites import installing
 
@@ -29,20 +26,6 @@ def ensure() -> None:
     """Install what is missing or of another version. Raises CalledProcessError with the installer's own words
     above it."""
     installing.ensure("litellm", PLACE)
-
-
-def engine() -> str:
-    """Fetch Prisma's engine and make LiteLLM's client; empty when done, else the reason why not."""
-    schema = next((PLACE / "lib").glob("python*/site-packages/litellm/proxy/schema.prisma"))
-    ended = subprocess.run(
-        [str(PLACE / "bin" / "prisma"), "generate", "--schema", str(schema)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=_environment(),
-    )
-    return "" if ended.returncode == 0 else (ended.stderr or ended.stdout).strip()[-400:]
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -87,7 +70,7 @@ def free_port() -> int:
 @contextmanager
 def running(models: Models, directory: Path, port: int, database: str = "") -> Iterator[str]:
     """The proxy's address, while it runs."""
-    more = {"DATABASE_URL": database} if database else {}
+    more = databases.environment(database) if database else {}
     command = [
         str(PLACE / "bin" / "litellm"),
         "--config",

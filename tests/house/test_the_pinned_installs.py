@@ -52,7 +52,8 @@ def test_no_package_of_npm_is_installed_without_version_and_hash(name: str) -> N
         path for path, entry in packages.items() if not entry.get("integrity", entry.get("inBundle"))
     ] == []
     assert [path for path, entry in packages.items() if "resolved" in entry] == []
-    for package, version in OF_NPM[name].items():
+    for package, wanted in OF_NPM[name].items():
+        version = wanted.rpartition("@")[2]  # `npm:NAME@VERSION` is a package under another name
         assert _VERSION.fullmatch(version), f"{package} {version} is no exact version"
         assert packages[f"node_modules/{package}"]["version"] == version
 

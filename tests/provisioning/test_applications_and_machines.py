@@ -52,6 +52,9 @@ def test_two_applications_with_one_role_get_models_by_their_own_patterns(shared:
         assert model_of(shared, held, A, consent="a test") == SONNET
         assert model_of(shared, held, B) == GPT
         assert model_of(shared, held, A) == SONNET
+        other = shared.asks(held, None, roles=B)
+        assert isinstance(other, Ready)
+        assert set(other.pins) == {"answer"}
         for model in (SONNET, GPT):
             assert ask(held.session(f"work-{model}", f"trial/{model}"))
 

@@ -62,12 +62,11 @@ def pins_for(record: Record, wanted: Roles) -> dict[str, Pin]:
     """Return the pins of a record's roles, by the names that the application has for those that it wants."""
     pins = {role: Pin(record.name, model) for role, model in record.bound.items()}
     own = {role.name: stored_role(record, role) for role in wanted}
-    for name, stored in own.items():
-        model = record.bound.get(stored.name) if stored else None
-        pins.pop(name, None)
-        if model:
-            pins[name] = Pin(record.name, model)
-    return pins
+    stored_names = {stored.name for stored in own.values() if stored is not None}
+    others = {name: pin for name, pin in pins.items() if name not in own and name not in stored_names}
+    return others | {
+        name: pins[stored.name] for name, stored in own.items() if stored is not None and stored.name in pins
+    }
 
 
 def _added(record: Record, role: Role) -> Record:
