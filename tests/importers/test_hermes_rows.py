@@ -285,7 +285,7 @@ custom_providers:
 """
     home = home_of(tmp_path, config)
     assert [entry.name for entry in home.entries] == ["first"]
-    assert [why for _, why in home.ignored] == [
+    assert [ignored.why for ignored in home.ignored] == [
         "enabled: false",
         "it has no URL",
         "an earlier entry has its name",

@@ -181,7 +181,7 @@ def _as_json(
         "config_version": home.version,
         "newer_than_known": home.is_newer,
         "sessions": [_view(verdict) for verdict in verdicts],
-        "ignored": [{"what": what, "why": why} for what, why in home.ignored],
+        "ignored": [{"what": ignored.what, "why": ignored.why} for ignored in home.ignored],
         "healed": list(healed),
         "backup": backup and str(backup),
     }
@@ -279,8 +279,8 @@ def _say_choices(verdicts: Sequence[Verdict], command: str) -> None:
 
 def _say_home(home: HermesHome) -> None:
     """Print what is in the home and hermes does not use, its version, and the homes of its profiles."""
-    for what, why in home.ignored:
-        say(f"  not used by hermes: {what}: {why}")
+    for ignored in home.ignored:
+        say(f"  not used by hermes: {ignored.what}: {ignored.why}")
     if home.is_newer:
         say(
             f"  config.yaml has the version {home.version}, which is newer than the rules known here: "

@@ -156,7 +156,7 @@ def _add_sessions(context: CliContext, done: _Import, path: Path | None, *, appl
     import time
 
     from ..engine.sessions import Reason, create
-    from ..importers import hermes, hermes_db
+    from ..importers import hermes_db, hermes_sessions
     from ..importers.hermes_home import default_path, read_home
     from ..importers.hermes_rows import row_of
     from ..importers.hermes_verdicts import judge
@@ -165,7 +165,7 @@ def _add_sessions(context: CliContext, done: _Import, path: Path | None, *, appl
     home = read_home(path or default_path())
     verdicts = [judge(home, row_of(stored)) for stored in hermes_db.read(home.database)]
     config = _config_after(context, done.planned, applied=apply)
-    sessions, left_out = hermes.sessions(config, verdicts, home, time.time())
+    sessions, left_out = hermes_sessions.sessions(config, verdicts, home, time.time())
     taken = {row.id for row in rows(context.existing_store)}
     exists = [
         (session.id, "there is a session of that name already") for session in sessions if session.id in taken

@@ -7,14 +7,14 @@ requests go where it says."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..core.identity import Dialect
 from .addresses import DIALECTS
 from .hermes_builtin import table
-from .keys import FoundKey, KeyReader, Syntax
+from .keys import Expanded, FoundKey, KeyReader, NoKey, Syntax
 from .read_files import mapping, word, words
 
 _CAMEL = {
@@ -25,15 +25,31 @@ _CAMEL = {
     "apiKeyEnv": "key_env",
     "api_key_env": "key_env",
     "defaultModel": "default_model",
+    "contextLength": "context_length",
+    "rateLimitDelay": "rate_limit_delay",
 }
+_KEY_FIELDS = ("api_key", "apiKey")
 _NO_URL = "it has no URL"
+ANY_MODEL = "*"
+"""Stands for all models in a list of them."""
 _RESPONSES_HOSTS = ("api.openai.com", "api.x.ai")
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something in config.yaml that hermes does not use, and why. `keys` are those in it, `url` is where they
+    belong, "" for an unknown one."""
+
+    what: str
+    why: str
+    keys: tuple[FoundKey | NoKey, ...] = ()
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HermesEntry:
     """A named entry. `name` follows `custom:` in the form that hermes resolves; `called` are all names that
-    resolve to it."""
+    resolve to it; `raw` are its fields, in which keys may be."""
 
     name: str
     called: frozenset[str]
@@ -41,12 +57,15 @@ class HermesEntry:
     dialect: Dialect
     keys: tuple[FoundKey, ...] = ()
     models: tuple[str, ...] = ()
-    has_headers: bool = False
     location: str = ""
+    no_keys: tuple[NoKey, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def key(self) -> str:
         """Return in words which key hermes sends."""
+        if not self.keys and word(self.raw.get("key_cmd")):
+            return f"the key that the key_cmd of '{self.name}' prints"
         if not self.keys:
             return f"no key of '{self.name}' (a placeholder)"
         variable = self.keys[0].ref.partition(":")[2]
@@ -90,11 +109,19 @@ class Reader:
     def __init__(self, reader: KeyReader, config: str) -> None:
         self._reader = reader
         self._config = config
-        self.ignored: list[tuple[str, str]] = []
+        self.ignored: list[Ignored] = []
 
-    def expanded(self, text: str) -> str:
-        """Replace each `${NAME}` by its value in .env or the environment; leave those that are not set."""
-        return self._reader.expand(text, Syntax.BRACES).text
+    def expanded(self, value: object) -> object:
+        """Replace each `${NAME}` in the texts of a table by its value in .env or the environment; leave those
+        that are not set, and all in keys, whose variables are told apart."""
+        if isinstance(value, str):
+            return self._reader.expand(value, Syntax.BRACES).text
+        if isinstance(value, Mapping):
+            kept = {name: inner for name, inner in value.items() if name in _KEY_FIELDS}
+            return {**{name: self.expanded(inner) for name, inner in value.items()}, **kept}
+        if isinstance(value, list):
+            return [self.expanded(inner) for inner in value]
+        return value
 
     def entries(self, config: Mapping[str, Any]) -> Iterator[HermesEntry]:
         """Yield the entries of the dict `providers`, then those of the list `custom_providers`; of two with
@@ -105,21 +132,26 @@ class Reader:
             if entry is None:
                 continue
             if f"custom:{entry.name}" in taken:
-                self.ignored.append((f"'{entry.name}' ({location})", "an earlier entry has its name"))
+                what = f"'{entry.name}' ({location})"
+                self.ignored.append(Ignored(what, "an earlier entry has its name", entry.keys, entry.url))
                 continue
             taken |= entry.called
             yield entry
 
-    def keys(self, raw: Mapping[str, Any], label: str, *, env_first: bool) -> tuple[FoundKey, ...]:
-        """Return the key that hermes would use: a dict entry prefers its variable, a list entry its inline
-        value."""
+    def keys(
+        self, raw: Mapping[str, Any], label: str, *, env_first: bool = False
+    ) -> tuple[FoundKey | NoKey, ...]:
+        """Return the key that hermes would use, and what is none in its place: a dict entry prefers its
+        variable, a list entry its inline value, and both what is set."""
         named = self._reader.variable(word(raw.get("key_env")))
         inline = self._reader.text(word(raw.get("api_key")), Syntax.BRACES, at=self._config, label=label)
         by_preference = [inline, named]
         if env_first:
             by_preference.reverse()
         keys = [key for key in by_preference if isinstance(key, FoundKey)]
-        return tuple(sorted(keys, key=lambda key: not has_value(key)))[:1]
+        if keys:
+            return (min(keys, key=lambda key: not has_value(key)),)
+        return tuple(by_preference)
 
     def _rows(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
         """Yield location, key ("" in the list) and value of all entries."""
@@ -130,38 +162,43 @@ class Reader:
             for at, raw in enumerate(listed):
                 yield f"custom_providers[{at}]", "", raw
         elif listed is not None:
-            self.ignored.append(("custom_providers", "it is not a list, so hermes ignores all of it"))
+            self.ignored.append(Ignored("custom_providers", "it is not a list, so hermes ignores all of it"))
 
     def _entry(self, location: str, key: str, raw: Mapping[str, Any]) -> HermesEntry | None:
         """Return one entry; None, with a line in `ignored`, when hermes would not use it."""
         called = word(raw.get("name"))
         name = normal(key or called)
         order = ("api", "url", "base_url") if key else ("base_url", "url", "api")
-        urls = (self.expanded(word(raw.get(field_name))) for field_name in order)
-        url = next(filter(None, urls), "")
-        why = _why_ignored(name, url, raw)
+        url = next(filter(None, (word(raw.get(field_name)) for field_name in order)), "")
+        keys = self.keys(raw, name, env_first=bool(key))
+        expanded = self._reader.expand(url, Syntax.BRACES)
+        why, url = _why_ignored(name, expanded, raw), expanded.text
         if why:
             # An entry without a URL may be settings of a provider that hermes knows by itself.
             if not (key and why == _NO_URL and name in table()):
                 what = location
                 if name:
                     what = f"'{name}' ({location})"
-                self.ignored.append((what, why))
+                if expanded.missing:
+                    url = ""
+                self.ignored.append(Ignored(what, why, keys, url))
             return None
         names = {name, f"custom:{name}"}
         if called:
             names |= {normal(called), f"custom:{normal(called)}"}
         mode = word(raw.get("api_mode")) or word(raw.get("transport"))
         models = (word(raw.get("model")) or word(raw.get("default_model")), *words(raw.get("models")))
+        known = dict.fromkeys(model for model in models if model not in ("", ANY_MODEL))
         return HermesEntry(
             name,
             frozenset(names),
             url,
             dialect_of(mode, url) or Dialect.OPENAI_CHAT,
-            keys=self.keys(raw, name, env_first=bool(key)),
-            models=tuple(dict.fromkeys(filter(None, models))),
-            has_headers=bool(mapping(raw.get("extra_headers"))),
+            keys=tuple(key for key in keys if isinstance(key, FoundKey)),
+            models=tuple(known),
             location=location,
+            no_keys=tuple(key for key in keys if isinstance(key, NoKey)),
+            raw=raw,
         )
 
 
@@ -182,11 +219,13 @@ def snake_case(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {_CAMEL.get(name, name): value for name, value in fields.items()}
 
 
-def _why_ignored(name: str, url: str, raw: Mapping[str, Any]) -> str:
+def _why_ignored(name: str, url: Expanded, raw: Mapping[str, Any]) -> str:
     """Return why hermes does not use an entry; "" when it does."""
     if not name:
         return "it has no name"
-    if not _is_url(url):
+    if url.missing:
+        return f"its URL is not known: {url.why_not}"
+    if not _is_url(url.text):
         return _NO_URL
     if not is_enabled(raw):
         return "enabled: false"

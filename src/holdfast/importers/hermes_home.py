@@ -12,8 +12,8 @@ from typing import Any
 from .._files import quoted
 from ..core.errors import ConfigError
 from .hermes_builtin import BuiltIn, before_entries, table
-from .hermes_entries import HermesEntry, Reader, has_value, is_enabled, normal, plain, snake_case
-from .keys import FoundKey, KeyReader
+from .hermes_entries import HermesEntry, Ignored, Reader, has_value, is_enabled, normal, plain, snake_case
+from .keys import FoundKey, KeyReader, NoKey
 from .read_files import mapping, table_of, variables_of, word
 
 KNOWN_VERSION = 33
@@ -22,24 +22,27 @@ KNOWN_VERSION = 33
 
 @dataclass(frozen=True, slots=True)
 class HermesHome:
-    """The contents of config.yaml, .env and auth.json. `provider`, `model` and `url` are the block `model:`,
-    the default of new sessions; `ignored` are entries that hermes does not use, with the reason; `plugins`
-    are the providers that its plugins add to its own, `disabled` those that config.yaml switches off.
-    `set_names` are the variables that have a value in .env or the environment; with `keys_elsewhere` a store
-    of secrets may set others. `base_urls` are the variables that give a provider of hermes's own another URL.
-    `version` is the `_config_version`."""
+    """The contents of config.yaml (`config`, with its variables replaced), .env and auth.json.
+
+    `provider`, `model` and `url` are of the block `model:`, the default of new sessions; `ignored` are
+    entries that hermes does not use, with the reason; `plugins` are the providers that its plugins add to its
+    own, `disabled` those that config.yaml switches off. `set_names` are the variables that have a value in
+    .env or the environment; with `keys_elsewhere` a store of secrets may set others. `base_urls` are the
+    variables that give a provider of hermes's own another URL. `version` is the `_config_version`."""
 
     path: Path
     entries: tuple[HermesEntry, ...] = ()
     provider: str = ""
     model: str = ""
     url: str = ""
-    default_keys: tuple[FoundKey, ...] = ()
-    fallbacks: tuple[Mapping[str, Any], ...] = ()
+    default_keys: tuple[FoundKey | NoKey, ...] = ()
+    block: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    fallbacks: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     reader: KeyReader = field(default_factory=lambda: KeyReader({}), repr=False)
     pool: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    ignored: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[Ignored, ...] = ()
     plugins: frozenset[str] = frozenset()
     disabled: frozenset[str] = frozenset()
     set_names: frozenset[str] = frozenset()
@@ -128,24 +131,28 @@ def read_home(path: Path, environ: Mapping[str, str] = os.environ) -> HermesHome
             f"there is no Hermes home at {path}",
             next_step="holdfast heal hermes --home DIR   (what HERMES_HOME says, else ~/.hermes)",
         )
-    config = table_of(path / "config.yaml") or {}
+    written = table_of(path / "config.yaml") or {}
     variables = variables_of(path / ".env")
     keys = KeyReader(environ, variables, str(path / ".env"), own_first=True)
     values = keys.variables()
     reader = Reader(keys, str(path / "config.yaml"))
+    config = mapping(reader.expanded(written))
     entries = tuple(reader.entries(config))
-    default = snake_case(mapping(config.get("model")) or {"default": config.get("model")})
-    default_key = {**default, "api_key": default.get("api_key") or default.get("api")}
+    block = snake_case(mapping(config.get("model")) or {"default": config.get("model")})
+    as_written = snake_case(mapping(written.get("model")))
+    default_key = {"api_key": as_written.get("api_key") or as_written.get("api")}
     url_names = {own.url_env for own in table().values()}
     plugins = path.glob("plugins/model-providers/*/__init__.py")
     return HermesHome(
         path,
         entries,
-        provider=word(default.get("provider")).lower(),
-        model=word(default.get("default")) or word(default.get("model")),
-        url=reader.expanded(word(default.get("base_url"))),
-        default_keys=reader.keys(default_key, "model", env_first=False),
+        provider=word(block.get("provider")).lower(),
+        model=word(block.get("default")) or word(block.get("model")),
+        url=word(block.get("base_url")),
+        default_keys=reader.keys(default_key, normal(word(block.get("provider"))) or "custom"),
+        block=block,
         fallbacks=tuple(_fallbacks(config)),
+        config=config,
         variables=variables,
         reader=keys,
         pool=_pool(path),
@@ -193,4 +200,4 @@ def _fallbacks(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             rows = [rows]
         for row in rows:
             if word(mapping(row).get("provider")) and word(mapping(row).get("model")):
-                yield mapping(row)
+                yield snake_case(mapping(row))

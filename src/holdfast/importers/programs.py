@@ -94,7 +94,7 @@ def _is_cc_switch(table: Table) -> bool:
 def _is_hermes(table: Table) -> bool:
     if _has("custom_providers", "fallback_providers", "_config_version")(table):
         return True
-    return bool({"base_url", "api_mode", "key_env"} & {*mapping(table.get("model"))})
+    return bool({"default", "provider", "base_url", "api_mode", "key_env"} & {*mapping(table.get("model"))})
 
 
 def _is_openclaw(table: Table) -> bool:
