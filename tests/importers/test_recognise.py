@@ -54,6 +54,26 @@ def test_a_file_is_refused_by_every_importer_but_its_own(owner: str, tmp_path: P
         refuse_unnamed(file)
 
 
+@pytest.mark.parametrize(
+    ("place", "owner"),
+    [
+        (".claude/settings.json", "claude"),
+        (".qwen/settings.json", "qwen"),
+        ("zed/settings.json", "zed"),
+        (".codex/config.toml", "codex"),
+        ("io.datasette.llm/keys.json", "llm"),
+        ("crush.json", "crush"),
+    ],
+)
+def test_a_file_that_says_nothing_is_known_by_its_place(place: str, owner: str, tmp_path: Path) -> None:
+    file = tmp_path / place
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("")
+    refuse_foreign(PROGRAMS[owner], file)
+    with pytest.raises(ConfigError, match=f"is a file of {PROGRAMS[owner].title}"):
+        refuse_foreign(PROGRAMS["litellm"], file)
+
+
 def test_the_list_of_programs_has_a_sample_and_a_module_of_each() -> None:
     assert SAMPLES.keys() == PROGRAMS.keys() - {"env"}
     importers = {

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ..config.model_tables import written
+from ..core.addresses import is_loopback
 from .addresses import Unresolved, Where
 from .aider_models import ALIASES, family_and_model
 from .base import ResultBuilder
 from .entries import ImportResult
 from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey
-from .kinds import kind_of, kinds
+from .kinds import Kind, kind_of, kinds
 from .read_files import list_of, mapping, table_of, variables_of, word, words
 from .rows import (
     PIN,
@@ -110,6 +111,10 @@ def _set_by(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield kind_of("aider", "openai").addresses[0], word(options.get(_ADDRESS))
 
 
+def _variables_of(known: Kind) -> set[str]:
+    return {*filter(None, (known.key, *known.addresses))}
+
+
 def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
@@ -138,8 +143,9 @@ class _Aider:
             elif name not in wanted.setdefault(family, []):
                 wanted[family].append(name)
         for prefix, known in kinds("aider").items():
-            if known.key and known.key in own:
-                wanted.setdefault(prefix, [])
+            mine = _variables_of(known) & own
+            if mine and not any(mine <= _variables_of(kind_of("aider", other)) for other in wanted):
+                wanted[prefix] = []
         for prefix, names in wanted.items():
             self._add_family(builder, prefix, names)
         tell(builder, self.file, self.options, _TOLD)
@@ -185,6 +191,8 @@ class _Aider:
         known = kind_of("aider", prefix)
         variable, set_there = known.address(self.reader.value)
         address = url or set_there
+        if address and is_loopback(address) and key == self.reader.variable(known.key):
+            key = self.reader.found(known.key)  # a server on this machine need not have one
         if known.api and (address or known.serves):
             step = known.step(address)
             refuse_api(builder, f"{prefix} ({self.file})", known.api, [key], url=address, step=step)

@@ -62,8 +62,12 @@ _TOLD = {
     "HTTPS_PROXY": PROXY,
     "HTTP_PROXY": PROXY,
     "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "Claude Code limits its own requests by it, also through Holdfast",
+    "CLAUDE_CODE_EXTRA_BODY": "Claude Code sends it itself, also through Holdfast",
+    "NODE_EXTRA_CA_CERTS": "the certificates that this machine trusts are trusted",
+    "CLAUDE_CODE_CLIENT_CERT": "a provider is shown a key, and no certificate",
     "CLAUDE_CODE_OAUTH_TOKEN": "a subscription's token is for Claude Code only",
 }
+_TOLD_SETTINGS = {"modelOverrides": "Claude Code replaces the names of models itself, also through Holdfast"}
 _OUR_HELPER = re.compile(r"holdfast\.gateway|\bholdfast\b.*\btoken\b")
 
 
@@ -111,6 +115,7 @@ class _Claude:
     def add_to(self, builder: ResultBuilder) -> None:
         """Add the one place that Claude Code asks, or note why it is left out."""
         tell(builder, self.path.name, {name: self.reader.value(name) for name in _TOLD}, _TOLD)
+        tell(builder, self.path.name, self.settings, _TOLD_SETTINGS)
         if (self.path.parent / ".credentials.json").exists():
             builder.leave_out("the sign-in (.credentials.json)", SIGN_IN.format(title="Claude Code"))
         url, keys = self.reader.value("ANTHROPIC_BASE_URL"), self._keys(builder)

@@ -108,6 +108,11 @@ class _Router:
             if name:
                 names[provider.name] = name
         tell(builder, self.file, self.config, _TOLD)
+        if self.file != _DATABASE:
+            builder.tell_fields(self.config, "claude-code-router.top", at=self.file)
+        builder.tell_fields(
+            mapping(self.config.get("Router")), "claude-code-router.router", at=f"{self.file}: Router"
+        )
         self._add_scenarios(builder, names)
 
     def _add_scenarios(self, builder: ResultBuilder, names: Mapping[str, str]) -> None:

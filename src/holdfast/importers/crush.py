@@ -36,6 +36,8 @@ _TYPES = {
     **dict.fromkeys(("openai-compat", "openrouter", "vercel", "hyper"), CHAT),
     **dict.fromkeys(("ollama", "llamacpp", "lmstudio", "litellm", "omlx"), CHAT),
 }
+_COPILOT = "copilot"
+"""A provider with a sign-in, unless an address is written: then that is a proxy with a key."""
 _ONE_HOST = ("openrouter", "vercel")
 """Providers that Crush asks at their maker's host, whatever address is written."""
 _NATIVE = {
@@ -145,7 +147,7 @@ class _Provider:
 
     def _kind(self) -> Kind:
         """Return how Crush asks the provider: as it knows it, else by the type that is written."""
-        if self.known is not None:
+        if self.known is not None and not (self.called == _COPILOT and word(self.raw.get("base_url"))):
             return self.known
         written_type = word(self.raw.get("type")) or "openai-compat"
         dialect = _TYPES.get(written_type)

@@ -1,7 +1,7 @@
 """The programs whose files can be imported: the one list of them.
 
-Each has a module here with `read(path, environ)`. `recognise` looks at `files` and `marks` to tell one
-program's file from another's."""
+Each has a module here with `read(path, environ)`. `recognise` looks at where a file is and at `marks` to tell
+one program's file from another's."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ def _never(_: Table) -> bool:
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program: its name in `holdfast import`, what people call it, the names of its files in their
-    directory, and a test each for tables, and for the rows of lists, that only its files have."""
+    directory, a test each for tables, and for the rows of lists, that only its files have, and the name of
+    its directory if that is not its own."""
 
     name: str
     title: str
     files: tuple[str, ...]
     marks: Callable[[Table], bool]
     of_rows: Callable[[Table], bool] = _never
+    home: str = ""
 
     @property
     def module(self) -> str:
@@ -43,6 +45,12 @@ class Program:
         if iskeyword(name):
             name += "_"
         return name
+
+    def has_at(self, file: Path) -> bool:
+        """Return whether a file is where, or is called as, only this program's files are."""
+        if file.name not in self.files:
+            return False
+        return self.name in file.name or file.parent.name.lstrip(".") in (self.name, self.home)
 
     def read(self, path: Path | None) -> ImportResult:
         """Return the result of an import. Raises ConfigError when a file cannot be read."""
@@ -74,9 +82,7 @@ def _schema(table: Table, part: str) -> bool:
     return part in word(table.get("$schema"))
 
 
-_CLAUDE = frozenset(
-    "apiKeyHelper enabledPlugins statusLine permissions includeCoAuthoredBy cleanupPeriodDays".split()
-)
+_CLAUDE = frozenset("apiKeyHelper enabledPlugins statusLine includeCoAuthoredBy cleanupPeriodDays".split())
 
 
 def _is_claude(table: Table) -> bool:
@@ -190,6 +196,7 @@ PROGRAMS: Mapping[str, Program] = {
             ("extra-openai-models.yaml", "keys.json"),
             _has("// Note"),
             of_rows=_has("model_id"),
+            home="io.datasette.llm",
         ),
         Program("zed", "Zed", ("settings.json",), _is_zed),
         Program("openclaw", "OpenClaw", ("openclaw.json",), _is_openclaw),

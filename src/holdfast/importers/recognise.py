@@ -41,9 +41,15 @@ def refuse_unnamed(path: Path) -> None:
 
 
 def owners_of(file: Path) -> list[Program]:
-    """Return the programs whose file this may be, the likeliest first; none for one that cannot be read."""
+    """Return the programs whose file this may be, the likeliest first: by its place, and by what is in it."""
     if not file.is_file():
         return []
+    at_home = [program for program in PROGRAMS.values() if program.has_at(file.absolute())]
+    return list(dict.fromkeys((*at_home, *_owners_of_content(file))))
+
+
+def _owners_of_content(file: Path) -> list[Program]:
+    """Return the programs by what is in a file; none for one that cannot be read."""
     if file.suffix in _DATABASES:
         return [
             PROGRAMS[name] for name, (table, columns) in DATABASES.items() if has_table(file, table, columns)
