@@ -72,6 +72,7 @@ TOLD: list[tuple[str, str, object, str]] = [
     ("opencode", f"{PROJECT}/opencode.json", {"enabled_providers": ["work"]}, "enabled_providers"),
     ("opencode", f"{PROJECT}/.opencode/opencode.jsonc", OTHER, "provider"),
     ("codex", ".codex/config.toml", 'profile = "work"\n', "profile"),
+    ("codex", f"{PROJECT}/.codex/config.toml", 'model = "x"\nmodel_provider = "x"\n', "model"),
     ("codex", ".codex/config.toml", '[profiles.holdfast]\nmodel = "x"\n', "profiles"),
 ]
 # Settings of the same names that win over nothing.

@@ -106,7 +106,7 @@ def refuse_project(plan: Handover, working: Path) -> None:
     """Raise CannotHandOver when a file of the project, which this program obeys above everything, would
     redirect it."""
     reasons: list[str] = []
-    for directory in _upwards(working):
+    for directory in upwards(working):
         for name in plan.project:
             with suppress(OSError):
                 reasons += _redirections(directory / name, plan.unset)
@@ -127,7 +127,7 @@ def _redirections(path: Path, unset: Sequence[str]) -> list[str]:
     return [f"{path}:{line} sets {variable}" for line, variable in overriding_lines(text, unset)]
 
 
-def _upwards(working: Path) -> list[Path]:
+def upwards(working: Path) -> list[Path]:
     """Return the directory and those above it up to the repository's root, if it is in one."""
     directories = [working, *working.parents]
     root = next((index for index, path in enumerate(directories) if (path / ".git").exists()), 0)
