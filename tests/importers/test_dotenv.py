@@ -56,9 +56,18 @@ def test_a_base_url_beside_a_key_is_where_the_key_stays(tmp_path: Path) -> None:
     assert tables(read(tmp_path, text)) == {
         "openai": {"url": "https://relay.example/v1", "keys": ["store:OPENAI_API_KEY"]}
     }
-    both = read(tmp_path, text, {"OPENAI_BASE_URL": "https://other.example/v1"})
-    assert tables(both) == {}
-    assert "OPENAI_BASE_URL" in told(both)
+    # The file's own pair stays together; a pair of the file's and the environment's halves is none.
+    both = read(
+        tmp_path, text, {"OPENAI_BASE_URL": "https://other.example/v1", "OPENAI_API_KEY": f"{KEY}-mine"}
+    )
+    assert tables(both) == tables(read(tmp_path, text))
+    assert [key.ref for entry in both.entries for key in entry.keys] == [""]
+    for halves in (
+        read(tmp_path, f"OPENAI_API_KEY={KEY}\n", {"OPENAI_BASE_URL": "https://other.example/v1"}),
+        read(tmp_path, "OPENAI_BASE_URL=https://relay.example/v1\n", {"OPENAI_API_KEY": KEY}),
+    ):
+        assert tables(halves) == {}
+        assert "a variable gives it one, but not in the place where its key is" in told(halves)
 
 
 def test_a_bearer_token_goes_where_its_base_url_says(tmp_path: Path) -> None:

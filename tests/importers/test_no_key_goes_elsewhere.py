@@ -305,11 +305,10 @@ def of_env(world: World, folder: Path) -> ImportResult:
         lines.append(f"{name}={row.value}")
         if row.url is Url.WRITTEN:
             lines.append(f"{base}={row.address}")
-        moved = world.base_urls.get(row.name)
-        if row.url is Url.WRITTEN and moved:
-            continue  # two URLs: the key goes nowhere
-        keys = (f"env:{name}", row.value, world.environ.get(name, ""))
-        url = row.url if row.url is Url.WRITTEN else Url.ABSENT
+        if row.url is not Url.WRITTEN and row.name in world.base_urls:
+            continue  # a URL of the environment's, and a key of the file's
+        keys = (row.value, *([f"env:{name}"] if world.environ.get(name) in (None, row.value) else []))
+        url = Url.WRITTEN if row.url is Url.WRITTEN else Url.ABSENT
         world.allow(Row(row.number, row.name, url, row.key, row.key_of), keys=keys)
     for name in BUILT_IN:
         value = world.environ.get(usual(name))
@@ -349,8 +348,8 @@ def is_named(row: Row, result: ImportResult) -> bool:
     names = [row.name, f"m{row.number}"]
     if row.name in BUILT_IN:
         names.append(usual(row.name))
-    told = " ".join(what for what, _ in result.left_out)
+    noted = " ".join(what for what, _ in result.left_out)
     urls = [str(entry.fields.get("url", "")) for entry in result.entries]
     known = [str(entry.name) for entry in result.entries]
     known += [str(entry.fields.get("models")) for entry in result.entries]
-    return any(name in " ".join((told, *known)) for name in names) or any(row.host in url for url in urls)
+    return any(name in " ".join((noted, *known)) for name in names) or any(row.host in url for url in urls)

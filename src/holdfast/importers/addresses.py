@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.errors import IdentityError
 from ..core.identity import Dialect
+from ..core.secret import redact, without_user
 from ..providers import presets
 from ..providers.known_addresses import address_of
 
@@ -47,6 +48,15 @@ class OwnUrl:
     dialect: str = "openai-chat"
     auth: str = ""
 
+    @property
+    def shown(self) -> str:
+        """Return the URL for a message."""
+        return redact(without_user(self.url))
+
+    def has(self, url: str) -> bool:
+        """Return whether a URL is this one."""
+        return is_same_url(url, self.url, self.dialect)
+
     def fields(self) -> dict[str, Any]:
         """Return the fields of an entry of ours."""
         fields = address(self.url, self.dialect)
@@ -65,6 +75,11 @@ class OfPreset:
 
     name: str
     dialect: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Return the preset for a message."""
+        return f"preset '{self.name}'"
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of an entry of ours."""

@@ -17,7 +17,7 @@ from ..providers import presets
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
 from .entries import Entry, ImportResult, labelled
 from .fields import known
-from .keys import FoundKey, KeyReader, NoKey
+from .keys import FoundKey, KeyReader, NoKey, Pairing
 from .names import name_for, unused
 from .pairing import Families, Pairs, place_of, refused
 
@@ -31,7 +31,7 @@ class _Candidate:
     keys."""
 
     entry: Entry
-    where: Where
+    where: OwnUrl | OfPreset
     no_keys: tuple[NoKey, ...]
 
 
@@ -156,15 +156,15 @@ class ResultBuilder:
         """Yield the entries with the keys that may go there; note all others."""
         for candidate in self._candidates.values():
             entry = self._without_misplaced_keys(self._with_paired_keys(candidate))
-            if candidate.entry.keys and not entry.keys and "preset" in entry.fields:
+            before = candidate.entry.keys
+            found = all(key.pairing is Pairing.FOUND for key in before)
+            if before and not entry.keys and (found or "preset" in entry.fields):
                 continue  # each of its keys was left out, and noted
             self._tell_missing_key(entry, candidate)
             yield entry
 
     def _with_paired_keys(self, candidate: _Candidate) -> Entry:
         entry, where = candidate.entry, candidate.where
-        if not isinstance(where, OfPreset):
-            return entry
         kept: list[FoundKey] = []
         for key in entry.keys:
             why = refused(key, where, self._pairs, self.families())

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ..core.secret import redact, without_user
 from ..providers import presets
-from .addresses import OfPreset, OwnUrl, Where
+from .addresses import OfPreset, OwnUrl, Unresolved, Where
 from .base import ResultBuilder
 from .entries import ImportResult
 from .fields import known
 from .keys import KeyReader, NoKey
-from .pairing import place_of, stem_of
+from .pairing import Families, place_of, stem_of
 from .read_files import variables_of
 
 _BEARER_TOKENS = {"ANTHROPIC_AUTH_TOKEN": "anthropic"}
@@ -30,8 +30,8 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     set_by: Mapping[str, str] = {}
     if path is not None:
         set_by = variables_of(path, environ)
-    reader = KeyReader(environ, set_by, str(path))
-    builder = ResultBuilder("env", reader, honours_base_urls=True)
+    reader = KeyReader(environ, set_by, str(path), own_first=True)
+    builder = ResultBuilder("env", reader)
     used: set[str] = set()
     tokens: dict[str, str] = {}  # presets that were added with a bearer token, and its variable
     for variable, preset in _BEARER_TOKENS.items():
@@ -70,16 +70,31 @@ def _add(builder: ResultBuilder, preset: str, names: list[str], first: str) -> N
             builder.leave_out(name, key.why)
         elif not first:
             first = name
-            builder.add(preset, OfPreset(preset), [key], location=key.location or "the environment")
+            where = _place(builder, preset, name)
+            builder.add(preset, where, [key], location=key.location or "the environment")
         else:
             why = f"{first} is used for '{preset}'; to use both: holdfast key add {preset} --from env:{name}"
             builder.leave_out(name, why)
 
 
+def _place(builder: ResultBuilder, preset: str, variable: str) -> Where:
+    """Return where a preset is whose key is in a variable: a file's key goes where the file says, and the
+    environment's where the environment says, but neither where only the other does."""
+    reader, usual = builder.reader, OfPreset(preset)
+    in_file = place_of(usual, Families(reader.set_by))
+    outside = place_of(usual, Families(reader.environ))
+    own, other = outside, in_file
+    if reader.set_by.get(variable, "").strip():
+        own, other = in_file, outside
+    if own == usual and other != usual:
+        return Unresolved("a variable gives it one, but not in the place where its key is")
+    return own
+
+
 def _add_token(builder: ResultBuilder, variable: str, preset: str) -> bool:
     """Add the provider of a bearer token at the URL that the variables give, and return whether that was
     possible; note it where they give none."""
-    where: Where = place_of(OfPreset(preset), builder.families())
+    where = _place(builder, preset, variable)
     key = builder.reader.found(variable)
     if isinstance(where, OwnUrl):
         where = replace(where, auth="bearer")

@@ -142,8 +142,9 @@ class KeyReader:
         return Expanded(result, tuple(names), tuple(missing))
 
     def variable(self, name: str) -> FoundKey | NoKey:
-        """Return the key in a variable: of the environment, else of the file that sets it. What cannot be a
-        variable's name may be a key, and is not shown."""
+        """Return the key in a variable: of the environment, else of the file that sets it; without a
+        reference where the file's value wins and the environment has another. What cannot be the name of a
+        variable may be a key, and is not shown."""
         if not name:
             return NoKey()
         if not self._is_name(name):

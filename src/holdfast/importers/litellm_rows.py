@@ -62,7 +62,7 @@ class _Refused(Exception):
 
 def deployments(builder: ResultBuilder, config: Mapping[str, Any]) -> Iterator[Deployment]:
     """Yield the deployments that can be imported; note the others, and what is lost of each."""
-    credentials = _credentials(config)
+    credentials, usual = _credentials(config), _usual(config)
     rows = config.get("model_list")
     if not isinstance(rows, list):
         return
@@ -71,7 +71,7 @@ def deployments(builder: ResultBuilder, config: Mapping[str, Any]) -> Iterator[D
         given = mapping(row.get("litellm_params"))
         location = f"model_list[{at}]"
         name = word(given.get("litellm_credential_name"))
-        params = {**credentials.get(name, {}), **given}
+        params = {**usual, **credentials.get(name, {}), **given}
         made = _Row(
             builder,
             info=mapping(row.get("model_info")),
@@ -87,6 +87,13 @@ def deployments(builder: ResultBuilder, config: Mapping[str, Any]) -> Iterator[D
         deployment = made.deployment()
         if deployment is not None:
             yield deployment
+
+
+def _usual(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters that LiteLLM takes for a row that has none of them."""
+    usual = mapping(mapping(config.get("router_settings")).get("default_litellm_params"))
+    settings = mapping(config.get("litellm_settings"))
+    return {name: settings[name] for name in ("api_base", "api_key") if settings.get(name)} | dict(usual)
 
 
 def _credentials(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -24,6 +24,10 @@ from .read_files import mapping, table_of, word, words
 
 _USUAL_PACKAGE = "@ai-sdk/openai-compatible"
 _FILE = re.compile(r"\{file:([^}]+)\}")
+_SIGN_INS = {
+    "oauth": "a refresh token works for one program only, and opencode uses it",
+    "wellknown": "opencode fetches an organisation's settings with it, which are not read",
+}
 _CHOICES = ("model", "small_model")
 
 
@@ -106,11 +110,9 @@ class _Provider:
         if why:
             self.builder.refuse(shown, why, [key], url=self.url)
             return
-        if word(self.sign_in.get("type")) in ("oauth", "wellknown"):
-            self.builder.leave_out(
-                f"the sign-in of '{self.name}' (auth.json)",
-                "a refresh token works for one program only, and opencode uses it",
-            )
+        signed_in = word(self.sign_in.get("type"))
+        if signed_in in _SIGN_INS:
+            self.builder.leave_out(f"the sign-in of '{self.name}' (auth.json)", _SIGN_INS[signed_in])
             if not self.url and isinstance(key, NoKey):
                 return
         at = f"'{self.name}'"
@@ -161,7 +163,7 @@ class _Provider:
         if auth and self.url:
             return auth, key
         signed_in = word(self.sign_in.get("key"))
-        if signed_in and word(self.sign_in.get("type")) not in ("oauth", "wellknown"):
+        if signed_in and word(self.sign_in.get("type")) not in _SIGN_INS:
             return "", self.builder.reader.literal(signed_in, at="auth.json", label=self.name)
         if token:
             return "", NoKey("authToken is a subscription's token there, and not a key")

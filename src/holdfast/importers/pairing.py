@@ -123,10 +123,10 @@ class Pairs:
             for identity in key.identities:
                 self._uses.setdefault(identity, []).append(Use(url, location))
 
-    def elsewhere(self, key: FoundKey, preset: OfPreset) -> Use | None:
-        """Return the first place, other than the preset's own addresses, where the files use a key."""
+    def elsewhere(self, key: FoundKey, where: OfPreset | OwnUrl) -> Use | None:
+        """Return the first other place than `where` at which the files use a key."""
         uses = [use for identity in key.identities for use in self._uses.get(identity, ())]
-        return next((use for use in uses if not preset.has(use.url)), None)
+        return next((use for use in uses if not where.has(use.url)), None)
 
 
 def _urls(key: FoundKey, where: Where) -> Iterable[str]:
@@ -154,20 +154,21 @@ def place_of(preset: OfPreset, families: Families) -> Where:
     return preset.moved_to(next(iter(others.values())))
 
 
-def refused(key: FoundKey, preset: OfPreset, pairs: Pairs, families: Families) -> str:
-    """Return why a key is not given to a preset; "" when it is, and for one that has a URL of its own."""
+def refused(key: FoundKey, where: OfPreset | OwnUrl, pairs: Pairs, families: Families) -> str:
+    """Return why a key is not given to a provider; "" when it is, and for one that has a URL of its own."""
     if key.url:
         return ""
-    own = key.ref.partition(":")[2]
-    for name, url in families.of_key(key.ref).items():
-        if not preset.has(url):
-            return f"{name} gives {shown_name(own)} another URL than that of preset '{preset.name}'"
+    if isinstance(where, OfPreset):
+        own = shown_name(key.ref.partition(":")[2])
+        for name, url in families.of_key(key.ref).items():
+            if not where.has(url):
+                return f"{name} gives {own} another URL than that of preset '{where.name}'"
     if key.pairing is Pairing.WRITTEN:
         return ""
-    use = pairs.elsewhere(key, preset)
+    use = pairs.elsewhere(key, where)
     if use is None:
         return ""
-    return f"it is used at {use.shown}, and nothing pairs it with preset '{preset.name}'"
+    return f"it is used at {use.shown}, and nothing pairs it with {where.shown}"
 
 
 def usual_key(reader: KeyReader, preset: str) -> FoundKey | NoKey:

@@ -44,6 +44,7 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     builder = ResultBuilder("pi", KeyReader(environ))
     if config is None and not sign_ins:
         builder.leave_out(str(directory), "it has neither models.json nor auth.json")
+    builder.tell_fields(mapping(config), "pi.top", at=models_file.name)
     providers = mapping(mapping(config).get("providers"))
     for name in dict.fromkeys((*providers, *sign_ins)):
         _Provider(name, mapping(providers.get(name)), mapping(sign_ins.get(name)), builder).add()
