@@ -299,7 +299,7 @@ NO_ADDRESS = (
     'endpoints.openai-chat: has no url, and no address is taken from elsewhere | write url = "https://…"'
 )
 NO_REFERENCE = (
-    "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, call:): a literal key does not "
+    "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, wif:, call:): a literal key does not "
     "belong in this file | holdfast key add p --from env:VARIABLE"
 )
 

@@ -250,7 +250,7 @@ def test_a_stranger_who_never_finishes_a_request_prolongs_no_wait(authority: Aut
         ),
         (
             '[signin.corp]\nclient_id = "c"\ntoken_url = "https://a.example/t"\n',
-            "neither a device_url nor an authorize_url",
+            "no device_url, no authorize_url and no assertion",
         ),
         ('[signin.corp]\nclient_id = "c"\ndevice_url = "https://a.example/t"\n', "has no token_url"),
         (

@@ -1,4 +1,4 @@
-"""One form post to a sign-in's own address: the only way for a refresh token to leave this machine.
+"""One post to a sign-in's own address: the only way for a refresh token or an assertion to leave.
 
 Bounded in size and time, never redirected, never decompressed, and never through a proxy to this machine
 itself.
@@ -15,7 +15,7 @@ from ..core import times
 from ..core.secret import Secret
 from ..credentials.token_answers import TokenAnswer
 from ..secrecy.frames import without_frames
-from ..wire.request_head import basic_credentials, form_body
+from ..wire.request_head import basic_credentials, form_body, json_body
 from .clients import client_for
 from .deadline import Deadline
 from .network import Network
@@ -41,16 +41,20 @@ def post_form(
     *,
     network: Network | None = None,
     basic: Secret | None = None,
+    as_json: bool = False,
 ) -> TokenAnswer:
-    """Post a form and return the answer, within `seconds`; status 0 and the kind of error when none came.
-    `basic` is the secret by which the client of `client_id` proves itself in a header (RFC 6749 section
+    """Post a form, or JSON, and return the answer, within `seconds`; status 0 and the kind of error when none
+    came. `basic` is the secret by which the client of `client_id` proves itself in a header (RFC 6749 section
     2.3.1)."""
     deadline, headers = Deadline(seconds), dict(_HEADERS)
     if basic is not None:
         headers["authorization"] = basic_credentials(str(fields["client_id"]), basic)
+    body = form_body(fields)
+    if as_json:
+        body, headers["content-type"] = json_body(fields), "application/json"
     try:
         with deadline:
-            answer = _post(url, headers, form_body(fields), deadline, network=network)
+            answer = _post(url, headers, body, deadline, network=network)
     except (httpx2.TransportError, httpx2.InvalidURL) as error:
         answer = TokenAnswer(0, type(error).__name__.encode())
     if deadline.over:

@@ -40,6 +40,7 @@ class CliContext:
         """Return the reader of keys. From now on this process leaves no core dump."""
         from ..credentials import Vault
         from ..engine.token_service import renewals
+        from ..engine.workload_identity import exchanges
         from ..secrecy.core_dumps import forbid_core_dumps
 
         forbid_core_dumps()
@@ -47,7 +48,11 @@ class CliContext:
         def read(key: Key) -> Secret:
             return vault.secret(key)
 
-        vault = Vault(self.home.secrets, refresh=renewals(self.home, read=read))
+        vault = Vault(
+            self.home.secrets,
+            refresh=renewals(self.home, read=read),
+            exchange=exchanges(self.home, read=read),
+        )
         return vault
 
     @cached_property

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ..core.identity import Key, Provider
 
 _FROM_HELP = (
-    "env:VARIABLE, file:PATH, cmd:PROGRAM, keyring:SERVICE/USER, store:LABEL, oauth:SIGN-IN or call:NAME; "
-    "'-' reads the key from standard input."
+    "env:VARIABLE, file:PATH, cmd:PROGRAM, keyring:SERVICE/USER, store:LABEL, oauth:SIGN-IN, wif:SIGN-IN or "
+    "call:NAME; '-' reads the key from standard input."
 )
 
 

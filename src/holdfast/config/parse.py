@@ -15,8 +15,8 @@ from ..core.key_labels import label_of
 from ..core.known_hosts import KnownAt, knows_none
 from ..core.routes import FallbackChain
 from ..core.secret import redact
+from . import assertions, model_tables, schema
 from . import endpoints as endpoints_of
-from . import model_tables, schema
 from .toml_text import join
 
 T = TypeVar("T")
@@ -225,8 +225,8 @@ class _Reader:
         if ref is None:
             return None
         scheme, _, rest = ref.partition(":")
-        if scheme == "oauth" and rest not in self.sign_ins:
-            self.wrong(here, f"there is no table [signin.{rest}]", near(rest, self.sign_ins))
+        if wrong := assertions.why_not(scheme, rest, self.sign_ins):
+            self.wrong(here, *wrong)
         if "value" in given and scheme not in ("cmd", "file"):
             self.wrong(join(here, "value"), f"'{scheme}:' has no value: only cmd: and file: do", "remove it")
         label = given.get("label") or label_of(ref)
@@ -257,12 +257,17 @@ class _Reader:
         path, before = join("signin", name), len(self.problems)
         self.tried(path, lambda: schema.label(name))
         given = self.fields(path, raw, schema.SIGN_IN)
+        if "assertion" in given:
+            given.setdefault("client_id", "")
         for needed in ("client_id", "token_url"):
             if needed not in given and len(self.problems) == before:
                 self.wrong(path, f"has no {needed}", f'write {needed} = "…"')
         if len(self.problems) > before:
             return None
-        return self.tried(path, lambda: SignIn(name, **given))
+        sign_in = self.tried(path, lambda: SignIn(name, **given))
+        if sign_in is not None and (missing := assertions.lacks(sign_in)):
+            self.wrong(path, f"has no {missing}", f'write fields = {{ {missing} = "…" }}')
+        return sign_in
 
     # --- fallbacks ---
 

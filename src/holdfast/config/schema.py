@@ -16,6 +16,7 @@ from ..core.errors import ConfigError
 from ..core.identity import Auth, Dialect, Strategy
 from ..core.key_labels import LABEL
 from ..wire.header_names import checked_forward, is_header_name, why_not_configured
+from .assertions import KINDS
 from .listen import Listen
 
 T = TypeVar("T")
@@ -28,11 +29,12 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
     "keyring": (r"[^/]+/.+", "keyring:SERVICE/USER"),
     "store": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "store:LABEL"),
     "oauth": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "oauth:NAME, with a table [signin.NAME]"),
+    "wif": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "wif:NAME, with a table [signin.NAME] that has an assertion"),
     "call": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "call:NAME"),
 }
 """The kinds of reference to a key, by scheme: the pattern of what follows the colon, and an example."""
 _OF_CLIENTS = ("env", "file", "cmd", "keyring")
-"""The kinds that may hold the secret of a sign-in's client."""
+"""The kinds that may hold the secret of a sign-in's client, or an assertion."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
 INPUTS = ("text", "image", "audio", "video", "pdf")
 """The kinds of input that a model may take."""
@@ -236,6 +238,9 @@ SIGN_IN: Fields = {
     "client_auth": _like("post|basic", '"post" or "basic"'),
     "audience": _text,
     "resource": _text,
+    "assertion": _client_secret,
+    "kind": _rule(lambda v: v in KINDS, f"one of {', '.join(KINDS)}", str),
+    "fields": _names,
 }
 SETTINGS: Fields = {
     "probe_delays": lambda v: tuple(map(_seconds, _list(v))),

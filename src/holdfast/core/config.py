@@ -75,7 +75,8 @@ class GatewaySettings:
 class SignIn:
     """A table `[signin.NAME]`: the source of keys of the form `oauth:NAME`. `token_url` gives and renews
     tokens, `revoke_url` ends them; the user signs in at `device_url` (RFC 8628) or `authorize_url` (RFC 7636,
-    8252). What a sign-in yields, and the `client_secret` behind a reference, is sent to these URLs only."""
+    8252). A program has an `assertion` instead, for keys `wif:NAME`; `kind` and `fields` say how it is sent.
+    What a sign-in yields, and what is behind its references, is sent to these URLs only."""
 
     name: str
     client_id: str
@@ -88,11 +89,14 @@ class SignIn:
     client_auth: str = "post"
     audience: str = ""
     resource: str = ""
+    assertion: str = ""
+    kind: str = "jwt-bearer"
+    fields: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.device_url and not self.authorize_url:
+        if not (self.device_url or self.authorize_url or self.assertion):
             raise IdentityError(
-                f"sign-in '{self.name}' has neither a device_url nor an authorize_url: add one of them"
+                f"sign-in '{self.name}' has no device_url, no authorize_url and no assertion: add one"
             )
         for url in filter(None, (self.token_url, self.device_url, self.authorize_url, self.revoke_url)):
             Endpoint(url)

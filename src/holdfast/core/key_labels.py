@@ -7,7 +7,7 @@ import hashlib
 import re
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NAMING_SCHEMES = ("env", "store", "oauth", "call")
+_NAMING_SCHEMES = ("env", "store", "oauth", "wif", "call")
 _HEX_DIGITS = 8
 _POSITION = re.compile(r"k[1-9]\d{0,3}")
 

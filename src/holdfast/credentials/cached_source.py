@@ -14,6 +14,7 @@ from ..core.secret import Secret, redact
 from ..distribution import install_command
 from .printed_json import key_in
 from .sources import LONGEST, PASSING, Run, Silent, Unreadable, secret_of
+from .token_answers import Tokens
 
 DEFAULT_CACHE = 300.0
 """Seconds for which a key without an expiry is cached."""
@@ -33,8 +34,10 @@ _CLOCK_SLACK = 60.0
 _NO_KEYRING = "NoKeyringError"
 """What the package raises on a machine without any keyring; whatever else it raises may pass."""
 
-Fetch = Callable[[], tuple[str, float | None]]
+Fetch = Callable[[], tuple[str | Secret, float | None]]
 """Gets a new key: its value, and when it expires (epoch seconds; None: unknown). Raises Unreadable."""
+Exchange = Callable[[str], Tokens]
+"""Gets the access token of the workload of this name. Raises Unreadable."""
 
 
 class Life(NamedTuple):
@@ -125,7 +128,7 @@ class CachedSource:
         except Silent as silence:
             self._go_on(silence)
             raise
-        secret, now = secret_of(text), self._clock()
+        secret, now = text if isinstance(text, Secret) else secret_of(text), self._clock()
         self._rest.end()
         self._late = 0.0
         if ends is None:
@@ -196,6 +199,21 @@ def _first_line(printed: bytes) -> str:
         if line.strip():
             return f": {redact(line.strip(), limit=200)}"
     return ""
+
+
+def no_exchange(name: str) -> Tokens:
+    """Refuse a workload: for a vault without a network."""
+    raise Unreadable(f"the token of '{name}' cannot be asked for here")
+
+
+def exchanged(name: str, exchange: Exchange, clock: Callable[[], float]) -> tuple[str | Secret, float | None]:
+    """Return the access token of a workload, and its expiry. Raises Unreadable."""
+    tokens = exchange(name)
+    if tokens.access is None:
+        raise Unreadable("the token service gave no access token")
+    if tokens.lives is None:
+        return tokens.access, None
+    return tokens.access, clock() + tokens.lives
 
 
 def from_keyring(entry: str, load: Callable[[], Any]) -> tuple[str, float | None]:

@@ -12,23 +12,30 @@ from threading import Lock, Thread
 from typing import Any
 
 from .._files import cannot, locked, quoted, write_private
-from ..core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded, SourceSilent
+from ..core.errors import ConfigError
 from ..core.identity import Key
-from ..core.secret import Secret, fingerprint, redact
+from ..core.secret import Secret, fingerprint
 from ..secrecy.frames import bare
-from .cached_source import CachedSource, command_output, from_keyring, load_keyring
+from .cached_source import (
+    CachedSource,
+    Exchange,
+    command_output,
+    exchanged,
+    from_keyring,
+    load_keyring,
+    no_exchange,
+)
 from .callback_source import Supplier, from_program
 from .foreign_call import ForeignCall
 from .in_flight import InFlight
+from .key_errors import error_of
 from .oauth_source import LONGEST, OAuthSource, Refresh
 from .printed_json import part_at
 from .secrets_file import SecretsFile
 from .sources import (
     EnvSource,
     FileSource,
-    RenewalFailed,
     Run,
-    SignInOver,
     Silent,
     Source,
     StoreSource,
@@ -39,18 +46,9 @@ from .sources import (
 _REMEMBERED_VALUES = 4
 """How many of a key's latest values are redacted."""
 _PEPPER_BYTES = 32
-_NAMED = ("cmd:", "call:")
-"""Schemes whose values change while the credential, the command or the function, stays the same."""
+_NAMED = ("cmd:", "call:", "wif:")
+"""Schemes whose values change while the credential stays the same: the command, function or workload."""
 _EXPIRING = (*_NAMED, "oauth:")
-_NEXT_STEPS = {
-    "env": "export {rest}=…   (or give the key another source: holdfast key add {provider} --from …)",
-    "file": "ls -l {rest}",
-    "cmd": "{rest}   (by hand, to see what it says)",
-    "keyring": "keyring get {entry}   (by hand, to see whether it is locked)",
-    "store": "holdfast key add {provider} --from store:{rest}   (asks for the key)",
-    "oauth": "holdfast key login {provider}",
-    "call": "holdfast key list {provider}",
-}
 _LIVES_ON = 30.0
 """Seconds after which a program counts as one that lives on, and renews before it must."""
 
@@ -92,15 +90,17 @@ class _CacheEntry:
 
 
 class Vault:
-    """Reads the secrets of keys by their references. `secrets` is the path of secrets.toml; `refresh` renews
-    a sign-in (`oauth:NAME`) over the network; `suppliers` are the program's own functions (`call:NAME`); the
-    other parameters are for tests."""
+    """Reads the secrets of keys by their references. `secrets` is the path of secrets.toml; over the network,
+    `refresh` renews a sign-in (`oauth:NAME`) and `exchange` gets the token of a workload (`wif:NAME`);
+    `suppliers` are the program's own functions (`call:NAME`); the other parameters are for tests."""
 
-    def __init__(
+    # Each argument is another way to a key, or to the world.
+    def __init__(  # noqa: PLR0913
         self,
         secrets: Path,
         *,
         refresh: Refresh = _cannot_refresh,
+        exchange: Exchange = no_exchange,
         suppliers: Mapping[str, Supplier] | None = None,
         environ: Mapping[str, str] = os.environ,
         run: Run = run_program,
@@ -109,7 +109,7 @@ class Vault:
         background: Callable[[Callable[[], None]], None] = _in_background,
     ) -> None:
         self.file = SecretsFile(secrets, clock)
-        self._refresh, self._suppliers = refresh, suppliers or {}
+        self._refresh, self._exchange, self._suppliers = refresh, exchange, suppliers or {}
         self._environ, self._run, self._keyring, self._clock = environ, run, keyring, clock
         self._background, self._began = background, clock()
         self._in_flight = InFlight(LONGEST)
@@ -245,6 +245,9 @@ class Vault:
             "call": lambda: CachedSource(
                 ForeignCall(lambda: from_program(rest, self._suppliers)), self._clock, ahead
             ),
+            "wif": lambda: CachedSource(
+                lambda: exchanged(rest, self._exchange, self._clock), self._clock, ahead
+            ),
             "oauth": lambda: OAuthSource(
                 rest, self.file, self._refresh, self._clock, ahead=ahead, in_flight=self._in_flight
             ),
@@ -273,27 +276,7 @@ class Vault:
             last = entry.peek()
             if last is not None and isinstance(reason, Silent):
                 return last
-            failed: BaseException = _error(key, bare(reason))
+            failed: BaseException = error_of(key, bare(reason))
         except BaseException as error:
             failed = bare(error)
         raise failed  # out here, so that it brings no frame with the value along
-
-
-def _error(key: Key, reason: Unreadable) -> SecretMissing:
-    """Return the error for a key that cannot be read."""
-    # A command line may contain a token: `cmd:curl -H …`.
-    scheme, _, rest = redact(key.ref).partition(":")
-    argument = rest
-    if scheme == "file":
-        argument = quoted(rest)
-    what = f"cannot read key '{key.label}' of provider '{key.provider}'"
-    tried = [f"{scheme}:{rest}: {reason}"]
-    entry = rest.replace("/", " ", 1)
-    next_step = _NEXT_STEPS[scheme].format(provider=key.provider, rest=argument, entry=entry)
-    if isinstance(reason, Silent):
-        kind = NotRenewed if isinstance(reason, RenewalFailed) else SourceSilent
-        step = reason.next_step or next_step
-        return kind(what, tried=tried, next_step=step, retry_at=reason.retry_at)
-    if isinstance(reason, SignInOver):
-        return SignInEnded(what, tried=tried, next_step=next_step)
-    return SecretMissing(what, tried=tried, next_step=next_step)

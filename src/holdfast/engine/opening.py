@@ -74,14 +74,21 @@ def build_engine(
     """
     from ..credentials import Vault as FileVault
     from .token_service import post, renewals
+    from .workload_identity import exchanges
 
     network = network or Network()
 
     def read(key: Key) -> Secret:
         return opened.secret(key)
 
-    refresh = renewals(home, partial(post, network=network), read)
-    opened = vault or FileVault(home.secrets, environ=environ, refresh=refresh, suppliers=keys)
+    send = partial(post, network=network)
+    opened = vault or FileVault(
+        home.secrets,
+        environ=environ,
+        refresh=renewals(home, send, read),
+        exchange=exchanges(home, send, read),
+        suppliers=keys,
+    )
     list_models = partial(_list_models, network)
     return Engine(home, opened, store or open_store(home), list_models, serving=serving, network=network)
 

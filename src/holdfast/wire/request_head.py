@@ -8,6 +8,7 @@ This is on the path of every request, so what depends on few values is cached an
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import lru_cache
@@ -70,10 +71,19 @@ def url_for(endpoint: Endpoint, path: str) -> str:
 
 def form_body(fields: Mapping[str, str | Secret]) -> bytes:
     """Return the body of a form post."""
+    return urlencode(_texts(fields)).encode("ascii")
+
+
+def json_body(fields: Mapping[str, str | Secret]) -> bytes:
+    """Return the same as a JSON object."""
+    return json.dumps(_texts(fields)).encode("ascii")
+
+
+def _texts(fields: Mapping[str, str | Secret]) -> dict[str, str]:
     texts = {}
     for name, value in fields.items():
         texts[name] = revealed(value) if isinstance(value, Secret) else value
-    return urlencode(texts).encode("ascii")
+    return texts
 
 
 def basic_credentials(user: str, secret: Secret) -> str:

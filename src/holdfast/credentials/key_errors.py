@@ -1,0 +1,40 @@
+"""The error for a key that cannot be read: why, and what to do about it."""
+
+from __future__ import annotations
+
+from .._files import quoted
+from ..core.errors import NotRenewed, SecretMissing, SignInEnded, SourceSilent
+from ..core.identity import Key
+from ..core.secret import redact
+from .sources import RenewalFailed, SignInOver, Silent, Unreadable
+
+_NEXT_STEPS = {
+    "env": "export {rest}=…   (or give the key another source: holdfast key add {provider} --from …)",
+    "file": "ls -l {rest}",
+    "cmd": "{rest}   (by hand, to see what it says)",
+    "keyring": "keyring get {entry}   (by hand, to see whether it is locked)",
+    "store": "holdfast key add {provider} --from store:{rest}   (asks for the key)",
+    "oauth": "holdfast key login {provider}",
+    "wif": "holdfast check {provider}   (once [signin.{rest}] or its assertion is corrected)",
+    "call": "holdfast key list {provider}",
+}
+
+
+def error_of(key: Key, reason: Unreadable) -> SecretMissing:
+    """Return the error for a key that cannot be read."""
+    # A command line may contain a token: `cmd:curl -H …`.
+    scheme, _, rest = redact(key.ref).partition(":")
+    argument = rest
+    if scheme == "file":
+        argument = quoted(rest)
+    what = f"cannot read key '{key.label}' of provider '{key.provider}'"
+    tried = [f"{scheme}:{rest}: {reason}"]
+    entry = rest.replace("/", " ", 1)
+    next_step = _NEXT_STEPS[scheme].format(provider=key.provider, rest=argument, entry=entry)
+    if isinstance(reason, Silent):
+        kind = NotRenewed if isinstance(reason, RenewalFailed) else SourceSilent
+        step = reason.next_step or next_step
+        return kind(what, tried=tried, next_step=step, retry_at=reason.retry_at)
+    if isinstance(reason, SignInOver):
+        return SignInEnded(what, tried=tried, next_step=next_step)
+    return SecretMissing(what, tried=tried, next_step=next_step)
