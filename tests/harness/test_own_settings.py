@@ -4,13 +4,16 @@ where they count only here."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cli.furnishing import Cli, contents, write
-from holdfast.harness import claude_settings, codex_settings
+from holdfast.harness import HARNESSES, attach, claude_settings, codex_settings
+from holdfast.harness.base import ConnectOffer
+from holdfast.harness.own_settings import Effect, in_the_way
 
 CONFIG = """\
 [gateway]
@@ -49,7 +52,6 @@ REFUSED: list[tuple[str, str, object, str]] = [
     ("opencode", ".config/opencode/config.json", {"enabled_providers": []}, "enabled_providers"),
     ("opencode", OPENCODE, {"disabled_providers": ["x", "holdfast"]}, "disabled_providers"),
     ("opencode", ".config/opencode/config.json", {"disabled_providers": ["holdfast"]}, "disabled_providers"),
-    ("opencode", ".config/opencode/opencode.json", OTHER, "provider"),
     ("opencode", ".config/opencode/config.json", OTHER, "provider"),
     ("opencode", "by-variable.json", OTHER, "provider"),
     ("pi", ".pi/agent/auth.json", {"holdfast": {"type": "api_key", "key": "x"}}, "holdfast"),
@@ -137,64 +139,93 @@ def furnish(home: Path, monkeypatch: pytest.MonkeyPatch) -> Furnish:
     return furnished
 
 
-@pytest.mark.parametrize(("program", "name", "content", "setting"), REFUSED)
-def test_a_setting_that_would_win_everywhere_is_refused_before_anything_is_changed(
-    program: str, name: str, content: object, setting: str, cli: Cli, furnish: Furnish, home: Path
+def found(program: str, pin: str = "") -> list[tuple[Effect, str]]:
+    """What is in the way of a connection of this program: the effect, and which file sets what."""
+    harness = HARNESSES[program]
+    assert harness.attach is not None
+    assert harness.settings is not None
+    models = tuple(("p/m", dialect) for dialect in harness.speaks[:1])
+    attachment = harness.attach(ConnectOffer("http://127.0.0.1:4555", "/t", ("show", "/t"), models, pin))
+    path = attach.config_path(attachment, os.environ)
+    ours = attach.ours(attachment, path, "http://127.0.0.1:4555", pin)
+    ways = in_the_way(harness.settings, ours, os.environ, Path.cwd())
+    return [(way.effect, way.text.partition(": ")[0]) for way in ways]
+
+
+@pytest.mark.parametrize(("effect", "rows"), [(Effect.REFUSE, REFUSED), (Effect.TELL, TOLD)])
+def test_a_setting_that_wins_is_found_with_its_file_and_its_effect(
+    effect: Effect, rows: list[tuple[str, str, object, str]], furnish: Furnish
 ) -> None:
+    wrong = []
+    for program, name, content, setting in rows:
+        path = furnish(name, content)
+        ways = found(program)
+        path.unlink()
+        if (effect, f"{path} sets {setting}") not in ways or ways[0][0] is not effect:
+            wrong.append((program, name, content, ways))
+    assert wrong == []
+
+
+def test_a_setting_that_wins_over_nothing_is_not_found(furnish: Furnish) -> None:
+    wrong = []
+    for program, name, content in FINE:
+        path = furnish(name, content)
+        ways = found(program)
+        path.unlink()
+        if ways:
+            wrong.append((program, name, content, ways))
+    assert wrong == []
+
+
+FIRST = {row[0]: row for row in reversed(REFUSED)}
+
+
+@pytest.mark.parametrize("program", sorted(FIRST))
+def test_a_setting_that_would_win_everywhere_is_refused_before_anything_is_changed(
+    program: str, cli: Cli, furnish: Furnish, home: Path
+) -> None:
+    _, name, content, setting = FIRST[program]
     path = furnish(name, content)
     before = contents(home.parent)
     result = cli("connect", program)
     assert result.exit_code == 2
-    assert f"{path} sets {setting}: " in result.stderr or "settings of yours" in result.stderr
+    assert f"{path} sets {setting}: " in result.stderr
     after = contents(home.parent)
     assert {name: after[name] for name in before} == before
     assert [name for name in after.keys() - before.keys() if "state.db" not in name] == []
 
 
-@pytest.mark.parametrize(("program", "name", "content", "setting"), TOLD)
-def test_a_setting_that_wins_in_part_or_only_here_is_told(
-    program: str, name: str, content: object, setting: str, cli: Cli, furnish: Furnish
-) -> None:
-    path = furnish(name, content)
-    result = cli("connect", program)
-    assert result.exit_code == 0, result.stderr
-    assert [line.partition(": ")[2].partition(": ")[0] for line in result.stderr.splitlines()] == [
-        f"{path} sets {setting}"
-    ]
+def test_a_setting_that_wins_in_part_is_told_by_connect(cli: Cli, furnish: Furnish) -> None:
+    path = furnish(CLAUDE, {"model": "opus"})
+    result = cli("connect", "claude")
+    assert (result.exit_code, f"holdfast: {path} sets model: it begins with" in result.stderr) == (0, True)
 
 
-@pytest.mark.parametrize(("program", "name", "content"), FINE)
-def test_a_setting_that_wins_over_nothing_is_not_mentioned(
-    program: str, name: str, content: object, cli: Cli, furnish: Furnish
-) -> None:
-    furnish(name, content)
-    result = cli("connect", program)
-    assert (result.exit_code, result.stderr) == (0, "")
-
-
-@pytest.mark.parametrize(("program", "variable", "value"), SHELL)
 def test_a_variable_of_this_shell_is_told_without_its_value(
-    program: str, variable: str, value: str, cli: Cli, furnish: Furnish, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, furnish: Furnish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(variable, value)
-    result = cli("connect", program)
+    for program, variable, value in SHELL:
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, value)
+            ((effect, text),) = found(program)
+            assert (effect, text.startswith("this shell sets "), value in text) == (Effect.TELL, True, False)
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "sk-canary-shell-93b1f0d2e7")
+    result = cli("connect", "claude")
     assert result.exit_code == 0
-    (line,) = result.stderr.splitlines()
-    assert "this shell sets " in line
-    assert value not in line
+    assert "this shell sets ANTHROPIC_AUTH_TOKEN" in result.stderr
+    assert "canary-shell" not in result.stderr + result.stdout
 
 
-def test_a_pin_that_the_program_would_replace_is_refused(cli: Cli, furnish: Furnish) -> None:
-    furnish(CLAUDE, {"availableModels": ["opus", "p/other"]})
-    refused = cli("connect", "claude", "--pin", "p/m")
-    assert (refused.exit_code, "sets availableModels: " in refused.stderr) == (2, True)
+def test_a_pin_that_the_program_would_replace_is_refused(furnish: Furnish) -> None:
+    path = furnish(CLAUDE, {"availableModels": ["opus", "p/other"]})
+    assert found("claude", "p/m") == [(Effect.REFUSE, f"{path} sets availableModels")]
     furnish(CLAUDE, {"availableModels": ["opus", "p/m"]})
-    assert cli("connect", "claude", "--pin", "p/m").exit_code == 0
+    assert found("claude", "p/m") == []
 
 
-def test_a_pin_to_begin_with_wins_over_the_model_of_its_user(cli: Cli, furnish: Furnish) -> None:
+def test_a_pin_to_begin_with_wins_over_the_model_of_its_user(furnish: Furnish) -> None:
     furnish(CLAUDE, {"model": "opus"})
-    assert cli("connect", "claude", "--pin", "p/m").stderr == ""
+    assert found("claude", "p/m") == []
 
 
 def test_doctor_says_when_a_setting_came_in_the_way_afterwards(cli: Cli, furnish: Furnish) -> None:
