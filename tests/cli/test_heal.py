@@ -51,7 +51,7 @@ def test_a_dry_run_says_where_each_session_goes_and_belongs_and_changes_nothing(
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("astray")]
     assert "team-a at 127.0.0.1:9101 with the key of 'team-a' (TEAM_A_KEY)" in line
     assert line.rstrip().endswith("custom:team-b")
-    assert "its model is one of 'team-a' and 'team-b' (team-a or team-b)" in result.stdout
+    assert "its model is listed by 'team-a' and 'team-b' (team-a or team-b)" in result.stdout
     assert "run: holdfast heal hermes --apply" in result.stdout
     assert (everything(hermes), names(hermes)) == (before, there)
 
@@ -189,7 +189,10 @@ def test_a_provider_without_a_key_is_reported_with_the_names_of_its_variables(
     home = hermes_home(tmp_path / "hermes", "{}", stored("glm", "zai"))
     result = cli("heal", "hermes", "--home", str(home))
     assert (result.exit_code, "0 would go to the wrong place, 1 have no key" in result.stdout) == (1, True)
-    assert "GLM_API_KEY or ZAI_API_KEY or Z_AI_API_KEY is set neither in .env nor here" in result.stdout
+    assert (
+        "no key for it is set: GLM_API_KEY or ZAI_API_KEY or Z_AI_API_KEY, neither in .env nor here"
+        in result.stdout
+    )
 
 
 def test_a_home_of_a_newer_version_is_said_to_be_one(cli: Cli, tmp_path: Path) -> None:

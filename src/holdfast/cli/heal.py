@@ -238,7 +238,10 @@ def _show(home: HermesHome, verdicts: Sequence[Verdict], *, everything: bool) ->
 def _belongs(verdict: Verdict) -> str:
     """Return the provider of a session and what is wrong with it, or why it cannot be told."""
     if verdict.state == "cannot be told":
-        return verdict.why + if_any(" ({})", " or ".join(verdict.candidates))
+        listed = " or ".join(verdict.candidates)
+        if len(verdict.candidates) > _MOST_CANDIDATES:
+            listed = f"any of {len(verdict.candidates)} entries"
+        return verdict.why + if_any(" ({})", listed)
     return (verdict.belongs or "") + if_any(": {}", verdict.why)
 
 

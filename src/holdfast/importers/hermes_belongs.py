@@ -140,7 +140,7 @@ def _claimed(home: HermesHome, row: Row, name: str) -> Claim:
     elif home.is_newer and not name.startswith("custom:"):
         why += ", and this version of hermes may know it by itself"
     if there:
-        why += f"; {in_words(there)} at its URL may be another account"
+        why += f", and {in_words(there)} at its URL may be another account"
     return Claim(why=why, candidates=tuple(there))
 
 
@@ -148,9 +148,9 @@ def _by_name(home: HermesHome, row: Row, entry: HermesEntry) -> Claim:
     elsewhere = [url for url in row.urls if not has_url(entry, url)]
     others = chain.from_iterable(entries_at(home, url) for url in elsewhere)
     if elsewhere:
-        why = f"its row names '{entry.name}', and another URL than that has: {redact(elsewhere[0])}"
+        why = f"its row names '{entry.name}' with a URL that this entry does not have: {redact(elsewhere[0])}"
     elif row.dialect not in (None, entry.dialect):
-        why = f"its row names '{entry.name}', and another API than that has: {row.dialect}"
+        why = f"its row names '{entry.name}' with an API that this entry does not have: {row.dialect}"
         others = chain.from_iterable(entries_at(home, url) for url in row.urls)
     else:
         return Claim(entry)
@@ -163,12 +163,12 @@ def _by_own_name(home: HermesHome, row: Row, name: str, own: BuiltIn) -> Claim:
         if is_its_own(home, own, url):
             continue
         there = [home.name_of(entry) for entry in entries_at(home, url)]
-        what = f"a URL that is not its own: {redact(url)}"
+        what = f"a URL that is not one of '{name}': {redact(url)}"
         if there:
             what = f"the URL of {in_words(there)}"
         others = [entry for entry in home.entries if name in entry.called or row.model in entry.models]
         return Claim(
-            why=f"its row names hermes's own '{name}', and {what}",
+            why=f"its row names hermes's own '{name}' with {what}",
             candidates=tuple(dict.fromkeys((name, *there, *map(home.name_of, others)))),
         )
     return Claim(own=name)
@@ -180,7 +180,7 @@ def _by_url(home: HermesHome, row: Row) -> Claim:
         declared = _declaring(home, row.model)
         why = "its row names neither an entry nor a URL"
         if declared:
-            why += f"; its model is one of {in_words(map(home.name_of, declared))}"
+            why += f"; its model is listed by {in_words(map(home.name_of, declared))}"
         return Claim(why=why, candidates=tuple(map(home.name_of, declared or home.entries)))
     if not row.model:
         there = tuple(home.name_of(entry) for entry in entries_at(home, row.at))
@@ -194,8 +194,10 @@ def _by_url(home: HermesHome, row: Row) -> Claim:
     if not names:
         return Claim(why=f"no entry has its URL: {redact(row.at)}")
     if fitting:
-        return Claim(why=f"{in_words(names)} fit its row alike", candidates=tuple(names))
-    return Claim(why=f"{in_words(names)} has its URL and another API", candidates=tuple(names))
+        return Claim(
+            why=f"{in_words(names)} have its URL, and nothing tells which it was", candidates=tuple(names)
+        )
+    return Claim(why=f"only {in_words(names)} has its URL, with another API", candidates=tuple(names))
 
 
 def _fitting(home: HermesHome, row: Row, url: str) -> list[HermesEntry]:
@@ -224,7 +226,7 @@ def _unless_moved(home: HermesHome, row: Row, claim: Claim) -> Claim:
         owner = home.name_of(claim.entry)
     names = [home.name_of(entry) for entry in declared]
     return Claim(
-        why=f"its row belongs to '{owner}', and its model is one of {in_words(names)} alone",
+        why=f"its row means '{owner}', but its model is listed by {in_words(names)} only",
         candidates=(owner, *names),
     )
 

@@ -113,7 +113,7 @@ def _keyless_entry(home: HermesHome, entry: HermesEntry) -> str:
     if not home.lacks_key(entry):
         return ""
     variable = entry.keys[0].ref.partition(":")[2]
-    return f"{variable}, which holds the key of '{entry.name}', is set neither in .env nor here"
+    return f"no key for it is set: {variable}, neither in .env nor here"
 
 
 def _keyless_own(home: HermesHome, own: BuiltIn | None) -> str:
@@ -121,7 +121,7 @@ def _keyless_own(home: HermesHome, own: BuiltIn | None) -> str:
     if own is None or home.has_key(own):
         return ""
     names = " or ".join(own.env)
-    return f"hermes has no key for '{own.name}': {names} is set neither in .env nor here"
+    return f"no key for it is set: {names}, neither in .env nor here"
 
 
 def _others(home: HermesHome, row: Row, entry: HermesEntry) -> tuple[str, ...]:
