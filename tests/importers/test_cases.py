@@ -29,8 +29,6 @@ MEMBERS = {
     *("program", "path", "env", "source"),
     *("providers", "fallbacks", "must_tell", "must_not_tell", "must_not"),
 }
-NOT_YET: frozenset[str] = frozenset()
-"""Cases that are known to fail; each is to be removed from here by the change that mends it."""
 
 
 class Case:
@@ -90,8 +88,6 @@ def pairs(entry: Entry) -> Iterator[tuple[str, str]]:
 def test_the_files_of_a_program_become_what_they_must(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if name in NOT_YET:
-        pytest.xfail("it is not yet what it must be")
     case = Case(name, tmp_path)
     expected = case.expected
     result = case.imported(monkeypatch)

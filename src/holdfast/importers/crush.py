@@ -39,7 +39,8 @@ _TYPES = {
 _COPILOT = "copilot"
 """A provider with a sign-in, unless an address is written: then that is a proxy with a key."""
 _ONE_HOST = ("openrouter", "vercel")
-"""Providers that Crush asks at their maker's host, whatever address is written."""
+"""Providers that Crush asks at their maker's host, whatever address is written: whose key that is, is not
+certain."""
 _NATIVE = {
     "google": "Google's own API",
     "gemini": "Google's own API",
@@ -167,8 +168,9 @@ class _Provider:
             refuse_api(builder, shown, kind.api, [key], url=url)
             return None
         if url and self.called in _ONE_HOST:
-            builder.leave_out(f"base_url ({self.at})", f"Crush does not use it for {self.called}")
-            url = ""
+            why = f"Crush does not use its base_url for {self.called}: holdfast provider add NAME --url URL"
+            builder.refuse(shown, why, [key], url=url)
+            return None
         headers = mapping(self.raw.get("extra_headers"))
         auth, in_header = key_in(headers, self._read)
         if auth:
