@@ -63,6 +63,7 @@ TOLD: list[tuple[str, str, object, str]] = [
     ("claude", CLAUDE, env(ANTHROPIC_AUTH_TOKEN="x"), "env.ANTHROPIC_AUTH_TOKEN"),
     ("claude", CLAUDE, env(ANTHROPIC_CUSTOM_HEADERS="a: b\nX-Api-Key: x"), "env.ANTHROPIC_CUSTOM_HEADERS"),
     ("claude", CLAUDE, env(ANTHROPIC_MODEL="claude-opus-4-8"), "env.ANTHROPIC_MODEL"),
+    ("claude", CLAUDE, env(ANTHROPIC_DEFAULT_HAIKU_MODEL="glm-4.5-air"), "env.ANTHROPIC_DEFAULT_HAIKU_MODEL"),
     ("claude", CLAUDE, {"model": "opus"}, "model"),
     ("claude", CLAUDE, {"availableModels": ["opus"]}, "availableModels"),
     ("claude", CLAUDE, {"forceLoginMethod": "claudeai"}, "forceLoginMethod"),
@@ -214,6 +215,11 @@ def test_a_variable_of_this_shell_is_told_without_its_value(
     assert result.exit_code == 0
     assert "this shell sets ANTHROPIC_AUTH_TOKEN" in result.stderr
     assert "canary-shell" not in result.stderr + result.stdout
+
+
+def test_two_keys_of_the_user_s_are_one_thing_in_the_way(furnish: Furnish) -> None:
+    path = furnish(CLAUDE, env(ANTHROPIC_AUTH_TOKEN="x", ANTHROPIC_API_KEY="x"))
+    assert found("claude") == [(Effect.REFUSE, f"{path} sets env.ANTHROPIC_AUTH_TOKEN")]
 
 
 def test_a_pin_that_the_program_would_replace_is_refused(furnish: Furnish) -> None:

@@ -11,19 +11,16 @@ from shlex import join
 from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import Attachment, ConnectOffer, File, Handover, Harness, LaunchRequest, expected, named, pretty
-from .claude_settings import SETTINGS
+from .claude_settings import ALSO_MODELS, SETTINGS
 from .environment import EVERYWHERE
 
-_ALIASES = ("HAIKU", "SONNET", "OPUS", "FABLE")
 _LIMITS = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "context", "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "output"}
 _SETTINGS = "holdfast-settings.json"
 
 
 def routes(root: str, model: str) -> dict[str, str]:
     """Return the variables that set where requests go and what every alias means."""
-    models = {f"ANTHROPIC_DEFAULT_{alias}_MODEL": model for alias in _ALIASES}
-    own = {"ANTHROPIC_MODEL": model, "ANTHROPIC_SMALL_FAST_MODEL": model, "CLAUDE_CODE_SUBAGENT_MODEL": model}
-    return {"ANTHROPIC_BASE_URL": root, **own, **models}
+    return {"ANTHROPIC_BASE_URL": root, "ANTHROPIC_MODEL": model, **dict.fromkeys(ALSO_MODELS, model)}
 
 
 def limits(facts: ModelFacts) -> dict[str, str]:

@@ -35,6 +35,12 @@ _CLOUDS = {
     "ANTHROPIC_GOOGLE_CLOUD": "Google Cloud",
     "FOUNDRY": "Microsoft Foundry",
 }
+ALSO_MODELS = (
+    *(f"ANTHROPIC_DEFAULT_{alias}_MODEL" for alias in ("HAIKU", "SONNET", "OPUS", "FABLE")),
+    "ANTHROPIC_SMALL_FAST_MODEL",
+    "CLAUDE_CODE_SUBAGENT_MODEL",
+)
+"""Variables that name the models of some requests, beside ANTHROPIC_MODEL."""
 _PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
 
 
@@ -92,6 +98,11 @@ def _has_no_pin(value: Value, context: Context) -> bool:
     return isinstance(value, list) and not context.ours.pin and not any("/" in str(model) for model in value)
 
 
+def _with_one_key(value: Value, context: Context) -> bool:
+    """Return whether one of the two headers that show a key has one of the user's."""
+    return bool(value) and not all(context.value(("env", name)) for name in _KEYS)
+
+
 def _env(name: str, effect: Effect, why: str, holds: Holds, *, fix: str = "") -> Rule:
     return Rule(("env", name), effect, why, holds, fix=fix)
 
@@ -100,6 +111,7 @@ _MAKER = "ANTHROPIC"
 _KEYS = (f"{_MAKER}_AUTH_TOKEN", f"{_MAKER}_API_KEY")
 _BESIDE = "it is sent to the gateway beside the token, and the gateway passes it to nobody"
 _BEGINS = "it begins with this model, and the gateway takes models by their pin"
+_MEANS = "some of its requests name this model, and the gateway takes models by their pin"
 _UNLISTED = "a model that it does not list is replaced by one of its own choice"
 _LIST_IT = "add PROVIDER/MODEL to it"
 _WITH_PIN = "holdfast connect claude --pin PROVIDER/MODEL"
@@ -137,11 +149,12 @@ SETTINGS = OwnSettings(
             _with_both_keys,
         ),
         *_PROXY_RULES,
-        *(_env(name, Effect.TELL, _BESIDE, is_given) for name in _KEYS),
+        *(_env(name, Effect.TELL, _BESIDE, _with_one_key) for name in _KEYS),
         _env("ANTHROPIC_CUSTOM_HEADERS", Effect.TELL, _BESIDE, _shows_a_key),
         Rule(("availableModels",), Effect.REFUSE, _UNLISTED, _leaves_the_pin_out, fix=_LIST_IT),
         Rule(("availableModels",), Effect.TELL, _UNLISTED, _has_no_pin, fix=_LIST_IT),
         _env("ANTHROPIC_MODEL", Effect.TELL, _BEGINS, _is_no_pin, fix=_WITH_PIN),
+        *(_env(name, Effect.TELL, _MEANS, _is_no_pin, fix=_WITH_PIN) for name in ALSO_MODELS),
         Rule(("model",), Effect.TELL, _BEGINS, _begins_elsewhere, fix=_WITH_PIN),
         Rule(
             ("forceLoginMethod",),
