@@ -55,7 +55,7 @@ def test_a_file_is_refused_by_every_importer_but_its_own(owner: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("place", "owner"),
+    ("where", "owner"),
     [
         (".claude/settings.json", "claude"),
         (".qwen/settings.json", "qwen"),
@@ -65,8 +65,8 @@ def test_a_file_is_refused_by_every_importer_but_its_own(owner: str, tmp_path: P
         ("crush.json", "crush"),
     ],
 )
-def test_a_file_that_says_nothing_is_known_by_its_place(place: str, owner: str, tmp_path: Path) -> None:
-    file = tmp_path / place
+def test_a_file_that_says_nothing_is_known_by_its_place(where: str, owner: str, tmp_path: Path) -> None:
+    file = tmp_path / where
     file.parent.mkdir(exist_ok=True)
     file.write_text("")
     refuse_foreign(PROGRAMS[owner], file)

@@ -164,6 +164,8 @@ class _Provider:
             builder.refuse(shown, "it is disabled there", [key], url=url)
             return None
         builder.tell_fields(self.raw, "crush.provider", at=self.at)
+        for row in rows_in(self.raw.get("models")):
+            builder.tell_fields(row, "crush.model", at=f"{self.at}.models: {word(row.get('id'))}")
         if kind.api and (url or not kind.url):
             refuse_api(builder, shown, kind.api, [key], url=url)
             return None

@@ -1,5 +1,5 @@
 """`holdfast import goose`: the providers that Goose's config.yaml chooses, and those of
-custom_providers/*.json (1.20: its documents `config-files`, `custom-providers`). Keys in the keyring stay
+custom_providers/*.json (1.43: its documents `config-files`, `custom-providers`). Keys in the keyring stay
 there."""
 
 from __future__ import annotations
@@ -60,12 +60,18 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
         config_file, custom_files = path.parent.parent / "config.yaml", [path]
     config = table_of(config_file)
     secrets = mapping(table_of(config_file.with_name("secrets.yaml")))
-    texts = {name: word(value) for name, value in {**mapping(config), **secrets}.items() if word(value)}
+    settings = {**mapping(config), **_chosen_in(mapping(config)), **secrets}
+    texts = {name: word(value) for name, value in settings.items() if word(value)}
     reader = KeyReader(environ, texts, config_file.name)
     builder = ResultBuilder("goose", reader, honours_base_urls=False)
     if config is None and not custom_files:
         builder.leave_out(str(path), "there is no such file")
-    goose = _Goose(reader, config_file.name, set(secrets))
+    enabled = [
+        kind
+        for kind, row in mapping(mapping(config).get("providers")).items()
+        if mapping(row).get("enabled") is True
+    ]
+    goose = _Goose(reader, config_file.name, set(secrets), enabled)
     names = {}
     for file in custom_files:
         raw = mapping(table_of(file))
@@ -76,14 +82,24 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     return builder.result()
 
 
+def _chosen_in(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the choice of provider and model in the form of version 1.43, by the older names of the
+    settings."""
+    active = word(config.get("active_provider"))
+    model = word(mapping(mapping(config.get("providers")).get(active)).get("model"))
+    chosen = {"GOOSE_PROVIDER": active, "GOOSE_MODEL": model}
+    return {name: value for name, value in chosen.items() if value}
+
+
 @dataclass(frozen=True, slots=True)
 class _Goose:
-    """Goose's configuration: settings by name (the environment's first), the name of its file, and the names
-    of the secrets that a file has."""
+    """Goose's configuration: settings by name (the environment's first), the name of its file, the names of
+    the secrets that a file has, and the providers that it enables."""
 
     reader: KeyReader
     file: str
     secrets: set[str]
+    enabled: list[str]
 
     def add_custom(self, builder: ResultBuilder, raw: Mapping[str, Any], at: str) -> str | None:
         """Add a provider of the user's own; return the name that it gets, None when it is left out."""
@@ -121,7 +137,7 @@ class _Goose:
     def add_built_in(self, builder: ResultBuilder, custom: Mapping[str, str]) -> None:
         """Add the providers that Goose knows by itself and that the file chooses, or gives an address or a
         key; note the model that Goose starts with."""
-        chosen = [self.reader.value(name) for name in _CHOICES]
+        chosen = [*(self.reader.value(name) for name in _CHOICES), *self.enabled]
         names = dict(custom)
         for kind, known in kinds("goose").items():
             wanted = kind in chosen or {*known.addresses, known.key} & {*self.reader.set_by}

@@ -235,7 +235,10 @@ def shown_name(name: str) -> str:
 
 def command_key(command: str) -> FoundKey | NoKey:
     """Return the key that a command prints; NoKey for one that only a shell understands, because we start
-    commands without one."""
+    commands without one, and for one with a key in it, because commands are shown."""
+    printable = "".join(filter(str.isprintable, command))
+    if redact(printable, limit=len(printable) + 1) != printable:
+        return NoKey("its command has a key in it, and is not shown: keep that key in a file or a variable")
     parts = [match[0] for match in _QUOTED.finditer(command)]
     if len("".join(parts)) < len(command) or any(map(_needs_shell, parts)):
         return NoKey(

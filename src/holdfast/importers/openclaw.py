@@ -214,6 +214,8 @@ class _Provider:
             builder.refuse(shown, SIGN_IN.format(title="OpenClaw"), keys, url=url)
             return None
         builder.tell_fields(self.raw, "openclaw.provider", at=self.at)
+        for row in rows_in(self.raw.get("models")):
+            builder.tell_fields(row, "openclaw.model", at=f"{self.at}.models: {word(row.get('id'))}")
         headers = mapping(self.raw.get("headers"))
         auth, in_header = key_in(headers, self._read)
         if auth:

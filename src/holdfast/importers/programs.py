@@ -149,7 +149,9 @@ def _is_crush(table: Table) -> bool:
 def _is_goose(table: Table) -> bool:
     if any(name.startswith("GOOSE_") for name in table):
         return True
-    return "engine" in table and _has("api_key_env", "base_url")(table)
+    if "engine" in table and _has("api_key_env", "base_url")(table):
+        return True
+    return "active_provider" in table or _rows_have("extensions", "bundled", "cmd")(table)
 
 
 def _is_zed(table: Table) -> bool:

@@ -94,7 +94,7 @@ class _Zed:
     def _add_own(
         self, builder: ResultBuilder, called: str, raw: Mapping[str, Any], *, dialect: str, at: str
     ) -> str | None:
-        builder.tell_fields(raw, "zed.provider", at=at)
+        _tell(builder, raw, at)
         url, key = word(raw.get("api_url")), self._key(variable_of(called))
         models = rows_in(raw.get("available_models"))
         by_responses = [row for row in models if _abilities(row).get("chat_completions") is False]
@@ -120,7 +120,7 @@ class _Zed:
         url, models = word(raw.get("api_url")), rows_in(raw.get("available_models"))
         if not url and not models:
             return None
-        builder.tell_fields(raw, "zed.provider", at=at)
+        _tell(builder, raw, at)
         where = where_of(url, known.dialect, known.url)
         called, listed = kind, list(_models(models))
         if isinstance(where, OfPreset):
@@ -170,6 +170,13 @@ class _Zed:
                 builder.leave_out(what, PIN.format(pin=f"{names[owner]}/{called}"))
             else:
                 builder.leave_out(what, "its provider was not imported")
+
+
+def _tell(builder: ResultBuilder, raw: Mapping[str, Any], at: str) -> None:
+    """Note what a provider's table, and those of its models, have beyond what is carried."""
+    builder.tell_fields(raw, "zed.provider", at=at)
+    for row in rows_in(raw.get("available_models")):
+        builder.tell_fields(row, "zed.model", at=f"{at}: {word(row.get('name'))}")
 
 
 def _headers(builder: ResultBuilder, raw: Mapping[str, Any], at: str) -> dict[str, str] | None:
