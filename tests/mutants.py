@@ -325,6 +325,22 @@ MUTANTS = (
         "tests/core/test_provisioning_state.py",
     ),
     Mutant(
+        "wait-without-end",
+        "core/provisioning_state.py",
+        "<= now < record.next_at <= latest:",
+        "<= now < record.next_at:",
+        "a time beyond any wait binds nothing: a clock was ahead",
+        "tests/core/test_provisioning_state.py",
+    ),
+    Mutant(
+        "given-back-by-derivation",
+        "provisioning/litellm.py",
+        "digests = [digest_in_hand(record, tools)]",
+        'digests = [""]',
+        "the key in hand is given back, not the one that was made",
+        "tests/provisioning/test_giving_back.py",
+    ),
+    Mutant(
         "success-by-status",
         "wire/conversation.py",
         "        if flaw is not None:\n",

@@ -140,6 +140,42 @@ def test_the_next_step_follows_from_the_record(held: Record, consent: bool, step
     assert next_step(held, NOW, consent=consent) is step
 
 
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("held", "waits"),
+    [
+        (record(State.PROVISIONED, next_at=NOW + 900), True),
+        (record(State.PROVISIONED, next_at=NOW + 901), False),
+        (record(State.PROVISIONED, next_at=NOW + 365 * DAY), False),
+        (record(State.PROVISIONED, next_at=NOW + 30, since=NOW + 59), True),
+        (record(State.PROVISIONED, next_at=NOW + 30, since=NOW + 61), False),
+        (record(next_at=NOW + DAY), True),
+        (record(next_at=NOW + DAY + 1), False),
+        (record(next_at=NOW + 60, since=NOW + 3600), False),
+        (intent(Capability.REPLAYABLE).to(State.INTENT, NOW, "mint_unknown", next_at=NOW + 60), True),
+        (intent(Capability.REPLAYABLE).to(State.INTENT, NOW, "mint_unknown", next_at=NOW + 2 * DAY), False),
+    ],
+)
+def test_no_wait_is_longer_than_it_may_be_or_outlasts_its_clock(held: Record, waits: bool) -> None:
+    assert (next_step(held, NOW, consent=True) is Step.WAIT) is waits
+
+
+def test_a_state_that_began_by_a_wrong_clock_begins_anew() -> None:
+    assert record(State.PROVISIONED, since=NOW + 9999).to(State.PROVISIONED, NOW).since == NOW
+
+
+def test_a_wait_that_a_service_asks_for_is_kept_within_a_day() -> None:
+    fault = Fault(FaultClass.QUOTA_WINDOW, retry_after=90 * DAY)
+    assert refused(intent(Capability.ONE_SHOT), NOW, "no", fault, 3600.0).next_at == NOW + DAY
+
+
+def test_the_thousandth_try_waits_no_longer_than_the_tenth() -> None:
+    held = listed(record(State.PROVISIONED, tries=5000), Listing(Listed.UNREACHABLE), NOW)
+    assert held.next_at == NOW + 900
+
+
 @pytest.mark.parametrize("capability", Capability)
 def test_what_is_done_about_an_abandoned_intent_depends_on_what_may_be_repeated(
     capability: Capability,
@@ -350,6 +386,38 @@ def test_a_suspect_key_is_dead_only_when_it_stays_refused() -> None:
     assert dead.reason == "key_dead"
     assert failed(dead, "m", Fault(F.AUTH_REJECTED), NOW + 601) is dead
     assert answered(suspect, NOW).state is State.VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("names", "seconds", "gone"),
+    [
+        (("claude-sonnet-4-5",), 3599, True),
+        (("claude-sonnet-4-5",), 3600, False),
+        (("claude-sonnet-4-5",), -61, False),
+        (("claude-haiku-4-5",), 1, False),
+        ((), 1, False),
+    ],
+)
+def test_a_withdrawn_model_returns_after_it_was_missing_from_a_list_or_an_hour(
+    names: tuple[str, ...], seconds: float, gone: bool
+) -> None:
+    held = failed(WORKED, "claude-sonnet-4-5", Fault(F.MODEL_UNAVAILABLE), NOW)
+    kind = Listed.OK if names else Listed.EMPTY
+    after = listed(held, Listing(kind, tuple(map(OfferedModel, names))), NOW + seconds)
+    assert ("claude-sonnet-4-5" in after.gone) is gone
+    again = listed(after, BOTH, NOW + seconds)
+    assert (again.bound == {"answer": "claude-sonnet-4-5"}) is not gone
+
+
+def test_a_list_that_failed_says_nothing_of_withdrawn_models() -> None:
+    held = failed(WORKED, "claude-sonnet-4-5", Fault(F.MODEL_UNAVAILABLE), NOW)
+    assert listed(held, Listing(Listed.UNREACHABLE), NOW + 1).gone == held.gone
+
+
+def test_a_good_answer_of_a_withdrawn_model_has_the_models_listed_at_once() -> None:
+    held = failed(WORKED, "claude-sonnet-4-5", Fault(F.MODEL_UNAVAILABLE), NOW)
+    after = answered(replace(held, next_at=NOW + 900), NOW + 1, "claude-sonnet-4-5")
+    assert (after.gone, next_step(after, NOW + 1)) == ({}, Step.LIST_MODELS)
 
 
 def test_a_withdrawn_model_leaves_its_role_free_and_is_not_chosen_again() -> None:

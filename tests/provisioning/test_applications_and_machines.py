@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,24 @@ def test_a_machine_with_the_same_pepper_computes_the_key_and_uses_it(shared: Rig
         assert model_of(other, held, A) == SONNET
         assert ask(held.session("there", f"trial/{SONNET}"))
     assert (shared.gateway.minted, len(shared.mints)) == (1, 1)
+
+
+def test_a_gateway_of_another_machine_computes_the_key_by_itself(shared: Rig, other: Rig) -> None:
+    assert isinstance(shared.start(roles=A), Ready)
+    same_pepper(shared, other)
+    with opened(shared, other) as held:
+        held.provisioning.watch.heal_soon(shared.record())
+        assert held.provisioning.jobs.settle()
+        assert ask(held.session("there", f"trial/{SONNET}"))
+
+
+def test_a_key_of_an_older_version_is_not_computed_with_a_pepper_that_may_be_another(
+    shared: Rig, other: Rig
+) -> None:
+    with shared.open() as held:
+        record = held.provisioning.begin("trial", "litellm", shared.settings, [Role("answer", ("*",))])
+        old = replace(record, intent="0123456789abcdef", epoch=1, key="store:litellm-1-012345")
+        assert held.provisioning.kinds["litellm"].derived(old, held.provisioning.tools(old)) is None
 
 
 @pytest.mark.parametrize("kind", ["litellm", "amazee"])

@@ -1,6 +1,6 @@
 """A key is made once: by programs of any kind that ask at the same time, and whenever one of them is killed.
 
-`make nightly` kills 200 times (KILLS); by default a few moments stand for all."""
+`make nightly` kills 200 times (KILLS); by default one moment stands for all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from holdfast.fake_provider.control import slow
 
 from .conftest import GENERATE, ROLES, TRIAL, Rig
 
-KILLS = int(os.environ.get("KILLS", "2"))
+KILLS = int(os.environ.get("KILLS", "1"))
 SPAN = 0.4
 """Seconds in which a program obtains its key, on a machine that is not busy."""
 PATHS = {"amazee": TRIAL, "litellm": GENERATE}
@@ -106,7 +106,7 @@ def test_a_retirement_that_is_killed_at_any_moment_can_be_finished(rig: Rig, kin
     assert wrong == []
 
 
-@pytest.mark.parametrize("kind", PATHS)
+@pytest.mark.parametrize("kind", list(PATHS)[: 1 + (KILLS > 1)])
 def test_libraries_commands_and_gateways_that_ask_at_once_obtain_one_key(rig: Rig, kind: str) -> None:
     anew(rig, kind)
     roles = [f"--role={role}={','.join(patterns)}" for role, patterns in ROLES.items()]

@@ -128,9 +128,8 @@ class ProvisioningHost:
             return NotReady(
                 missing.what, reason="key_unreadable", details=missing.details, next_step=next_step
             )
-        what = (
-            f"the key of '{record.name}' is on another machine: it is not in {self._engine.vault.file.path}"
-        )
+        path = self._engine.vault.file.path
+        what = f"the key of '{record.name}' is on another machine, or was removed here: it is not in {path}"
         command = f"holdfast key add {record.name} --from {record.key}   (asks for the key of that machine)"
         return NotReady(what, reason="key_elsewhere", next_step=command)
 
@@ -189,7 +188,11 @@ class ProvisioningHost:
         """Remove the record's key and models from holdfast.toml and its keys from the vault."""
         if record.key and self.users_own(record.name, record) is None:
             self._write_entry(record, self._kinds[record.kind].address(record), [], [])
-        for _, label in list(self._our_labels(record)):
+        scheme, _, own = record.key.partition(":")
+        labels = {label for _, label in self._our_labels(record)}
+        if scheme == "store":
+            labels.add(own)
+        for label in labels:
             self._engine.vault.file.remove(record.name, label)
         self._engine.look_again()
 

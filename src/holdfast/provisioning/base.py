@@ -221,9 +221,12 @@ def new_intent(number: str, tools: Tools) -> str:
 
 def made_here(record: Record, tools: Tools) -> bool:
     """Return whether the record's intent was made with this home's pepper, so that what is derived from it
-    is the same."""
-    if len(record.intent) == _UNCHECKED:
-        return True
+    is the same; True for one that does not show it."""
+    return len(record.intent) == _UNCHECKED or surely_made_here(record, tools)
+
+
+def surely_made_here(record: Record, tools: Tools) -> bool:
+    """Return whether the record's intent shows that it was made with this home's pepper."""
     return record.intent == new_intent(record.intent[:-_CHECK], tools)
 
 

@@ -32,6 +32,7 @@ from .base import (
     limits_of,
     made_here,
     not_given_back,
+    surely_made_here,
     text_of,
 )
 from .model_lists import merged
@@ -125,7 +126,7 @@ class LiteLLM:
         return fate_of(map(tools.ask, questions), record, tools)
 
     def derived(self, record: Record, tools: Tools) -> Secret | None:
-        if not is_of_intent(record) or not made_here(record, tools):
+        if not is_of_intent(record) or not surely_made_here(record, tools):
             return None
         return Secret(_value(record, tools))
 

@@ -77,6 +77,7 @@ class Runner:
                 if after.epoch != record.epoch:
                     consent = None  # a consent is for one key
                 record = after
+            self.ports.readable(record)  # computes a key that another machine obtained
             self._enter(record)
             return record
 
