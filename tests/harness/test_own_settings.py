@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.furnishing import Cli, contents, write
-from holdfast.harness import HARNESSES, attach, claude_settings, codex_settings
+from holdfast.harness import HARNESSES, attach, claude_settings, codex_settings, opencode_settings
 from holdfast.harness.base import ConnectOffer
 from holdfast.harness.own_settings import Effect, in_the_way
 
@@ -48,12 +48,14 @@ REFUSED: list[tuple[str, str, object, str]] = [
     ("claude", CLAUDE, env(https_proxy="http://proxy.example:3128", NO_PROXY="a.example"), "env.https_proxy"),
     ("claude", "managed.json", env(ANTHROPIC_BASE_URL="https://x.example"), "env.ANTHROPIC_BASE_URL"),
     ("claude", "managed.json", {"apiKeyHelper": "x"}, "apiKeyHelper"),
+    ("claude", "managed.d/10.json", {"apiKeyHelper": "x"}, "apiKeyHelper"),
     ("opencode", OPENCODE, {"enabled_providers": ["work"]}, "enabled_providers"),
     ("opencode", ".config/opencode/config.json", {"enabled_providers": []}, "enabled_providers"),
     ("opencode", OPENCODE, {"disabled_providers": ["x", "holdfast"]}, "disabled_providers"),
     ("opencode", ".config/opencode/config.json", {"disabled_providers": ["holdfast"]}, "disabled_providers"),
     ("opencode", ".config/opencode/config.json", OTHER, "provider"),
     ("opencode", "by-variable.json", OTHER, "provider"),
+    ("opencode", "managed.opencode/opencode.json", {"enabled_providers": ["work"]}, "enabled_providers"),
     ("pi", ".pi/agent/auth.json", {"holdfast": {"type": "api_key", "key": "x"}}, "holdfast"),
     ("codex", ".codex/config.toml", '[model_providers.holdfast]\nenv_key = "X"\n', "model_providers"),
     ("codex", "managed.toml", 'model_provider = "x"\n', "model_provider"),
@@ -127,6 +129,7 @@ def furnish(home: Path, monkeypatch: pytest.MonkeyPatch) -> Furnish:
     monkeypatch.chdir(project)
     monkeypatch.setenv("OPENCODE_CONFIG", str(home.parent / "by-variable.json"))
     monkeypatch.setattr(claude_settings, "_MANAGED", (str(home.parent / "managed.json"),))
+    monkeypatch.setattr(opencode_settings, "_MANAGED", home.parent / "managed.opencode")
     monkeypatch.setattr(codex_settings, "_MANAGED", home.parent / "managed.toml")
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -52,8 +52,10 @@ def _layers(environ: Mapping[str, str], working: Path) -> Iterator[Layer]:
         project = working / ".claude" / name
         if project != user:
             yield of_json(Scope.PROJECT, project)
-    for path in _MANAGED:
-        yield of_json(Scope.ALWAYS, Path(path))
+    for managed in map(Path, _MANAGED):
+        yield of_json(Scope.ALWAYS, managed)
+        for path in sorted(managed.with_suffix(".d").glob("*.json")):
+            yield of_json(Scope.ALWAYS, path)
 
 
 def _is_on(value: Value, _: Context) -> bool:

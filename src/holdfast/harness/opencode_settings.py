@@ -1,7 +1,8 @@
 """opencode's own settings that win over a connection; driven with 1.18.33.
 
 It joins all its files, object by object, and the last wins: three of the user's, the one that a variable
-names, those of the project and of directories above it, and a variable with settings."""
+names, those of the project and of directories above it, a variable with settings, and those of the machine's
+administrator."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ from .own_settings import (
 )
 
 _NAMES = ("opencode.json", "opencode.jsonc")
+_MANAGED = Path("/etc/opencode")
 
 
 def _layers(environ: Mapping[str, str], working: Path) -> Iterator[Layer]:
@@ -39,6 +41,8 @@ def _layers(environ: Mapping[str, str], working: Path) -> Iterator[Layer]:
         for name in _NAMES:
             yield of_json(Scope.ALWAYS, Path(environ["OPENCODE_CONFIG_DIR"]) / name)
     yield of_json_variable(environ, "OPENCODE_CONFIG_CONTENT")
+    for name in _NAMES:
+        yield of_json(Scope.ALWAYS, _MANAGED / name)
 
 
 def _leaves_ours_out(value: Value, context: Context) -> bool:
