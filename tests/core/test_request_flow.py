@@ -498,7 +498,8 @@ def test_a_key_whose_value_runs_out_at_once_is_not_read_for_ever() -> None:
     sim.context = lambda: context  # type: ignore[method-assign]
     outcome = sim.run(call(ONE), [])
     assert outcome.fault is not None
-    assert [type(step) for step in sim.steps] == [Refresh]
+    assert {type(step) for step in sim.steps} == {Refresh}
+    assert len(sim.steps) < 100
 
 
 def test_a_key_is_read_once_before_its_first_use() -> None:

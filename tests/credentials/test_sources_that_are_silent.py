@@ -263,6 +263,24 @@ def test_our_own_file_that_is_empty_or_unreadable_takes_no_key_away(bench: Bench
     assert not isinstance(caught.value, SourceSilent)
 
 
+@pytest.mark.parametrize("first", [b"", b'[mimo]\nb = "kept'], ids=["empty", "cut"])
+def test_our_own_file_that_another_program_writes_in_place_is_neither_lost_nor_set_aside(
+    bench: Bench, first: bytes
+) -> None:
+    path = bench.vault.file.path
+    SecretsFile(path).put("mimo", "b", Secret("kept-key"))
+    wait = rewritten(path, path.read_bytes(), 0.01, first)
+    assert bench.vault.secret(key("store:b")) == Secret("kept-key")
+    wait()
+    assert bench.vault.file.quarantined() == []
+
+
+def test_a_sign_in_whose_file_cannot_be_read_now_is_silent(bench: Bench) -> None:
+    bench.vault.file.path.mkdir()
+    error = bench.silent(key("oauth:corp"))
+    assert error.next_step.startswith("ls -ld ")
+
+
 def test_a_keyring_that_never_answers_holds_one_thread_and_nobody_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -572,6 +572,22 @@ def test_a_program_that_fails_is_run_once_for_all_that_failed_together(
     assert Path("calls").read_text().count("x") == 2
 
 
+def test_a_reading_from_before_a_clock_was_put_right_is_not_the_last_word(
+    context: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context.write(CONFIG.replace('"env:MIMO_A", ', "'cmd:cat key', "))
+    monkeypatch.chdir(context.home.config.parent)
+    Path("key").write_text("sk-first-12345678")
+    engine = context.engine()
+    key = engine.config().providers[Pin.parse("mimo/m").provider].keys[0]
+    used = engine.vault.secret(key)
+    context.now += 365 * 86_400
+    assert engine.read_again(key, used, since=context.now - 1) is False
+    context.now -= 365 * 86_400 - 10
+    Path("key").write_text("sk-second-12345678")
+    assert engine.read_again(key, used, since=context.now - 1) is True
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_is_not_stopped_by_what_its_parent_was_doing(context: World) -> None:
     engine = context.engine()

@@ -110,7 +110,7 @@ def _speaks_again(run: RequestState) -> Generator[Step, Answer, bool]:
     if silent is None or silent.key is None or run.went_back or run.wait_left <= 0 or not run.may_send():
         return False
     answer = yield Refresh(silent.key, None, run.take(), run.wait_left)
-    run.wait_budget -= 1.0  # so that this ends, whatever the source does
+    run.wait_budget -= 5.0  # so that this ends, whatever the source does
     run.waited(answer)
     if answer.reply is not None and run.connection == silent:
         run.fault = classify(answer.reply, run.context.profile(silent), now=run.now)
@@ -207,15 +207,17 @@ def _spent(run: RequestState, rule: Rule, route: Route, connection: Connection) 
 
 
 def _read(run: RequestState, connection: Connection, key: Key) -> Generator[Step, Answer, Rule | None]:
-    """Read a key for the first time. Return None when it has a value, else the rule of a missing key."""
-    answer = yield Refresh(key, None, run.take())
-    run.now = answer.now
-    reply = answer.reply
-    if reply is None and run.context.fingerprint(key) is not None:
-        return None
-    reply = reply or Reply(
-        None, body=b"SecretMissing: the key's value ran out before it could be used", phase=Phase.UNSENT
-    )
+    """Read a key for the first time, and again where its value has changed since. Return None when it has a
+    value, else the rule of a missing key."""
+    reply: Reply | None = None
+    for _ in range(5):  # times at most
+        answer = yield Refresh(key, None, run.take())
+        run.now, reply = answer.now, answer.reply
+        if reply is None and run.context.fingerprint(key) is not None:
+            return None
+        if reply is not None:
+            break
+    reply = reply or Reply(None, body=b"SourceSilent: the key's value keeps changing", phase=Phase.UNSENT)
     fault = classify(reply, run.context.profile(connection), now=run.now)
     run.failed(connection, fault, run.now)
     return rule_for(fault, worked_here=False)
@@ -329,8 +331,7 @@ def _read_again(run: RequestState, failure: Failure) -> Generator[Step, Answer, 
 
 
 def _unless_silent(run: RequestState, failure: Failure) -> Failure:
-    """Return the failure. Where the key's source is silent nothing is concluded: its value may be an old
-    one."""
+    """Return the failure, without its rule where the key's source is silent: its value may be an old one."""
     return failure if run.fault is failure.fault else failure._replace(rule=UNREADABLE)
 
 

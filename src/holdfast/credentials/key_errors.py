@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._files import quoted
-from ..core.errors import NotRenewed, SecretMissing, SignInEnded, SourceSilent
+from ..core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded, SourceSilent
 from ..core.identity import Key
 from ..core.secret import redact
 from .sources import RenewalFailed, SignInOver, Silent, Unreadable
@@ -18,6 +18,14 @@ _NEXT_STEPS = {
     "wif": "holdfast check {provider}   (once [signin.{rest}] or its assertion is corrected)",
     "call": "holdfast key list {provider}",
 }
+
+
+def silence_of(error: Unreadable | ConfigError) -> Unreadable:
+    """Return why a source gave nothing. Trouble with our own file says nothing of a key that is kept
+    there."""
+    if isinstance(error, Unreadable):
+        return error
+    return Silent(error.what, next_step=error.next_step)
 
 
 def error_of(key: Key, reason: Unreadable) -> SecretMissing:

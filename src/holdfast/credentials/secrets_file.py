@@ -13,11 +13,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from .._files import NotRead, cannot, locked, quoted, read_regular, reserving, stamp, write_private
+from .._files import (
+    NotRead,
+    cannot,
+    changes_soon,
+    locked,
+    quoted,
+    read_regular,
+    reserving,
+    stamp,
+    write_private,
+)
 from ..core.errors import ConfigError
 from ..core.secret import Secret
 from .grant import Grant, from_toml, to_toml
 
+_LOOKS = 20
+"""How often a file is looked at that is being written."""
 Sections = dict[str, dict[str, Secret]]
 Put = Callable[[bytes], None]
 """Writes a file's content into space that was reserved. Raises OSError."""
@@ -179,13 +191,16 @@ class SecretsFile:
                 return
         write_private(self.path, text)
 
-    def _read(self) -> Sections:
-        """Return the keys in the file, read again if it has changed. Raises ConfigError."""
+    def _read(self, looks: int = _LOOKS) -> Sections:
+        """Return the keys in the file, read again if it has changed; one that is empty or cannot be parsed is
+        looked at again, since somebody may be writing it. Raises ConfigError."""
         if self.is_fresh:
             return self._sections
         now = stamp(self.path)
         try:
             text = read_regular(self.path, ours=True).decode()
+            if not text and looks and changes_soon(self.path, now):
+                return self._read(looks - 1)
             (self._sections, self._grants), self._stamp = _parse(text), now
         except FileNotFoundError:
             self._sections, self._grants, self._stamp = {}, {}, None
@@ -194,8 +209,8 @@ class SecretsFile:
         except OSError as error:
             raise cannot("read", self.path, error) from None
         except ValueError:
-            if stamp(self.path) != now:  # another process has replaced it meanwhile
-                return self._read()
+            if looks and changes_soon(self.path, now):
+                return self._read(looks - 1)
             raise self._set_aside() from None
         return self._sections
 

@@ -183,15 +183,12 @@ class StoreSource:
         return secret
 
     def read(self) -> Secret:
-        now = stamp(self._file.path)
-        if now is not None and now[1] == 0 and now != self._silent_at:
-            changes_soon(self._file.path, now)
-            now = stamp(self._file.path)
         try:
             secret = self._file.get(self._provider, self._label)
         except ConfigError as error:
-            self._silent_at = now
+            self._silent_at = stamp(self._file.path)
             raise Silent(error.what, next_step=error.next_step) from None
+        now = stamp(self._file.path)
         if secret is None and now is not None and now[1] == 0:  # we never write an empty one
             self._silent_at = now
             raise Silent(f"{self._file.path} is empty")

@@ -28,7 +28,7 @@ from .cached_source import (
 from .callback_source import Supplier, from_program
 from .foreign_call import ForeignCall
 from .in_flight import InFlight
-from .key_errors import error_of
+from .key_errors import error_of, silence_of
 from .oauth_source import LONGEST, OAuthSource, Refresh
 from .printed_json import part_at
 from .secrets_file import SecretsFile
@@ -272,7 +272,8 @@ class Vault:
             secret = entry.source.read()
             entry.refused = None
             return secret
-        except Unreadable as reason:
+        except (Unreadable, ConfigError) as error:
+            reason = silence_of(error)
             last = entry.peek()
             if last is not None and isinstance(reason, Silent):
                 return last

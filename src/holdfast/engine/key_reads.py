@@ -63,7 +63,7 @@ class KeyReads:
             at_hand = self._vault.peek(key)
             if at_hand is not None and at_hand != used:
                 return True  # renewed after the request was sent: the refused value is out of use
-            if read.at < since:
+            if not since <= read.at <= self._now():  # a clock that was put right voids what was read before
                 self._reread(key, read)
             if read.failed is not None:
                 raise read.failed

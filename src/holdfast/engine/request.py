@@ -241,8 +241,8 @@ class RequestRun:
 
     def _refresh(self, step: Refresh) -> bool:
         """Read a key and report it. Return False while its source is silent and still waited for."""
-        if not self._waiting:
-            self._until = self.now() + step.patience
+        latest = self.now() + step.patience
+        self._until = min(self._until, latest) if self._waiting else latest  # a clock may be set back
         answer = read_key(self.engine, step, self._used, since=self._sent_at, until=self._until)
         self._waiting = answer is None
         if answer is not None:
