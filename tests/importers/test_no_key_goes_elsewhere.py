@@ -31,7 +31,7 @@ from importers.worlds import (
     write,
 )
 
-EXAMPLES = settings.default.max_examples // 5
+EXAMPLES = min(settings.default.max_examples // 5, 250)
 
 
 def of_litellm(world: World, folder: Path) -> ImportResult:

@@ -156,9 +156,9 @@ class ResultBuilder:
         """Yield the entries with the keys that may go there; note all others."""
         for candidate in self._candidates.values():
             entry = self._without_misplaced_keys(self._with_paired_keys(candidate))
-            before = candidate.entry.keys
-            found = all(key.pairing is Pairing.FOUND for key in before)
-            if before and not entry.keys and (found or "preset" in entry.fields):
+            before = [key.pairing for key in candidate.entry.keys]
+            alone = all(pairing is Pairing.FOUND for pairing in before) or "preset" in entry.fields
+            if before and not entry.keys and alone and Pairing.USUAL not in before:
                 continue  # each of its keys was left out, and noted
             self._tell_missing_key(entry, candidate)
             yield entry

@@ -31,11 +31,12 @@ assignments; inside double quotes, substitutions and variables."""
 
 
 class Pairing(StrEnum):
-    """Tells how a key came to its provider: the other program's files write it there, or we found it by
-    itself, for example by the name of its variable."""
+    """Tells how a key came to its provider: the other program's files write it there; we found it by itself,
+    by the name of its variable; or the program would look for it, because its files name no key."""
 
     WRITTEN = "written"
     FOUND = "found"
+    USUAL = "usual"
 
 
 class Syntax(Enum):

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..core.secret import redact, without_user
 from ..providers import presets
@@ -117,7 +117,7 @@ class Pairs:
 
     def note(self, key: FoundKey, where: Where, location: str) -> None:
         """Note where the files use a key. A key that was only found is used nowhere by them."""
-        if key.pairing is Pairing.FOUND:
+        if key.pairing is not Pairing.WRITTEN:
             return
         for url in _urls(key, where):
             for identity in key.identities:
@@ -173,8 +173,11 @@ def refused(key: FoundKey, where: OfPreset | OwnUrl, pairs: Pairs, families: Fam
 
 def usual_key(reader: KeyReader, preset: str) -> FoundKey | NoKey:
     """Return the key in the variable where programs look for a preset's, if one is set: no file pairs it, and
-    it goes where the files say that the provider is."""
+    it goes where the files say that the provider is. Without it, the provider stays, and has no key."""
     names = [name for name in presets.find(preset).get("env", ()) if reader.value(name)]
     if not names:
         return NoKey()
-    return reader.found(names[0])
+    key = reader.found(names[0])
+    if isinstance(key, NoKey):
+        return key
+    return replace(key, pairing=Pairing.USUAL)
