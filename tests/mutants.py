@@ -262,9 +262,9 @@ MUTANTS = (
     ),
     Mutant(
         "the-wrong-label",
-        "wire/conversation.py",
-        '            label = label_of(head, b"text/event-stream")\n',
-        '            label = b""\n',
+        "wire/exchange.py",
+        '    label = label_of(head, b"text/event-stream") if is_stream else b""\n',
+        '    label = b""\n',
         "a stream of events reaches the client as one, whatever its provider calls it",
         "tests/gateway/test_cut_answers.py",
     ),

@@ -591,10 +591,11 @@ def test_a_reading_from_before_a_clock_was_put_right_is_not_the_last_word(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_is_not_stopped_by_what_its_parent_was_doing(context: World) -> None:
     engine = context.engine()
-    context.run(engine, None)
-    with engine.journal_writer._worker._working, engine._lock, warnings.catch_warnings():
+    with engine.journal_writer._worker._working, warnings.catch_warnings():
+        context.run(engine, None)  # its line stays queued
         warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
+        with engine._lock:
+            child = os.fork()
         if child == 0:
             context.run(engine, None)
             engine.journal_writer.flush()

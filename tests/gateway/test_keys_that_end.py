@@ -56,7 +56,7 @@ def renewing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return noted
 
     monkeypatch.setattr(token_endpoint, "post_form", noting(token_endpoint.post_form))
-    monkeypatch.setattr(SecretsFile, "put_grant", noting(SecretsFile.put_grant))
+    monkeypatch.setattr(SecretsFile, "replace_grant", noting(SecretsFile.replace_grant))
     return threads
 
 

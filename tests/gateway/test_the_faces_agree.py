@@ -49,6 +49,7 @@ ANTHROPIC_TYPES = {
 # The status and code of each error. A new error fails until it has a row here.
 DECIDED: dict[str, tuple[int, str]] = {
     "AmbiguousModel": (400, "model_ambiguous"),
+    "Busy": (503, "file_busy"),
     "CannotHandOver": (409, "cannot_hand_over"),
     "Closed": (409, "closed"),
     "ConfigError": (503, "config_broken"),

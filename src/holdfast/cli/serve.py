@@ -26,8 +26,17 @@ from .output import json_option
 )
 @click.option("--public", is_flag=True, help="Allow an address that other machines can reach.")
 @click.option("--access-log", is_flag=True, help="Log every request, not only errors.")
+@click.option(
+    "--fast-path",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    help="Whether a request like one before it is sent without deciding anew. Answers are the same.",
+)
 @json_option
-def command(listen: str | None, workers: int, public: bool, access_log: bool, as_json: bool) -> None:
+def command(
+    listen: str | None, workers: int, public: bool, access_log: bool, fast_path: str, as_json: bool
+) -> None:
     """Start the gateway.
 
     Prints its URL once it accepts requests: any client can use it as its base URL. If there is no gateway
@@ -40,7 +49,8 @@ def command(listen: str | None, workers: int, public: bool, access_log: bool, as
       holdfast serve --listen 127.0.0.1:0 --workers 2 --json
     """
     flags = {"--public": public, "--access-log": access_log, "--json": as_json}
-    given = ["--workers", str(workers), *(name for name, wanted in flags.items() if wanted)]
+    given = ["--workers", str(workers), "--fast-path", fast_path]
+    given += [name for name, wanted in flags.items() if wanted]
     if listen:
         given += ["--listen", listen]
     command = module_command("holdfast.gateway", *given)

@@ -63,6 +63,13 @@ class HealthRegistry:
                 return refused
         return self._evidence.get((fingerprint, endpoint.url)) or Evidence(fingerprint, endpoint.url)
 
+    def is_good(self, fingerprint: str, connection: Connection) -> bool:
+        """Return whether the key has worked at the connection's endpoint, and nothing speaks against it."""
+        if self.cooldown(fingerprint, connection) is not None:
+            return False
+        evidence = self.evidence(fingerprint, connection.endpoint, connection.model)
+        return evidence.last_ok is not None and not evidence.suspect
+
     def works_elsewhere(self, fingerprint: str, endpoint: Endpoint) -> str | None:
         """Return the URL of another host where this very key worked last, if there is any (story 1)."""
         known = list(self._evidence.values())
@@ -97,10 +104,11 @@ class HealthRegistry:
         """Return the verdict on one subject (see `changes.subject`), if there is any."""
         return self._cooldowns.get(subject_name)
 
-    def use(self, connection: Connection) -> None:
-        """Count one use of the connection's key."""
+    def use(self, connection: Connection, times: int = 1) -> None:
+        """Count one use of the connection's key; with -1, take one back."""
         self._turn += 1
-        self._uses[connection.provider.name, connection.label] = (self.used(connection)[0] + 1, self._turn)
+        of = connection.provider.name, connection.label
+        self._uses[of] = (self.used(connection)[0] + times, self._turn)
 
     def used(self, connection: Connection) -> tuple[int, int]:
         """Return how often this process used the connection's key, and when last (a turn number)."""

@@ -48,12 +48,12 @@ class _Check(Enum):
     REFUSED = "the request that asked was refused too, or took too long"
 
 
-def flow(call: Call, context: DecisionContext, now: float) -> Flow:
+def flow(call: Call, context: DecisionContext, now: float, sent: KeySelection | None = None) -> Flow:
     """Take one request from its first send to its outcome.
 
     What it learns is applied at once to `context.health`; the driver gets the same changes with each step and
-    persists them before it takes the step."""
-    run, rule = RequestState(call, context, now), NO_KEY_SENT
+    persists them before it takes the step. Its first send is made already where it was `sent`."""
+    run, rule = RequestState(call, context, now, sent), NO_KEY_SENT
     while True:
         for number, route in enumerate(_in_order(run), start=1):
             run.reserved = len(run.routes) - number  # retries with one key leave a send for each other route
@@ -95,7 +95,7 @@ def _in_order(run: RequestState) -> Iterator[Route]:
             break
     resting = []
     for route in routes:
-        if run.rests(route):
+        if run.sent_before is None and run.rests(route):
             resting.append(route)
         else:
             yield route

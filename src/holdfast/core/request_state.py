@@ -25,29 +25,10 @@ class RequestState:
     account the request is bound, as far as that is known; `went_back` says that it left it before. `silent`
     is the first connection whose key's source gave nothing."""
 
-    __slots__ = (
-        "account",
-        "attempts",
-        "call",
-        "connection",
-        "context",
-        "fault",
-        "memory_ends",
-        "now",
-        "pending",
-        "refreshed",
-        "reserved",
-        "route",
-        "routes",
-        "sends_left",
-        "silent",
-        "tried",
-        "wait_budget",
-        "went_back",
-    )
-
-    def __init__(self, call: Call, context: DecisionContext, now: float) -> None:
-        self.call, self.context, self.now = call, context, now
+    def __init__(
+        self, call: Call, context: DecisionContext, now: float, sent: KeySelection | None = None
+    ) -> None:
+        self.call, self.context, self.now, self.sent_before = call, context, now, sent
         self.attempts: list[Attempt] = []
         self.pending: list[Change] = []
         self.refreshed: set[str] = set()
@@ -105,7 +86,10 @@ class RequestState:
         return holder is None or connection.label not in of_other_accounts(route, kept or holder)
 
     def select(self) -> KeySelection:
-        """Return the next key of the route."""
+        """Return the next key of the route; first that with which the request was sent before."""
+        before, self.sent_before = self.sent_before, None
+        if before is not None:
+            return before
         kept, patience = self.call.kept_key, self.wait_left
         return select_key(self.route, self.context, self.now, self.tried, kept_key=kept, patience=patience)
 

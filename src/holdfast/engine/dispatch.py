@@ -51,7 +51,7 @@ class KnownNames(Protocol):
         ...
 
 
-class _RequestPlan(NamedTuple):
+class RequestPlan(NamedTuple):
     """The common part of a session's requests for one model, valid as long as `session` and `config` are
     these objects. `several`: more than one account may answer."""
 
@@ -73,7 +73,7 @@ class Dispatcher:
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
-        self._plans: dict[tuple[str, Dialect, str | None, bool], _RequestPlan] = {}
+        self._plans: dict[tuple[str, Dialect, str | None, bool], RequestPlan] = {}
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
         self.failback: Callable[[Session, Call], bool] = _never
         self.names: KnownNames | None = None
@@ -94,8 +94,8 @@ class Dispatcher:
         client_retries: int,
         rule: BodyRule,
         body: bytes | None,
-    ) -> tuple[Session, Call]:
-        """Return the session and the core's call for a request that begins at `now` (epoch seconds).
+    ) -> tuple[RequestPlan, Call]:
+        """Return the plan and the core's call for a request that begins at `now` (epoch seconds).
 
         Raises ConnectionLost when the pin no longer resolves, IdentityError, ConfigError, NotReady,
         StoreError."""
@@ -137,9 +137,9 @@ class Dispatcher:
                 common.ends,
             )
         )
-        return plan.session, call
+        return plan, call
 
-    def _find(self, session_id: str, dialect: Dialect, model: str | None, *, any_model: bool) -> _RequestPlan:
+    def _find(self, session_id: str, dialect: Dialect, model: str | None, *, any_model: bool) -> RequestPlan:
         """Return the plan of a session. If the pin does not resolve, look once more at what other processes
         wrote."""
         try:
@@ -153,7 +153,7 @@ class Dispatcher:
 
     def _chosen(
         self, session_id: str, dialect: Dialect, model: str | None, *, any_model: bool
-    ) -> _RequestPlan:
+    ) -> RequestPlan:
         config = self._choices.config()
         session = self._choices.session(session_id)
         if session is None:
@@ -168,7 +168,7 @@ class Dispatcher:
         model: str | None,
         *,
         any_model: bool = False,
-    ) -> _RequestPlan:
+    ) -> RequestPlan:
         """Return the plan for a session, a dialect and a model. Raises ConnectionLost, IdentityError,
         NotReady."""
         subject = session.id, dialect, model, any_model
@@ -184,7 +184,7 @@ class Dispatcher:
 
     def _planned(
         self, session: Session, config: Config, dialect: Dialect, model: str | None, *, pin: Pin
-    ) -> _RequestPlan:
+    ) -> RequestPlan:
         provider = config.providers.get(pin.provider)
         if model == pin.model != session.pin.model and provider is not None and provider.models is None:
             self._check_renamed(config, model)
@@ -216,7 +216,7 @@ class Dispatcher:
         former = session.former_choice(model)
         if former is not None and self.names is not None:
             self.names.follow(session, model or "", former)
-        return _RequestPlan(
+        return RequestPlan(
             session=session,
             config=config,
             active_fallback=active_fallback,
@@ -230,14 +230,14 @@ class Dispatcher:
         if self.names is not None and self.names.renamed(config, model):
             raise unlisted(config, model)
 
-    def _is_on(self, fallback: ActiveFallback, plan: _RequestPlan, now: float, body: bytes | None) -> bool:
+    def _is_on(self, fallback: ActiveFallback, plan: RequestPlan, now: float, body: bytes | None) -> bool:
         """Return True if the session's fallback answers this request."""
         if fallback.until > now:
             chain = plan.config.fallbacks.get(plan.session.pin)
             return plan.session.fallback_in_force(chain, now) is not None
         return self._stays(fallback, plan, now, body)
 
-    def _stays(self, fallback: ActiveFallback, plan: _RequestPlan, now: float, body: bytes | None) -> bool:
+    def _stays(self, fallback: ActiveFallback, plan: RequestPlan, now: float, body: bytes | None) -> bool:
         """Return True if a request stays on a fallback whose time is over.
 
         It stays until the chosen connection was tested in the background, and to the end of a turn of tool

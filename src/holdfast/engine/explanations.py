@@ -27,8 +27,6 @@ class Knowing(Protocol):
     health: HealthRegistry
     config_watch: ConfigWatch
 
-    @property
-    def serving(self) -> bool: ...
     def fingerprint(self, key: Key) -> str | None: ...
 
 
@@ -66,7 +64,7 @@ def explanation_of(
         session=session,
         chosen=chosen,
         memory_ends=memory_ends,
-        reader=f"gateway process {os.getpid()}" if engine.serving else "",
+        reader=f"gateway process {os.getpid()}" if engine.config_watch.serving else "",
         clock=local,
     )
 

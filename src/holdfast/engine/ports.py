@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..core.changes import Change
+from ..core.config import Config
 from ..core.explain import Explanation
 from ..core.faults import Fault, Reply
+from ..core.health import HealthRegistry
 from ..core.identity import Connection, Key, Pin
 from ..core.key_selection import DecisionContext
 from ..core.secret import Secret
+from ..core.session import Session
 from ..core.steps import Attempt, Outcome
 from ..credentials import Vault
 from ..store.base import Store
@@ -82,4 +85,26 @@ class RequestContext(Protocol):
 
     def keep_unclassified(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
         """Keep the shape of a reply that has no class. Return no events."""
+        ...
+
+
+class FastPathContext(RequestContext, Protocol):
+    """The engine as the fast path sees it."""
+
+    health: HealthRegistry
+
+    def keep_up(self) -> None:
+        """Take over what others wrote, as often as a request does. Raises Closed."""
+        ...
+
+    def session(self, session_id: str) -> Session | None:
+        """Return a session's row, from memory while it is unchanged; None if there is none."""
+        ...
+
+    def config(self) -> Config:
+        """Return the configuration in force. Raises ConfigError."""
+        ...
+
+    def fingerprint(self, key: Key) -> str | None:
+        """Return the fingerprint of a key; None where it has to be read first."""
         ...

@@ -4,88 +4,101 @@ contains no rule of recovery."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.changes import Change
 from ..core.errors import StoreError
-from ..core.explain import Explanation
-from ..core.faults import Fault, FaultClass
+from ..core.faults import FaultClass
 from ..core.identity import Connection, Pin
+from ..core.key_selection import KeySelection
 from ..core.request_flow import flow
 from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
-from ..secrecy.masking import redacted
 from ..store.base import Lease
-from ..store.journal_events import AnswerTruncated, Event, ModelDiffered, RequestGivenUp
-from ..store.stored_events import stored
-from ..wire.answered_model import confirm_model
-from ..wire.error_bodies import ClientError, from_fault
-from ..wire.usage import NO_USAGE
-from .account_objects import told
-from .answer_headers import headers_of
-from .journal import attempt_event, events_of, usage_event
+from ..store.journal_events import RequestGivenUp
+from .answered_request import AnsweredRequest
+from .journal import events_of
 from .key_reads import read_key
 from .ports import RequestContext
 
-_LONGEST_NAME = 200
+if TYPE_CHECKING:
+    from .dispatch import RequestPlan
 
 
-class RequestRun:
+class Begun(NamedTuple):
+    """The first send of a request, made before the request came here: by whose `choice`, with which key, and
+    when (epoch seconds)."""
+
+    choice: KeySelection
+    secret: Secret | None
+    sent_at: float
+
+
+class RequestRun(AnsweredRequest):
     """A running request. A driver performs `step` and reports its result with `answer`, until `outcome` is
-    set."""
+    set. `plan` is what it was planned by; `sent_at` is when its last send left, in epoch seconds."""
 
     __slots__ = (
-        "_answered",
         "_began",
-        "_differs",
+        "_begun",
         "_flow",
         "_gone",
         "_held",
         "_is_open",
         "_patience",
         "_sends",
-        "_sent_at",
         "_unsaved",
         "_unsettled",
         "_until",
         "_used",
         "_waiting",
-        "call",
-        "engine",
-        "now",
-        "outcome",
-        "pin",
+        "plan",
+        "sent_at",
         "step",
     )
 
-    def __init__(self, engine: RequestContext, call: Call, pin: Pin, now: float) -> None:
-        self.engine, self.call, self.pin = engine, call, pin
-        self.now = engine.store.now
-        self.outcome: Outcome | None = None
-        self._began = now
+    def __init__(
+        self,
+        engine: RequestContext,
+        call: Call,
+        pin: Pin,
+        now: float,
+        *,
+        plan: RequestPlan | None = None,
+        begun: Begun | None = None,
+    ) -> None:
+        super().__init__(engine, call, pin)
+        self.plan, self._began = plan, now
         self._gone = self._unsettled = self._is_open = False
         self._unsaved: list[Change] = []
-        self._answered = self._differs = ""
         self._held: Lease | None = None
         self._waiting, self._patience, self._until = False, 0.0, 0.0
         self._used: Secret | None = None
-        self._sends, self._sent_at = 0, 0.0
-        self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.context(), now)
+        self._sends, self.sent_at = 0, 0.0
+        self._begun = begun
+        sent = None if begun is None else begun.choice
+        self._flow: Generator[Step, Answer, Outcome] = flow(call, engine.context(), now, sent)
         self.step: Step | None = None
         self.take(None)
 
     def knows(self, connection: Connection) -> bool:
         """Return True if `secret` gives the key without waiting for a file, a program or a network."""
         key = connection.key
-        return key is None or key.ref.startswith("env:") or self.engine.vault.peek(key) is not None
+        if key is None or self._begun is not None or key.ref.startswith("env:"):
+            return True
+        return self.engine.vault.peek(key) is not None
 
     def secret(self, connection: Connection) -> Secret | None:
         """Return the key to send with; None if the endpoint takes none. Raises SecretMissing if it cannot be
         read any more."""
-        self._used = None
-        if connection.key is not None:
-            self._used = self.engine.vault.secret(connection.key)
-        self._sent_at = self.now()
+        begun, self._begun, self._used = self._begun, None, None
+        if begun is not None:
+            self._used, self.sent_at = begun.secret, begun.sent_at
+        else:
+            if connection.key is not None:
+                self._used = self.engine.vault.secret(connection.key)
+            self.sent_at = self.now()
         self._sends += 1
         return self._used
 
@@ -119,71 +132,6 @@ class RequestRun:
             self.answer(Answer(self.now(), models=self.engine.relist(step.connection, self._used)))
         return True
 
-    def client_error(self) -> ClientError:
-        """Return our own error for the outcome's fault, where the provider sent no answer to forward."""
-        outcome, call = self._ended(), self.call
-        if outcome.fault is None:
-            raise ValueError("a good answer needs no explanation")
-        events = [attempt_event(attempt, call.session, call.request_id) for attempt in outcome.attempts]
-        return from_fault(
-            outcome.fault,
-            self.explanation(),
-            [{"pin": event.pin, **stored(event.detail)} for event in events],
-            self.headers(),
-            session=call.session,
-            pin=str(self.pin),
-            request_id=call.request_id,
-            now=self.now(),
-        )
-
-    def explanation(self) -> Explanation:
-        """Return the four lines about the outcome's fault."""
-        outcome, call = self._ended(), self.call
-        explanation = self.engine.explain(
-            outcome.connection,
-            outcome.fault,
-            outcome.attempts,
-            call.session or call.request_id,
-            chosen=call.route.connection.pin,
-            memory_ends=outcome.memory_ends,
-        )
-        return told(explanation, outcome.fault) if call.bound else explanation
-
-    def headers(self) -> dict[str, str]:
-        """Return our own headers for the answer."""
-        return headers_of(self._ended(), self.call, self._differs, self.now)
-
-    def answered_by(self, model: str) -> None:
-        """Take note of the model that the provider says answered; "" if it names none. A model other than
-        the chosen one is written to the journal, and shown in `headers` if they are not sent yet."""
-        connection = self._ended().connection
-        if model in ("", connection.model, self._answered):
-            return
-        self._answered = model
-        if confirm_model(connection, model) is not None:
-            self._differs = redacted(model, self.engine.vault.known(), limit=_LONGEST_NAME)
-            self._note(ModelDiffered(connection.model, self._differs))
-
-    def made(self, names: Sequence[str]) -> None:
-        """Take note of the objects that the answer made, which only its account knows."""
-        if names:
-            self.engine.objects.made(self.call.session, self._ended().connection, names)
-
-    def stream_ended(
-        self, fault: Fault | None, answered_model: str = "", usage: Mapping[str, int] = NO_USAGE
-    ) -> None:
-        """Write down what a streamed answer showed after its first part was forwarded; nothing is sent again.
-
-        `usage` is the provider's count, by kind of token (`input`, `output`, …)."""
-        connection = self._ended().connection
-        if fault is not None:
-            excerpt = redacted(fault.excerpt, self.engine.vault.known())
-            self._note(AnswerTruncated(fault.kind, fault.cause or "", excerpt))
-        self.answered_by(answered_model)
-        if usage:
-            counted = (self.now(), self.call, connection, usage)
-            self.engine.journal_writer.journal(usage_event, *counted)
-
     def give_up(self, reason: str) -> str:
         """Write down that the request ends for this reason while it waits, and return the text about it."""
         call, connection = self.call, self.call.route.connection
@@ -205,19 +153,6 @@ class RequestRun:
         if self._held is not None or self._unsaved:
             self._unsettled = True
             self.engine.soon(self.save)
-
-    def _note(self, detail: AnswerTruncated | ModelDiffered | RequestGivenUp) -> None:
-        """Queue a journal event about the answer."""
-        call, pin = self.call, str(self.call.route.connection.pin)
-        if self.outcome is not None:
-            pin = str(self.outcome.connection.pin)
-        event = Event(at=self.now(), detail=detail, session=call.session, request=call.request_id, pin=pin)
-        self.engine.journal(event)
-
-    def _ended(self) -> Outcome:
-        if self.outcome is None:
-            raise RuntimeError("the request has not ended yet")
-        return self.outcome
 
     def _take_probe(self, step: Probe) -> bool:
         store, name = self.engine.store, f"probe:{step.fingerprint}@{step.connection.endpoint.url}"
@@ -243,7 +178,7 @@ class RequestRun:
         """Read a key and report it. Return False while its source is silent and still waited for."""
         latest = self.now() + step.patience
         self._until = min(self._until, latest) if self._waiting else latest  # a clock may be set back
-        answer = read_key(self.engine, step, self._used, since=self._sent_at, until=self._until)
+        answer = read_key(self.engine, step, self._used, since=self.sent_at, until=self._until)
         self._waiting = answer is None
         if answer is not None:
             self.answer(answer._replace(now=self.now()))

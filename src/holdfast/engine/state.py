@@ -38,6 +38,7 @@ from .closed import Closed
 from .config_watch import ConfigWatch
 from .dispatch import Dispatcher, routes_of
 from .explanations import explanation_of, plan_host_of
+from .fastpath import FastPath
 from .journal_writer import JournalWriter
 from .key_reads import KeyReads
 from .model_lists import ListModels, ModelLists
@@ -86,6 +87,7 @@ class Engine:
         warn = self.journal_writer.warn_once
         self._soon = BackgroundWorker("holdfast-soon", call_all, most=None, failed=warn)
         self._jitter = jitter
+        self.fast_path = FastPath(self)
         self._pepper = vault.pepper()
         self._ready = partial(vault.ready, pepper=self._pepper)
         self._profiles: dict[tuple[str | None, str], Profile] = {}
@@ -105,11 +107,6 @@ class Engine:
         """Return the error of a broken file while the last good configuration stays in force."""
         return self.config_watch.error
 
-    @property
-    def serving(self) -> bool:
-        """Return True for a process that keeps its last good configuration."""
-        return self.config_watch.serving
-
     def catch_up(self) -> None:
         """Take over what other processes wrote since the last look. Raises Closed."""
         self.check_open()
@@ -125,6 +122,12 @@ class Engine:
         except StoreError as error:  # what is known already stays in use
             self.journal_writer.warn_once(error)
         self._others_due = time.monotonic() + _LOOK_AT_OTHERS_EVERY
+
+    def keep_up(self) -> None:
+        """Take over what others wrote, as often as a request does. Raises Closed."""
+        if self._closed or time.monotonic() >= self._others_due:
+            self.catch_up()
+            self.objects.forget(self._revision)
 
     def check_open(self) -> None:
         """Raise Closed after the end."""
@@ -199,14 +202,12 @@ class Engine:
         settled: bool = False,
     ) -> RequestRun:
         """Start a request of a session, with `deadline` seconds left. Its body is treated by `rule`. What
-        others changed is looked at, unless it is `settled`.
-
-        Raises ConnectionLost if the session's pin no longer resolves, ConfigError for a broken file."""
-        if self._closed or (not settled and time.monotonic() >= self._others_due):
-            self.catch_up()
-            self.objects.forget(self._revision)
+        others changed is looked at, unless it is `settled`. Raises ConnectionLost if the session's pin no
+        longer resolves, ConfigError for a broken file."""
+        if self._closed or not settled:
+            self.keep_up()
         now = self.store.now()
-        session, call = self.dispatcher.call(
+        plan, call = self.dispatcher.call(
             session_id,
             dialect,
             model,
@@ -218,7 +219,7 @@ class Engine:
         )
         if deadline is not None:
             call = call._replace(ends=now + deadline)
-        return RequestRun(self, call, session.pin, now)
+        return RequestRun(self, call, plan.session.pin, now, plan=plan)
 
     def context(self) -> DecisionContext:
         """Return the information by which the core decides."""
@@ -295,6 +296,5 @@ class Engine:
     def renew(self) -> None:
         """Replace the locks in a forked child, where a lock held by a thread of the parent stays locked."""
         self._lock = threading.RLock()
-        self.config_watch.renew()
-        self._key_reads.renew()
-        self.vault.renew()
+        for part in (self.config_watch, self._key_reads, self.vault, self.fast_path):
+            part.renew()

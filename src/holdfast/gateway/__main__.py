@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--public", action="store_true")
     parser.add_argument("--json", dest="as_json", action="store_true")
     parser.add_argument("--access-log", action="store_true")
+    parser.add_argument("--fast-path", choices=["on", "off"], default="on")
     given = parser.parse_args(arguments)
     try:
         return _serve(_options(given))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..core.faults import Fault
 from ..core.steps import Outcome
-from ..engine.request import RequestRun
+from ..engine.answered_request import AnsweredRequest
 from ..wire.error_bodies import ClientError, refusal
 from ..wire.exchange import ConversationResult, GoodAnswer, SendFailed, passes_as_it_came
 from ..wire.response_head import header_lines
@@ -67,7 +67,7 @@ class ClientAnswer:
         self._gateway, self._client = gateway, client
         self.request = request
         self.route, self.session = request.route, session
-        self.request_run: RequestRun | None = None
+        self.request_run: AnsweredRequest | None = None
         self._upstream: UpstreamLink | None = None
         self._stream: ResponseStream | None = None
         self._pieces: list[bytes] = []
@@ -143,7 +143,7 @@ class ClientAnswer:
         self.usage = good.usage
         self._finish(head.status, len(body))
 
-    def _pass_on_bad(self, request_run: RequestRun, bad: SendFailed | None) -> None:
+    def _pass_on_bad(self, request_run: AnsweredRequest, bad: SendFailed | None) -> None:
         """Answer with our own error; where no model was asked, with the provider's refusal as it came."""
         if bad is None or bad.head is None or not passes_as_it_came(self.request, bad):
             self._refuse(request_run.client_error(), error_lines(bad, self.outcome))

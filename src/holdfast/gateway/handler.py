@@ -14,12 +14,12 @@ from ..wire.usage import NO_USAGE
 from . import listener
 from .admission import Admission, AdmissionControl, local_answer
 from .client_request import ClientRequest
+from .fastpath import FastRelay
 from .http1.framing import MalformedMessage, RawHeaders
 from .http1.ports import ClientConnection, LocalAnswer, RequestTimeout
 from .http1.request_head import Head
 from .permissions import is_limited
 from .ports import AdminAnswer, AdminContext, AdminHandler, RelayContext
-from .relay import Relay
 from .routing import EVERYTHING, allowed_methods, unknown_route, wrong_method
 
 _log = logging.getLogger("holdfast.gateway")
@@ -70,7 +70,7 @@ class Handler:
             request = ClientRequest(
                 head, admission.route, body, strict=token.strict, limited=is_limited(token)
             )
-            relay = Relay(self._gateway, connection, request, admission.session, token=token)
+            relay = FastRelay(self._gateway, connection, request, admission.session, token=token)
             connection.running = relay
             relay.start()
         else:

@@ -26,7 +26,7 @@ from .ports import RelayContext
 from .token_refusals import begin, pin_refusal
 
 _log = logging.getLogger("holdfast.gateway")
-_ERRORS = UpstreamErrors()
+ERRORS = UpstreamErrors()
 
 
 class Relay(ClientAnswer):
@@ -86,7 +86,7 @@ class Relay(ClientAnswer):
             return
         self.request_run = request_run
         self._conversation = run_conversation(
-            errors=_ERRORS,
+            errors=ERRORS,
             engine=gateway.engine,
             request_run=request_run,
             request=request,

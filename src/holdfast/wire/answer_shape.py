@@ -141,9 +141,22 @@ def _judged(*, shaped: bool, filled: bool = True) -> Flaw | None:
 
 
 def _chat(document: Document) -> Flaw | None:
+    if _is_one_text(document.get("choices")):
+        return None
     choices = dicts(document.get("choices"))
     shaped = any(isinstance(_content(choice), dict) or _is_held_back(choice) for choice in choices)
     return _flaw_of_choices(document, choices, shaped=shaped)
+
+
+def _is_one_text(choices: Any) -> bool:
+    """Return whether the choices are a single one with text, as nearly always."""
+    if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
+        return False
+    choice = choices[0]
+    message = choice.get("message")
+    if type(message) is not dict or choice.get("error") or choice.get("finish_reason") == "error":
+        return False
+    return bool(message.get("content"))
 
 
 def _completion(document: Document) -> Flaw | None:

@@ -7,7 +7,7 @@ It obeys the engine's steps: the core decides whether an answer is good, and wha
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..core.identity import Connection
 from ..core.secret import Secret
 from ..core.steps import Answer, Send
 from ..secrecy.masking import masked_bytes, starred
-from .account_objects import objects_made
+from .answer_facts import facts_of
 from .answer_mask import AnswerMask
 from .answer_shape import Form, Judgement
 from .api_routes import answer_of
@@ -32,17 +32,17 @@ from .exchange import (
     is_about_an_answer,
     label_of,
     may_be_stream,
+    opened,
     shorten,
 )
 from .json_end import JsonWatch
 from .long_answers import judge_answer
 from .operations import Close, Op, Perform, Read, Wait, Whole
 from .ports import ConnectionErrors, Engine, RequestRun
-from .request_body import requested_model
 from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error, reply_of_unread, succeeded
 from .response_stream import ResponseStream, Watch
 from .sse import StreamWatch
-from .usage import by_kind, usage_in, usage_of
+from .usage import by_kind
 
 _READ, _CLOSE = Read(), Close()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
@@ -115,8 +115,7 @@ class _ConversationState:
         outbound = self.request.outbound(connection, secret)
         if step.fresh:
             outbound = outbound._replace(fresh=True)
-        now = request_run.now
-        sent_at, phase = now(), Phase.HEADERS
+        sent_at, phase = request_run.sent_at, Phase.HEADERS
         try:
             head: Head = yield outbound
             phase = Phase.BODY
@@ -134,7 +133,7 @@ class _ConversationState:
             reply = reply_of_error(error, phase, connection.endpoint.host)
             if phase is Phase.HEADERS and errors.closed_unheard(error):
                 reply = replace(reply, closed_unheard=True)
-        return Answer._make((now(), reply, False, (), sent_at))
+        return Answer._make((request_run.now(), reply, False, (), sent_at))
 
     def _secret(self, connection: Connection) -> Secret | SecretMissing | None:
         try:
@@ -219,14 +218,11 @@ class _ConversationState:
             self._commit_long(connection, head, body)
             return None
         undone, label = False, b""
-        made: Sequence[str] = ()
+        if document is not None:
+            label = label_of(head, b"application/json")
         if self.hidden is not None and (masked := starred(text, self.hidden)) != text:
             body, undone = masked, bool(head.coding)
-        if document is None:
-            usage, model = usage_of(text), requested_model(text) or ""
-        else:
-            label, model = label_of(head, b"application/json"), str(document.get("model") or "")
-            made, usage = objects_made(document), usage_in(document)
+        usage, model, made = facts_of(text, document)
         self.good = GoodAnswer._make((head, [body], None, usage, self.secret, model, made, label, undone))
         return None
 
@@ -281,8 +277,6 @@ class _ConversationState:
     ) -> None:
         """Take an answer as good. From here on nothing is replayed."""
         mask = None if self.hidden is None else AnswerMask(self.hidden, head.coding)
-        if mask is not None:
-            chunks = [mask.feed(chunk) for chunk in chunks]
         stream = ResponseStream(
             errors=self.errors,
             engine=self.engine,
@@ -293,8 +287,5 @@ class _ConversationState:
             raises=self.bounds.raise_when_cut or bool(head.coding) or not self.request.info.streams,
             mask=mask,
         )
-        label = b""
-        if isinstance(watch, StreamWatch) and watch.form is Form.EVENTS:
-            label = label_of(head, b"text/event-stream")
-        plain = mask is not None and bool(head.coding)
-        self.good = GoodAnswer(head, chunks, stream, secret=self.secret, label=label, decoded=plain)
+        is_stream = isinstance(watch, StreamWatch) and watch.form is Form.EVENTS
+        self.good = opened(head, chunks, stream, self.secret, is_stream=is_stream)

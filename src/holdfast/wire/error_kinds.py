@@ -125,6 +125,7 @@ ERRORS: dict[str, ErrorKind] = {
     "HoldfastError": _kind("internal", 500),
     "Closed": _kind("closed", 409),
     "ConfigError": _kind("config_broken", 503),
+    "Busy": _kind("file_busy", 503),
     "IdentityError": _kind("identity_error", 409),
     "WrongDialect": _kind("wrong_dialect", 400),
     "SecretMissing": _kind("secret_missing", 409),

@@ -133,6 +133,19 @@ def label_of(head: Head, right: bytes) -> bytes:
     return right
 
 
+def opened(
+    head: Head, chunks: list[bytes], stream: ResponseStream, secret: Secret | None, *, is_stream: bool
+) -> GoodAnswer:
+    """Return a good answer of which `chunks` have come, and whose rest `stream` passes on. `is_stream`: it is
+    a stream of events."""
+    mask = stream.mask
+    if mask is not None:
+        chunks = [mask.feed(chunk) for chunk in chunks]
+    label = label_of(head, b"text/event-stream") if is_stream else b""
+    plain = mask is not None and bool(head.coding)
+    return GoodAnswer(head, chunks, stream, secret=secret, label=label, decoded=plain)
+
+
 def is_about_an_answer(outcome: Outcome) -> bool:
     """Return whether the outcome's fault is about something that was sent for this request."""
     if outcome.fault is None or outcome.from_memory:

@@ -57,42 +57,13 @@ class ConnectionErrors(Protocol):
         ...
 
 
-class RequestRun(Protocol):
-    """A request under way. A driver takes `step` and reports with `take` or `perform`, until `step` is
-    None and `outcome` is set."""
+class AnsweredRequest(Protocol):
+    """A request that has an outcome."""
 
-    step: Step | None
     outcome: Outcome | None
 
     def now(self) -> float:
         """Return the store's time, in epoch seconds."""
-        ...
-
-    def knows(self, connection: Connection) -> bool:
-        """Return whether the key to send with is known now. If it is not, `secret` may block."""
-        ...
-
-    def secret(self, connection: Connection) -> Secret | None:
-        """Return the key to send with; None where the endpoint takes none. Raises SecretMissing."""
-        ...
-
-    @property
-    def unsaved(self) -> bool:
-        """Return whether there is something to save before the next step is taken."""
-        ...
-
-    def take(self, answer: Answer, *, is_open: bool = False) -> None:
-        """Report the result of a Send, and set the next step. Where a good answer `is_open`, it waits for no
-        store: what was learnt is saved soon, without `save`."""
-        ...
-
-    def save(self) -> None:
-        """Save what was learnt. May block."""
-        ...
-
-    def perform(self) -> bool:
-        """Take a step that needs no driver, and report it. May block. Return False while another request
-        takes it: call again in a moment."""
         ...
 
     def headers(self) -> Mapping[str, str]:
@@ -119,6 +90,42 @@ class RequestRun(Protocol):
     def stream_ended(self, fault: Fault | None, answered_model: str, usage: Mapping[str, int]) -> None:
         """Report that the answer's last byte was passed on, or that the caller left. Called once after every
         good outcome."""
+        ...
+
+
+class RequestRun(AnsweredRequest, Protocol):
+    """A request under way. A driver takes `step` and reports with `take` or `perform`, until `step` is
+    None and `outcome` is set."""
+
+    step: Step | None
+    sent_at: float
+    """When its last send left, in epoch seconds."""
+
+    def knows(self, connection: Connection) -> bool:
+        """Return whether the key to send with is known now. If it is not, `secret` may block."""
+        ...
+
+    def secret(self, connection: Connection) -> Secret | None:
+        """Return the key to send with; None where the endpoint takes none. Raises SecretMissing."""
+        ...
+
+    @property
+    def unsaved(self) -> bool:
+        """Return whether there is something to save before the next step is taken."""
+        ...
+
+    def take(self, answer: Answer, *, is_open: bool = False) -> None:
+        """Report the result of a Send, and set the next step. Where a good answer `is_open`, it waits for no
+        store: what was learnt is saved soon, without `save`."""
+        ...
+
+    def save(self) -> None:
+        """Save what was learnt. May block."""
+        ...
+
+    def perform(self) -> bool:
+        """Take a step that needs no driver, and report it. May block. Return False while another request
+        takes it: call again in a moment."""
         ...
 
     def give_up(self, reason: str) -> str:

@@ -77,6 +77,14 @@ def inspect_body(body: bytes | None) -> RequestInfo:
     """Read a JSON body; nothing is known of one that streams past (None)."""
     if not body:
         return RequestInfo()
+    at = body.find(_KEY)
+    if at >= 0 and len(body) < _LONG and body.find(_KEY, at + 1) < 0 and body.find(_ESCAPED) < 0:
+        # Nearly all short bodies: one key, in plain letters.
+        value = _model_at(body, at)
+        if value is not None:
+            streams = body.find(_STREAM_KEY) >= 0 and _wants_stream(body, _all_of(_STREAM_KEY, body))
+            start, end = value.span(1)
+            return RequestInfo._make((_text(body[start:end]), streams, True, (start, end)))
     offsets = _offsets(body)
     spans = _model_spans(body, offsets)
     streams = bool(offsets.streams) and _wants_stream(body, offsets.streams)

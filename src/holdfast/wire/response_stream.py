@@ -12,7 +12,7 @@ from ..core.identity import Connection
 from .answer_mask import AnswerMask
 from .decoding import Feed
 from .error_bodies import ClientError, refusal
-from .ports import ConnectionErrors, Engine, RequestRun
+from .ports import AnsweredRequest, ConnectionErrors, Engine
 from .response_head import BODY_LIMIT, reply_of_error
 from .usage import NO_USAGE, by_kind
 
@@ -80,7 +80,7 @@ class ResponseStream:
         *,
         errors: ConnectionErrors,
         engine: Engine,
-        request_run: RequestRun,
+        request_run: AnsweredRequest,
         connection: Connection,
         watch: Watch | None,
         feed: Feed,

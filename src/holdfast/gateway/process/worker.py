@@ -53,6 +53,7 @@ class Options:
     public: bool = False
     as_json: bool = False
     access_log: bool = False
+    fast_path: str = "on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def work(
     store = open_store(home, config)
     # No program changes the variables of a gateway, and a dictionary is read faster.
     engine = build_engine(home, store=store, serving=config, environ=dict(os.environ))
+    engine.fast_path.on = options.fast_path == "on"
     with OpenHome(engine) as opened:
         log = Log(opened.engine.vault.known, access=options.access_log)
         bridge = Bridge(log)

@@ -1,0 +1,221 @@
+"""The fast path, decision side: recognises requests about which the full path has decided before.
+
+A request of the same session, dialect and model as one that was answered well is sent in the same way, as
+long as nothing has changed that the full path looks at: the configuration, the session's row, the key's
+value, and what is known of the key, its account, the model and the endpoint. Whatever differs takes the full
+path, which alone decides; an answer that is not plainly good enters it as the answer to its first send."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..core.changes import NO_KEY, key_succeeded
+from ..core.identity import Connection, Dialect, Key
+from ..core.key_selection import KeySelection, order
+from ..core.secret import Secret
+from ..core.steps import Attempt, Call, Outcome
+from ..store.journal_events import Attempted, Detail, Event, UsageCounted
+from ..wire.answer_facts import AnswerFacts
+from ..wire.response_head import header_lines
+from ..wire.usage import by_kind
+from .answered_request import AnsweredRequest
+from .ports import FastPathContext
+from .request import Begun, RequestRun
+
+if TYPE_CHECKING:
+    from .dispatch import RequestPlan
+
+_MOST = 10_000
+"""Decisions that are kept."""
+_MOST_NAMES = 10
+
+Question = tuple[str, Dialect, str | None]
+"""A session, a dialect and the model that a request names: what the full path decides by."""
+
+
+class KeyInUse(NamedTuple):
+    """A key as it was sent: its fingerprint, its value, and the function that gives the value it has now."""
+
+    fingerprint: str
+    secret: Secret | None
+    now: Callable[[], Secret | None]
+
+
+class Learnt:
+    """A decision of the full path about the requests of a `plan`.
+
+    It holds as long as the configuration is the plan's, the session's row is equal to `session`, and the key
+    has the same value. `name` is its pin as text, `models` are the names by which the model has answered;
+    `lines` the header lines of its answers behind the request's id.
+    """
+
+    __slots__ = ("connection", "key", "lines", "models", "name", "outcome", "plan", "session")
+
+    def __init__(self, plan: RequestPlan, outcome: Outcome, key: KeyInUse, lines: list[bytes]) -> None:
+        self.plan, self.session = plan, plan.session
+        self.outcome, self.connection = outcome._replace(changes=()), outcome.connection
+        self.key, self.lines, self.name = key, lines, str(outcome.connection.pin)
+        self.models = {"", outcome.connection.model}
+
+    def add_model(self, name: str) -> None:
+        """Take note of a name by which the model answers."""
+        if len(self.models) < _MOST_NAMES:
+            self.models.add(name)
+
+
+class Recalled(NamedTuple):
+    """A request that is sent as it was `learnt`, at `sent_at` (epoch seconds)."""
+
+    learnt: Learnt
+    request_id: str
+    sent_at: float
+
+    def call(self) -> Call:
+        """Return the request as the core sees it."""
+        return self.learnt.plan.call._replace(request_id=self.request_id)
+
+
+class FastPath:
+    """The decisions that the full path has made about an engine's requests. For one thread.
+
+    `on` is false where every request is to take the full path."""
+
+    def __init__(self, engine: FastPathContext) -> None:
+        self._engine = engine
+        self._known: dict[Question, Learnt] = {}
+        self.on = True
+
+    def recall(self, question: Question, body: bytes) -> Recalled | None:
+        """Return the request as it is sent now, if the full path has decided about its like and would decide
+        in the same way now. Raises StoreError, ConfigError and Closed."""
+        learnt = self._known.get(question)
+        if learnt is None:
+            return None
+        engine, key, connection = self._engine, learnt.key, learnt.connection
+        engine.keep_up()
+        session = engine.session(question[0])
+        if session is not learnt.session:
+            if session != learnt.session:
+                del self._known[question]
+                return None
+            learnt.session = session
+        if engine.config() is not learnt.plan.config or key.now() is not key.secret:
+            del self._known[question]
+            return None
+        if not engine.health.is_good(key.fingerprint, connection):
+            return None
+        if learnt.plan.several and engine.objects.bind(question[1], body, to_model=True)[0]:
+            return None
+        now = engine.store.now()
+        return Recalled(learnt, f"{int(now):08x}{random.getrandbits(32):08x}", now)
+
+    def sends(self, recalled: Recalled) -> None:
+        """Take note that the request leaves: count one use of the key."""
+        self._engine.health.use(recalled.learnt.connection)
+
+    def learn(self, question: Question, run: AnsweredRequest, model: str) -> None:
+        """Learn from a request that the full path has answered, by `model` as its provider names it."""
+        if not isinstance(run, RequestRun):
+            return
+        outcome, plan = run.outcome, run.plan
+        if not self.on or outcome is None or plan is None or plan.active_fallback is not None:
+            return
+        headers = run.headers()
+        if "holdfast-answered-model" in headers or not _is_plain(outcome, run.call):
+            return
+        key = self._key_of(outcome.connection.key)
+        if key is None or not self._comes_first(outcome.connection, run.call):
+            return
+        learnt = self._known.get(question)
+        if learnt is None or learnt.plan is not plan or learnt.key.secret is not key.secret:
+            headers.pop("holdfast-request-id")
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            learnt = self._known[question] = Learnt(plan, outcome, key, header_lines(headers))
+        learnt.add_model(model)
+
+    def succeeded(self, recalled: Recalled, facts: AnswerFacts) -> bool:
+        """Take note of a good answer, as the full path does. Return False, having done nothing, where the
+        full path has to: when the store is to know of the answer at once."""
+        engine, learnt, now = self._engine, recalled.learnt, self._engine.store.now()
+        health, connection, fingerprint = engine.health, learnt.connection, learnt.key.fingerprint
+        evidence = health.evidence(fingerprint, connection.endpoint)
+        was_cooled = health.cooldown(fingerprint, connection) is not None
+        change = key_succeeded(evidence, connection, now, was_cooled=was_cooled)
+        if change.durable and not change.routine:
+            return False
+        health.bucket(connection.endpoint).succeed()
+        health.apply(change)
+        if change.durable:
+            engine.journal_writer.note(change, recalled.sent_at)
+        if facts.objects:
+            engine.objects.made(learnt.session.id, connection, facts.objects)
+        engine.journal_writer.journal(_events, recalled, now, facts.usage)
+        engine.watch(learnt.outcome)
+        return True
+
+    def take_over(self, recalled: Recalled) -> RequestRun:
+        """Return the request on the full path: its first send is made."""
+        learnt, sent_at = recalled.learnt, recalled.sent_at
+        self._engine.health.use(learnt.connection, -1)  # the full path counts it
+        choice = KeySelection(learnt.connection, learnt.key.fingerprint)
+        begun = Begun(choice, learnt.key.secret, sent_at)
+        pin = learnt.session.pin
+        return RequestRun(self._engine, recalled.call(), pin, sent_at, plan=learnt.plan, begun=begun)
+
+    def opened(self, recalled: Recalled) -> AnsweredRequest:
+        """Return the request whose good answer goes on."""
+        learnt = recalled.learnt
+        return AnsweredRequest(self._engine, recalled.call(), learnt.session.pin, learnt.outcome)
+
+    def renew(self) -> None:
+        """Forget everything, in a forked child."""
+        self._known.clear()
+
+    def _key_of(self, key: Key | None) -> KeyInUse | None:
+        """Return a key as it is now; None where it has to be read, or is being changed."""
+        if key is None:
+            return KeyInUse(NO_KEY, None, _no_secret)
+        now = partial(self._engine.vault.peek, key)
+        secret, fingerprint = now(), self._engine.fingerprint(key)
+        if secret is None or fingerprint is None or now() is not secret:
+            return None
+        return KeyInUse(fingerprint, secret, now)
+
+    def _comes_first(self, connection: Connection, call: Call) -> bool:
+        """Return whether the session's next request is sent on this connection, unless it ails: no key is
+        chosen by how often it was used."""
+        if len(call.route.connections) == 1:
+            return True
+        first = order(call.route, self._engine.context(), call.kept_key)[0]
+        return connection is first and connection.label == call.kept_key
+
+
+def _no_secret() -> None:
+    return None
+
+
+def _is_plain(outcome: Outcome, call: Call) -> bool:
+    """Return whether a request was sent once and answered well, by the choice of its session."""
+    special = call.passthrough or call.bound or call.on_fallback or call.returning or call.ends != inf
+    if special or not call.replayable or call.client_retries:
+        return False
+    if outcome.fault is not None or outcome.active_fallback or len(outcome.attempts) != 1:
+        return False
+    return not outcome.attempts[0].probe and outcome.connection in call.route.connections
+
+
+def _events(recalled: Recalled, ended_at: float, usage: Mapping[str, int]) -> list[Event[Detail]]:
+    """Return the events of a request that was answered on the fast path. On the journal writer's thread."""
+    learnt, request_id, sent_at = recalled
+    session, pin, connection = learnt.session.id, learnt.name, learnt.connection
+    attempted = Attempted.of(Attempt._make((1, connection, sent_at, ended_at, None, False, "")))
+    events: list[Event[Detail]] = [Event._make((sent_at, attempted, session, request_id, pin))]
+    counted = by_kind(usage)
+    if counted:
+        events.append(Event._make((ended_at, UsageCounted(counted), session, request_id, pin)))
+    return events

@@ -1,0 +1,233 @@
+"""The fast path, byte side: sends a request that is like one before it, and passes its plain good answer on.
+
+It decides nothing. `engine.fastpath` recognises the request; whatever is not a whole and plainly good answer
+is taken over by the full path, as the answer to the request's first send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import HoldfastError
+from ..core.steps import Outcome
+from ..engine.fastpath import Question, Recalled
+from ..secrecy.masking import starred
+from ..wire.answer_facts import AnswerFacts, facts_of
+from ..wire.answer_mask import AnswerMask
+from ..wire.answer_shape import Form
+from ..wire.api_routes import answer_of
+from ..wire.conversation import run_conversation
+from ..wire.exchange import ConversationResult, opened
+from ..wire.long_answers import judge_answer
+from ..wire.operations import Read, Whole
+from ..wire.request_head import OutboundRequest
+from ..wire.response_head import mask_key_in_lines
+from ..wire.response_stream import ResponseStream
+from ..wire.sse import StreamWatch
+from ..wire.usage import NO_USAGE
+from .header_rules import forwarded
+from .http1.response_head import ResponseHead
+from .relay import ERRORS, Relay
+from .token_refusals import pin_refusal
+
+
+class FastRelay(Relay):
+    """A request between its client and a provider. While `_recalled` is set it is on the fast path: `_answer`
+    is the head of its answer, `_peeked` are the pieces of a stream that `_watch` has seen, held back until
+    `_peek_until`. `_known` is its outcome once it was answered whole there."""
+
+    __slots__ = ("_answer", "_known", "_peek_until", "_peeked", "_recalled", "_watch")
+
+    _answer: ResponseHead | None
+    _known: Outcome | None
+    _peek_until: float
+    _peeked: list[bytes]
+    _recalled: Recalled | None
+    _watch: StreamWatch
+
+    def start(self) -> None:
+        self._recalled = self._known = self._answer = None
+        self._peeked = []
+        recalled = self._recall()
+        if recalled is None:
+            super().start()
+            return
+        self._recalled = recalled
+        self._gateway.engine.fast_path.sends(recalled)
+        learnt = recalled.learnt
+        self._open(self.request.outbound(learnt.connection, learnt.key.secret))
+
+    @property
+    def outcome(self) -> Outcome | None:
+        if self._known is not None:
+            return self._known
+        return super().outcome
+
+    @property
+    def request_id(self) -> str:
+        if self._recalled is not None:
+            return self._recalled.request_id
+        return super().request_id
+
+    @property
+    def _question(self) -> Question:
+        return self.session, self.request.dialect, self.request.info.model
+
+    def _recall(self) -> Recalled | None:
+        """Return the request as it was sent before, if the full path has decided about its like."""
+        request, gateway, body = self.request, self._gateway, self.request.body or b""
+        if not (request.readable and request.inspected) or request.retries:
+            return None
+        if len(body) > gateway.conversation_bounds.replay:
+            return None
+        try:
+            recalled = gateway.engine.fast_path.recall(self._question, body)
+        except HoldfastError:  # the full path meets it, too, and says so
+            return None
+        if recalled is None:
+            return None
+        learnt = recalled.learnt
+        if pin_refusal(self._token, learnt.session.pin, learnt.connection.pin) is not None:
+            return None
+        return recalled
+
+    def _advance(self, result: Any, error: Exception | None = None) -> None:
+        recalled = self._recalled
+        if recalled is None:
+            super()._advance(result, error)
+            return
+        try:
+            if error is not None:
+                self._take_over()
+                self.failed(error)
+            elif not self._takes(recalled, result):
+                self._take_over()
+        except Exception as failure:
+            self._fail_inside(failure)
+
+    def _takes(self, recalled: Recalled, result: Any) -> bool:
+        """Take the head of the answer, or what has come of its body. Return False where the full path has to
+        go on: the answer is not plainly good, or more than is held."""
+        streams = self.request.info.streams
+        if self._answer is not None:
+            if streams:
+                return self._peek(recalled, self._answer, result)
+            self._pieces = result
+            return self._ended and self._settle(recalled, self._answer)
+        head: ResponseHead = result
+        self._answer = head
+        kind = b"event-stream" if streams else b"json"
+        if head.status != 200 or head.coding or kind not in head.type:
+            return False
+        if streams:
+            self._watch, self._waiting = StreamWatch(self.request.dialect), Read
+            self._peek_until = self._gateway.loop.time() + self._gateway.conversation_bounds.peek_seconds
+            pieces, self._pieces = self._pieces, []
+            return not self._ended or self._peek(recalled, head, b"".join(pieces))
+        if self._ended:
+            return self._settle(recalled, head)
+        self._waiting, self._limit = Whole, self._gateway.conversation_bounds.whole
+        return True
+
+    def _peek(self, recalled: Recalled, head: ResponseHead, piece: bytes | None) -> bool:
+        """Hold the stream back until its output begins, then pass it on. Return False where it does not begin
+        plainly, or not soon."""
+        watch, peeked, bounds = self._watch, self._peeked, self._gateway.conversation_bounds
+        if piece is None:
+            return False
+        if piece:
+            peeked.append(piece)
+            watch.feed(piece)
+        if watch.error is not None or watch.form is Form.DOCUMENT:
+            return False
+        if not watch.started:
+            if self._ended:
+                return False
+            self._waiting = Read
+            in_time = self._gateway.loop.time() <= self._peek_until
+            return in_time and sum(map(len, peeked)) <= bounds.peek
+        learnt, fast_path = recalled.learnt, self._gateway.engine.fast_path
+        facts = AnswerFacts(NO_USAGE, watch.model, watch.objects)
+        if facts.model not in learnt.models or not fast_path.succeeded(recalled, facts):
+            return False
+        self._recalled = self._waiting = None
+        run = self.request_run = fast_path.opened(recalled)
+        hides = bounds.mask_answers or self.request.masks_key
+        secret, mask = learnt.key.secret, None
+        if hides and secret is not None:
+            mask = AnswerMask(secret, b"")
+        stream = ResponseStream(
+            errors=ERRORS,
+            engine=self._gateway.engine,
+            request_run=run,
+            connection=learnt.connection,
+            watch=watch,
+            feed=watch.feed,
+            raises=bounds.raise_when_cut,
+            mask=mask,
+        )
+        good = opened(head, peeked, stream, secret, is_stream=True)
+        super()._pass_on(ConversationResult(good, None))
+        return True
+
+    def _settle(self, recalled: Recalled, head: ResponseHead) -> bool:
+        """Pass on the whole answer and take note of it. Return False, having done nothing, where it is not
+        plainly as good as the one before."""
+        learnt, gateway, request = recalled.learnt, self._gateway, self.request
+        pieces, bounds, secret = self._pieces, gateway.conversation_bounds, learnt.key.secret
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(body) > bounds.whole:
+            return False
+        flaw, document = judge_answer(answer_of(request.path), body, whole=True)
+        if flaw is not None:
+            return False
+        facts = facts_of(body, document)
+        hidden = secret if bounds.mask_answers or request.masks_key else None
+        if facts.model not in learnt.models or (hidden is not None and starred(body, hidden) != body):
+            return False
+        if not gateway.engine.fast_path.succeeded(recalled, facts):
+            return False
+        lines, names = head.kept, learnt.connection.provider.forward_headers
+        if names and head.optional:
+            lines = lines + forwarded(head.optional, names)
+        lines = mask_key_in_lines(lines, secret)
+        request_id = b"holdfast-request-id: " + recalled.request_id.encode("ascii")
+        self._known, self.usage = learnt.outcome, facts.usage
+        self._client.answer(head.status, [*lines, request_id, *learnt.lines], body)
+        self._finish(head.status, len(body))
+        return True
+
+    def _take_over(self) -> None:
+        """Go on on the full path, with what has come of the answer so far."""
+        head, pieces = self._answer, [*self._peeked, *self._pieces]
+        self._begin_conversation()
+        self._pieces = pieces
+        if head is not None:
+            super()._advance(head)
+
+    def _begin_conversation(self) -> None:
+        """Begin the conversation of a request whose first send is made."""
+        recalled, gateway = self._recalled, self._gateway
+        if recalled is None:
+            return
+        self._recalled = self._answer = None
+        self.request_run = gateway.engine.fast_path.take_over(recalled)
+        self._conversation = run_conversation(
+            errors=ERRORS,
+            engine=gateway.engine,
+            request_run=self.request_run,
+            request=self.request,
+            bounds=gateway.conversation_bounds,
+        )
+        self._conversation.send(None)
+        self._waiting = OutboundRequest
+
+    def _give_up(self) -> None:
+        self._begin_conversation()
+        super()._give_up()
+
+    def _pass_on(self, result: ConversationResult) -> None:
+        super()._pass_on(result)
+        good, run = result.good, self.request_run
+        if good is not None and run is not None and self.request.inspected:
+            model = good.model if good.stream is None else good.stream.model
+            self._gateway.engine.fast_path.learn(self._question, run, model)
