@@ -12,6 +12,7 @@ from ..config.model_tables import name_of
 from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
 from ..core.identity import ProviderName, can_be_pinned
+from ..core.secret import redact
 from ..harness.own_entry import is_own_gateway
 from ..providers import presets
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
@@ -51,9 +52,10 @@ class ResultBuilder:
     _pairs: Pairs = field(default_factory=Pairs)
 
     def leave_out(self, what: str, why: str) -> None:
-        """Note something that cannot be imported."""
-        if (what, why) not in self.left_out:
-            self.left_out.append((what, why))
+        """Note something that cannot be imported; a key in the place of a name is masked."""
+        note = (redact(what, limit=len(what) + 1), redact(why, limit=len(why) + 1))
+        if note not in self.left_out:
+            self.left_out.append(note)
 
     def tell_fields(self, table: Mapping[str, object], kind: str, *, at: str) -> None:
         """Note the fields of another program's table, at `at`, that are not carried; `kind` is its row in
