@@ -62,11 +62,13 @@ def _options(given: argparse.Namespace) -> Options:
 
 def _serve(options: Options) -> int:
     from ..config.listen import Listen
+    from .process.allocator import keep_freed_memory
     from .process.listen import allow_many, bind
     from .process.worker import WorkerResources
     from .registry import SERVE, new_instance, prepared
     from .telemetry.shared_counters import Shared
 
+    keep_freed_memory()
     home = Home.find()
     config = _Current(home)
     settings = config.value.gateway
