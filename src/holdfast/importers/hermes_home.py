@@ -142,7 +142,7 @@ def read_home(path: Path, environ: Mapping[str, str] = os.environ) -> HermesHome
     as_written = snake_case(mapping(written.get("model")))
     default_key = {"api_key": as_written.get("api_key") or as_written.get("api")}
     url_names = {own.url_env for own in table().values()}
-    plugins = path.glob("plugins/model-providers/*/__init__.py")
+    plugins = list(path.glob("plugins/model-providers/*/__init__.py"))
     return HermesHome(
         path,
         entries,

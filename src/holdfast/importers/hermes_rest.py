@@ -7,6 +7,8 @@ from typing import Any
 
 from .hermes_drafts import Drafts, refuse
 from .hermes_entries import snake_case
+from .hermes_home import HermesHome
+from .hermes_resume import is_local_kind
 from .keys import FoundKey
 from .read_files import mapping, word
 
@@ -54,10 +56,22 @@ def _tell_block_key(drafts: Drafts) -> None:
     elif any(isinstance(key, FoundKey) for key in home.default_keys) and (own or entry):
         why = f"hermes does not use it for '{home.provider}'"
         builder.refuse("the key in the block 'model:'", why, home.default_keys, url=url)
+    elif own is None and entry is None and not _is_provider_by_itself(home):
+        why = f"hermes knows no provider '{home.provider}'"
+        if is_local_kind(home.provider or "custom"):
+            why = "it has no URL"
+        if home.provider or any(isinstance(key, FoundKey) for key in home.default_keys):
+            builder.refuse("the block 'model:'", why, home.default_keys, url=url)
     variable = drafts.keys.reader.variable(word(home.block.get("key_env")))
     if isinstance(variable, FoundKey):
         why = "hermes reads it for Azure only: name the variable in an entry, or run holdfast key add"
         builder.refuse("key_env of the block 'model:'", why, [variable], url=url)
+
+
+def _is_provider_by_itself(home: HermesHome) -> bool:
+    """Return whether the block `model:` has a URL and a kind, and so has become a provider."""
+    called = home.provider or "custom"
+    return bool(home.url) and (called == "auto" or is_local_kind(called))
 
 
 def _tables(
