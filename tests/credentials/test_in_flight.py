@@ -29,13 +29,13 @@ def ask(hf, number=0):
     with httpx2.Client(transport=session.transport(), base_url="http://holdfast.invalid/v1") as client:
         return client.post("/chat/completions", json={"model": "m", "messages": []}).status_code
 
-def beside(hf):
-    thread = threading.Thread(target=ask, args=(hf,), daemon=True)
-    thread.start()
-    asked = Path(os.environ["ASKED"])
-    while not asked.exists():
+def has_asked():
+    while not Path(os.environ["ASKED"]).exists():
         time.sleep(0.01)
-    return thread
+
+def beside(hf):
+    threading.Thread(target=ask, args=(hf,), daemon=True).start()
+    has_asked()
 
 hf = holdfast.open(Path(sys.argv[1]))
 """
@@ -46,7 +46,13 @@ ENDS = {
     "close": "beside(hf); hf.close(); os._exit(0)",
     "error": "beside(hf); 1 / 0",
     "aclose": "import asyncio; beside(hf); asyncio.run(hf.aclose()); os._exit(0)",
-    "interrupt": ("threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start(); ask(hf)"),
+    "interrupt": (
+        "def interrupt():\n"
+        "    has_asked()\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "threading.Thread(target=interrupt).start()\n"
+        "ask(hf)"
+    ),
     "interrupt of a loop": (
         "import asyncio\n"
         "async def turn():\n"
@@ -55,7 +61,10 @@ ENDS = {
         " base_url='http://holdfast.invalid/v1') as client:\n"
         "        await client.post('/chat/completions', json={'model': 'm', 'messages': []})\n"
         "async def main():\n"
-        "    await asyncio.wait_for(turn(), 0.3)\n"
+        "    turning = asyncio.create_task(turn())\n"
+        "    await asyncio.to_thread(has_asked)\n"
+        "    turning.cancel()\n"
+        "    await turning\n"
         "asyncio.run(main())"
     ),
     "child of multiprocessing": (
@@ -107,7 +116,7 @@ def test_no_token_is_lost_by_a_command_that_is_ended_by_a_signal(
 def test_work_that_takes_too_long_is_not_waited_for() -> None:
     flight, ends = InFlight(0.05), threading.Event()
     with pytest.raises(NotFinished, match="no answer within"):
-        flight.finish(lambda: ends.wait(10))
+        flight.finish(lambda: ends.wait(10), patience=0.01)
     began = time.monotonic()
     flight.settle()
     assert time.monotonic() - began < 1
@@ -116,13 +125,13 @@ def test_work_that_takes_too_long_is_not_waited_for() -> None:
 
 def test_the_error_of_the_work_is_that_of_whoever_waits_for_it() -> None:
     with pytest.raises(ZeroDivisionError):
-        InFlight(5.0).finish(lambda: 1 / 0)
-    assert InFlight(5.0).finish(lambda: "done") == "done"
+        InFlight(5.0).finish(lambda: 1 / 0, patience=5.0)
+    assert InFlight(5.0).finish(lambda: "done", patience=5.0) == "done"
 
 
 def test_a_forked_child_waits_for_no_work_of_its_parent() -> None:
     flight, ends = InFlight(5.0), threading.Event()
-    waiting = threading.Thread(target=flight.finish, args=(lambda: ends.wait(10),))
+    waiting = threading.Thread(target=flight.finish, args=(lambda: ends.wait(10), 5.0))
     waiting.start()
     began = time.monotonic()
     child = os.fork()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from credentials.desk import NOW, OAUTH, Desk, token
 from holdfast.core.errors import NotRenewed, SecretMissing, SignInEnded
 from holdfast.core.secret import Secret
-from holdfast.credentials import Vault
+from holdfast.credentials import Vault, oauth_source
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.credentials.sources import RenewalFailed
 
@@ -170,6 +172,22 @@ def test_a_process_that_finds_an_older_file_spends_no_token_twice(desk: Desk) ->
     desk.path.write_bytes(newer)
     desk.now += 700
     assert desk.another().secret(OAUTH) == Secret("access-2")
+
+
+def test_a_token_that_was_written_late_makes_the_one_before_known_as_spent_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.sign_in()
+    backup = desk.path.read_bytes()
+    desk.answers = [token(1)]
+    with monkeypatch.context() as full:
+        fills_up(full, after=1)
+        with pytest.raises(NotRenewed):
+            desk.vault.secret(OAUTH)
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+    desk.path.write_bytes(backup)
+    with pytest.raises(NotRenewed, match="holds an older state"):
+        desk.another().secret(OAUTH)
 
 
 def test_an_older_file_is_as_good_where_the_service_changes_no_refresh_token(desk: Desk) -> None:
@@ -351,3 +369,28 @@ def test_a_program_of_a_few_seconds_renews_nothing_that_it_need_not(desk: Desk) 
     desk.now += 20
     desk.vault.peek(OAUTH)
     assert len(desk.beside) == 1
+
+
+def test_nobody_waits_in_turn_for_a_service_that_is_silent_and_its_late_answer_is_kept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.sign_in()
+    answers = threading.Event()
+
+    def late() -> tuple[int, bytes]:
+        assert answers.wait(20)
+        return token(1)
+
+    desk.answers = [late]
+    monkeypatch.setattr(oauth_source, "_PATIENCE", 0.05)
+    began = time.monotonic()
+    for _ in range(10):
+        with pytest.raises(NotRenewed, match="no answer"):
+            desk.vault.secret(OAUTH)
+    with pytest.raises(NotRenewed, match="another process or thread is renewing it"):
+        desk.another().secret(OAUTH)
+    assert time.monotonic() - began < 2
+    answers.set()
+    desk.vault.settle()
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+    assert (len(desk.asked), kept(desk).generation) == (1, 1)

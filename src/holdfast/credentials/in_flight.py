@@ -31,12 +31,12 @@ class InFlight:
         self._longest = longest
         self._mine: set[_Work[Any]] = set()
 
-    def finish(self, call: Callable[[], T]) -> T:
-        """Return the result of `call`, or raise its error. An exception in this thread, such as
-        KeyboardInterrupt, ends the wait and not the call. Raises NotFinished."""
+    def finish(self, call: Callable[[], T], patience: float) -> T:
+        """Return the result of `call`, or raise its error. The end of `patience` (seconds), or an exception
+        in this thread, such as KeyboardInterrupt, ends the wait and not the call. Raises NotFinished."""
         work = _Work(call, self._longest, self._mine)
         work.start()
-        return work.result()
+        return work.result(patience)
 
     def settle(self) -> None:
         """Wait until all that is under way has ended, or has taken longer than it may."""
@@ -69,9 +69,9 @@ class _Work(Generic[T]):
             raise NotFinished("the program is about to end")
         self._run()
 
-    def result(self) -> T:
-        if not self.wait():
-            raise NotFinished(f"no answer within {self._longest:.0f} s")
+    def result(self, patience: float) -> T:
+        if not self._done.wait(patience):
+            raise NotFinished(f"no answer within {patience:.0f} s")
         if self._failure is not None:
             raise self._failure
         return self._results[0]

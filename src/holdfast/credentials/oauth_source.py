@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from .._files import Busy
@@ -38,7 +39,11 @@ Refresh = Callable[[str, Secret], tuple[int, bytes] | TokenAnswer]
 
 _GAVE_NONE = "the sign-in service gave no access token"
 LONGEST = 45.0
-"""Seconds that a renewal may take. Another process that renews is waited for as long."""
+"""Seconds that a renewal may take."""
+_PATIENCE = 15.0
+"""Seconds for which a renewal is waited for, here or in another process; it goes on after that."""
+_SLOW = 5.0
+"""Seconds for which nobody waits for a renewal that was waited for in vain."""
 
 
 class OAuthSource:
@@ -60,6 +65,7 @@ class OAuthSource:
         self._grant: Grant | None = None
         self._unsaved: Grant | None = None
         self._life, self._due = OVER, 0.0
+        self._slow_until = 0.0
 
     @property
     def grant_id(self) -> str:
@@ -81,27 +87,31 @@ class OAuthSource:
     def read(self) -> Secret:
         """Return a newer access token: one that another process has renewed, else a renewed one. Waits while
         another process or thread renews. Raises Unreadable, and ConfigError when the file cannot be read."""
-        return self._newer(LONGEST)
+        patience = _PATIENCE
+        if self._clock() < self._slow_until <= self._clock() + _SLOW:
+            patience = 0.0
+        return self._newer(patience)
 
     def renew(self) -> Secret:
         """Do what `read` does, ahead of need: without waiting for another process or thread that renews."""
         return self._newer(0.0)
 
     def _newer(self, patience: float) -> Secret:
-        with ExitStack() as lock:
-            try:
-                lock.enter_context(self._file.sign_in_lock(self._name, patience))
-            except Busy:
-                raise RenewalFailed("another process is renewing the sign-in just now") from None
-            grant = self._newest()
-            if not _same(grant, self._grant) and self._adopt(grant):
-                return self._access_token()
-            refresh = self._refresh_token(grant)
-            asked = partial(self._renewed, grant, refresh, lock.pop_all())
         try:
-            return self._in_flight.finish(asked)
+            with ExitStack() as lock:
+                lock.enter_context(self._file.sign_in_lock(self._name, patience))
+                grant = self._newest()
+                if not _same(grant, self._grant) and self._adopt(grant):
+                    return self._access_token()
+                refresh = self._refresh_token(grant)
+                asked = partial(self._renewed, grant, refresh, lock.pop_all())
+            return self._in_flight.finish(asked, _PATIENCE)
+        except Busy:
+            why = "another process or thread is renewing it and has no answer yet"
         except NotFinished as reason:
-            raise RenewalFailed(f"the sign-in could not be renewed: {reason}") from None
+            why = str(reason)
+        self._slow_until = self._clock() + _SLOW
+        raise RenewalFailed(f"the sign-in could not be renewed: {why}")
 
     def note(self) -> str:
         grant = self._grant or self._file.grant(self._name)
@@ -121,8 +131,10 @@ class OAuthSource:
         there, is put there first: one that could not be written, or one in whose place an older file was put.
         Raises SignInOver when there is none, RenewalFailed when it cannot be written."""
         grant, known = self._file.grant(self._name), self._unsaved or self._grant
-        if known is not None and known.supersedes(grant):
+        if grant is not None and known is not None and known.supersedes(grant):
+            state = self._state().renewed(known, grant)
             grant = self._kept(known)
+            state.write(self._state_path)
         self._unsaved = None
         if grant is None:
             self._grant = None
@@ -141,7 +153,8 @@ class OAuthSource:
         if state.is_spent(grant):
             raise RenewalFailed(
                 f"{self._file.path} holds an older state of the sign-in, whose refresh token is spent: "
-                "put the newer file back, or sign in again"
+                "put the newer file back, or sign in again",
+                inf,
             )
         if state.rests(now):
             raise RenewalFailed(state.reason, state.retry_at)
