@@ -133,6 +133,19 @@ def test_a_sign_in_anew_during_a_renewal_of_the_old_one_stays(desk: Desk) -> Non
     assert (kept(desk), desk.another().secret(OAUTH)) == (ANOTHER, Secret("access-9"))
 
 
+def test_a_sign_in_anew_is_used_at_once_although_the_old_token_is_still_good(desk: Desk) -> None:
+    desk.sign_in(ends=NOW + 3_000)
+    assert desk.vault.secret(OAUTH) == Secret("access-0")
+    SecretsFile(desk.path).put_grant("corp", ANOTHER)
+    desk.now += 1
+    assert desk.vault.secret(OAUTH) == Secret("access-9")
+    for half in ("", '["oauth:corp"]\nid = "an', "[[", "\x00"):  # another program writes the file
+        desk.path.write_text(half)
+        desk.now += 1
+        assert (desk.vault.secret(OAUTH), desk.asked) == (Secret("access-9"), [])
+        assert desk.path.read_text() == half
+
+
 def test_a_sign_in_that_is_removed_during_a_renewal_stays_removed(desk: Desk) -> None:
     desk.sign_in()
 

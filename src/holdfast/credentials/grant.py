@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.secret import Secret
+from .token_answers import Tokens
 
 _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "id": str,
@@ -60,3 +61,19 @@ def to_toml(grant: Grant) -> dict[str, object]:
     """Return the fields of a grant that have a value; its secrets as `Secret`."""
     fields = {name: getattr(grant, name) for name in _FIELDS}
     return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+def renewed_grant(before: Grant, tokens: Tokens, now: float) -> Grant:
+    """Return the grant after a renewal. A response without a new refresh token keeps the old one (RFC 6749
+    section 6)."""
+    expires_at = None
+    if tokens.lives is not None:
+        expires_at = now + tokens.lives
+    return Grant(
+        id=before.id,
+        generation=before.generation + 1,
+        access=tokens.access,
+        refresh=tokens.refresh or before.refresh,
+        issued_at=now,
+        expires_at=expires_at,
+    )

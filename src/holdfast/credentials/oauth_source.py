@@ -26,7 +26,7 @@ from ..core.errors import ConfigError
 from ..core.secret import Secret, redact
 from ..secrecy.masking import redacted
 from .cached_source import OVER, RENEW_AGAIN, Life
-from .grant import Grant
+from .grant import Grant, renewed_grant
 from .in_flight import InFlight, NotFinished
 from .renewal_state import LONGEST_REST, RenewalState
 from .secrets_file import Put, SecretsFile
@@ -42,6 +42,8 @@ LONGEST = 45.0
 """Seconds that a renewal may take."""
 _PATIENCE = 15.0
 """Seconds for which a renewal is waited for, here or in another process; it goes on after that."""
+_LOOK_EVERY = 1.0
+"""Seconds after which a new sign-in is noticed although the token in hand is good."""
 _SLOW = 5.0
 """Seconds for which nobody waits for a renewal that was waited for in vain."""
 
@@ -65,7 +67,7 @@ class OAuthSource:
         self._grant: Grant | None = None
         self._unsaved: Grant | None = None
         self._life, self._due = OVER, 0.0
-        self._slow_until = 0.0
+        self._looked_at = self._slow_until = 0.0
 
     @property
     def grant_id(self) -> str:
@@ -77,6 +79,9 @@ class OAuthSource:
 
     def peek(self) -> Secret | None:
         now = self._clock()
+        if not 0 <= now - self._looked_at < _LOOK_EVERY:
+            self._looked_at = now
+            self._look()
         if self._grant is None or not self._life.holds(now):
             return None
         if now >= self._due:
@@ -125,6 +130,15 @@ class OAuthSource:
         if grant is None:
             return None
         return grant.expires_at
+
+    def _look(self) -> None:
+        """Take over a new sign-in, and what another process has renewed, from the file; it is read only if it
+        has changed."""
+        grant, known = self._file.glance(self._name), self._grant
+        if grant is None or known is None:
+            return
+        if grant.id != known.id or grant.supersedes(known):
+            self._adopt(grant)
 
     def _newest(self) -> Grant:
         """Return the newest state of the sign-in that is in the file. A newer one that is known here, and not
@@ -274,19 +288,3 @@ def _why(grant: Grant, refusal: Refusal, answer: TokenAnswer) -> str:
     if answer.status:
         return f"HTTP {answer.status}"
     return redact(answer.body.decode(errors="replace"), limit=100)
-
-
-def renewed_grant(before: Grant, tokens: Tokens, now: float) -> Grant:
-    """Return the grant after a renewal. A response without a new refresh token keeps the old one (RFC 6749
-    section 6)."""
-    expires_at = None
-    if tokens.lives is not None:
-        expires_at = now + tokens.lives
-    return Grant(
-        id=before.id,
-        generation=before.generation + 1,
-        access=tokens.access,
-        refresh=tokens.refresh or before.refresh,
-        issued_at=now,
-        expires_at=expires_at,
-    )

@@ -76,6 +76,19 @@ class SecretsFile:
         self._read()
         return self._grants.get(name)
 
+    def glance(self, name: str) -> Grant | None:
+        """Return the grant of the sign-in `name`, None where the file cannot be read or parsed just now:
+        other than by `grant`, it is not set aside, since another program may be writing it."""
+        with suppress(ConfigError, OSError, NotRead, ValueError):
+            if not self.is_fresh:
+                now = stamp(self.path)
+                text = read_regular(self.path, ours=True).decode()
+                if not text:
+                    return None
+                self._take(text, now)
+            return self._grants.get(name)
+        return None
+
     def put_grant(self, name: str, grant: Grant | None) -> Grant | None:
         """Keep the grant of a new sign-in, whatever there is; it is on the disk when this returns. None
         removes it. Return what it replaces. Raises ConfigError."""
@@ -201,7 +214,7 @@ class SecretsFile:
             text = read_regular(self.path, ours=True).decode()
             if not text and looks and changes_soon(self.path, now):
                 return self._read(looks - 1)
-            (self._sections, self._grants), self._stamp = _parse(text), now
+            self._take(text, now)
         except FileNotFoundError:
             self._sections, self._grants, self._stamp = {}, {}, None
         except NotRead as reason:
@@ -213,6 +226,9 @@ class SecretsFile:
                 return self._read(looks - 1)
             raise self._set_aside() from None
         return self._sections
+
+    def _take(self, text: str, now: tuple[int, int, int] | None) -> None:
+        (self._sections, self._grants), self._stamp = _parse(text), now
 
     def _set_aside(self) -> ConfigError:
         """Rename a file that cannot be parsed. Return the error that says so."""

@@ -19,8 +19,7 @@ from ..core import times
 from ..core.config import SignIn
 from ..core.errors import HoldfastError
 from ..core.secret import Secret, redact
-from ..credentials.grant import Grant
-from ..credentials.oauth_source import renewed_grant
+from ..credentials.grant import Grant, renewed_grant
 from ..credentials.token_answers import TokenAnswer, Tokens, refusal_in, tokens_in
 from ..distribution import install_command
 from ..secrecy.masking import redacted
