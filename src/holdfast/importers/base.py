@@ -249,7 +249,7 @@ class ResultBuilder:
 
 def _is_ours(called: str, url: str, keys: Iterable[FoundKey]) -> bool:
     """Return whether a provider of another program is our own gateway, as `holdfast connect` writes it."""
-    if called in _OURS and is_loopback(url):
+    if called.lower() in _OURS and is_loopback(url):
         return True
     return any(is_own_gateway(url, text) for key in keys for text in (key.ref, key.secret, key.seen) if text)
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..config.model_tables import written
+from ..harness.own_entry import is_own_gateway
 from .addresses import OwnUrl, Unresolved, Where
 from .base import ResultBuilder
 from .entries import ImportResult
@@ -177,7 +178,8 @@ class _Goose:
     def _key(self, name: str) -> FoundKey | NoKey:
         """Return the key in a variable of the environment or of secrets.yaml; others are in the keyring."""
         key = self.reader.variable(name)
-        if isinstance(key, FoundKey) and not self.reader.environ.get(name) and name not in self.secrets:
+        known = self.reader.environ.get(name) or name in self.secrets or is_own_gateway("", name)
+        if isinstance(key, FoundKey) and not known:
             return NoKey(f"{name} {_KEYRING}")
         return key
 
