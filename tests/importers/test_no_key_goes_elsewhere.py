@@ -135,11 +135,11 @@ def of_codex(world: World, folder: Path) -> ImportResult:
         if not written:
             asked = Row(row.number, "openai", Url.ABSENT, row.key, row.key_of)
         if row.key is KeyForm.LITERAL:
-            world.allow(asked, keys=(row.value,))
+            world.allow(asked, keys=(row.value,), moves=False)
         elif row.key in (KeyForm.VARIABLE, KeyForm.USUAL):
-            world.allow(asked, keys=refs(row, world))
+            world.allow(asked, keys=refs(row, world), moves=False)
         elif row.key is KeyForm.APART:
-            world.allow(asked, keys=(apart,))
+            world.allow(asked, keys=(apart,), moves=False)
     if apart and not any(row.key is KeyForm.APART for row in world.rows):
         world.allow(Row(0, "openai", Url.ABSENT, KeyForm.APART, 0), keys=(apart,))
     write(folder, config__toml="\n\n".join(tables), auth__json={"OPENAI_API_KEY": apart} if apart else {})

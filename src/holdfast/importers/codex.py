@@ -18,10 +18,13 @@ from .fields import known
 from .headers import carried, key_in
 from .keys import FoundKey, KeyReader, NoKey
 from .names import preset_for
+from .pairing import place_of
 from .read_files import mapping, table_of, word
 
 _RESPONSES = "openai-responses"
 _BUILT_IN = "openai"
+_SIGNED_IN = "Codex takes its own sign-in, and auth.json has no API key"
+_INHERITED = ("model", "model_provider", "openai_base_url")
 _LOCAL = ("ollama", "lmstudio", "oss")
 """Providers on this machine that Codex knows without a table."""
 
@@ -39,7 +42,7 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
         path = path / "config.toml"
     config = table_of(path)
     reader = KeyReader(environ)
-    builder = ResultBuilder("codex", reader, honours_base_urls=True)
+    builder = ResultBuilder("codex", reader)
     auth_path = path.with_name("auth.json")
     signed_in = _signed_in(builder, auth_path)
     if config is None and isinstance(signed_in, NoKey) and not auth_path.exists():
@@ -79,7 +82,7 @@ def _layers(path: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Mappin
     """Yield config.toml, the profiles in it (of versions up to 0.150), and those in files of their own, each
     with its location; a profile stands above config.toml."""
     yield path.name, config
-    base = {name: config[name] for name in ("model", "model_provider") if name in config}
+    base = {name: config[name] for name in _INHERITED if name in config}
     for name, profile in mapping(config.get("profiles")).items():
         yield f"{path.name}: profiles.{name}", {**base, **mapping(profile)}
     for beside in sorted(path.parent.glob("*.config.toml")):
@@ -134,24 +137,39 @@ def _add_built_in(
 ) -> None:
     """Add the provider `openai` that Codex has by itself, where its key is in auth.json: at the URL that the
     files give it, else at its maker's."""
-    urls = dict.fromkeys(word(layer.get("openai_base_url")) for _, layer in layers)
-    given = [url for url in urls if url]
-    if isinstance(signed_in, NoKey) and not given:
+    chosen = [layer for _, layer in layers if word(layer.get("model_provider")) in ("", _BUILT_IN)]
+    urls = list(dict.fromkeys(word(layer.get("openai_base_url")) for layer in chosen or [layers[0][1]]))
+    if isinstance(signed_in, NoKey) and not any(urls):
         return
-    where: Where = OfPreset(_BUILT_IN, _RESPONSES)
     key: FoundKey | NoKey = signed_in
-    if given:
-        where = OwnUrl(given[0], _RESPONSES)
-    elif isinstance(signed_in, FoundKey):
-        key = signed_in.by_name()
-    if len(given) > 1:
-        where = Unresolved("config.toml and a profile give it different ones as openai_base_url")
-    if is_redefined and not given:
-        where = Unresolved("[model_providers.openai] gives it another one, which Codex 0.169 refuses")
     location = "auth.json"
-    if given:
+    if urls[0]:
         location = "openai_base_url"
+    where: Where = OwnUrl(urls[0], _RESPONSES)
+    why = _why_unknown(builder, urls, layers[0][1], is_redefined=is_redefined)
+    if why:
+        where = Unresolved(why)
+    elif not urls[0] and isinstance(signed_in, FoundKey):
+        where, key = OfPreset(_BUILT_IN, _RESPONSES), signed_in.by_name()
     builder.add(_BUILT_IN, where, [key], location=location, models=models)
+
+
+def _why_unknown(
+    builder: ResultBuilder, urls: list[str], config: Mapping[str, Any], *, is_redefined: bool
+) -> str:
+    """Return why it cannot be told where the provider `openai` is; "" when it can."""
+    if len(urls) > 1:
+        return "config.toml and a profile give it different ones as openai_base_url"
+    if urls[0]:
+        return ""
+    if is_redefined:
+        return "[model_providers.openai] gives it another one, which Codex 0.169 refuses"
+    if word(config.get("base_url")):
+        return "base_url gives it one, which Codex does not read there (openai_base_url is its name)"
+    given = place_of(OfPreset(_BUILT_IN), builder.families())
+    if not isinstance(given, OfPreset):
+        return "OPENAI_BASE_URL gives it another one, which Codex reads no longer"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +233,7 @@ class _Provider:
             return "", NoKey()
         if isinstance(self.signed_in, FoundKey):
             return "", replace(self.signed_in, label=self.name)
-        return "", self.signed_in
+        return "", NoKey(self.signed_in.why or _SIGNED_IN)
 
     def _key(self) -> FoundKey | NoKey:
         """Return the key: of the program in `auth`, else of `env_key`, else the token in the file."""
