@@ -172,6 +172,19 @@ def test_an_older_file_that_is_put_back_is_replaced_by_what_is_known(desk: Desk)
     assert (kept(desk).generation, kept(desk).refresh) == (2, Secret("refresh-2"))
 
 
+def test_an_older_file_is_replaced_soon_by_a_process_that_lives_on(desk: Desk) -> None:
+    desk.sign_in()
+    backup = desk.path.read_bytes()
+    desk.answers = [token(1), token(2)]
+    desk.vault.secret(OAUTH)
+    desk.now += 100
+    desk.path.write_bytes(backup)
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+    desk.beside.pop()()
+    assert (desk.asked, desk.beside) == ([Secret("refresh-0"), Secret("refresh-1")], [])
+    assert kept(desk).refresh == Secret("refresh-2")
+
+
 def test_a_process_that_finds_an_older_file_spends_no_token_twice(desk: Desk) -> None:
     desk.sign_in()
     backup = desk.path.read_bytes()

@@ -217,3 +217,16 @@ def test_the_account_of_a_sign_in_is_noted_at_its_key(
     assert (home / "holdfast.toml").read_text() == config.replace(written, after)
     (key,) = load_config(Home.at(home)).providers["corp"].keys
     assert key.account == "ann"
+
+
+def test_a_service_that_repeats_the_secret_of_its_client_does_not_get_it_printed(
+    cli: Cli, home: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORP_SECRET", "quiet-client-word")
+    more = {"client_secret": '"env:CORP_SECRET"', "revoke_url": f'"{authority.root}/revoke"'}
+    (home / "holdfast.toml").write_text(authority.config(**more))
+    signed_in(home, authority)
+    authority.revokes = [(400, {"error": "quiet-client-word"})]
+    removed = cli("key", "remove", "corp", "corp")
+    assert "did not confirm" in removed.stdout
+    assert "quiet-client" not in removed.stdout + removed.stderr

@@ -132,13 +132,15 @@ class OAuthSource:
         return grant.expires_at
 
     def _look(self) -> None:
-        """Take over a new sign-in, and what another process has renewed, from the file; it is read only if it
-        has changed."""
+        """Take over a new sign-in, and what another process has renewed, from the file, which is read only if
+        it has changed. A renewal in the background puts a newer state in the place of an older file."""
         grant, known = self._file.glance(self._name), self._grant
         if grant is None or known is None:
             return
         if grant.id != known.id or grant.supersedes(known):
             self._adopt(grant)
+        elif known.supersedes(grant):
+            self._ahead()
 
     def _newest(self) -> Grant:
         """Return the newest state of the sign-in that is in the file. A newer one that is known here, and not

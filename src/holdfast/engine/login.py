@@ -55,7 +55,7 @@ def by_device(
     answer = service.device()
     offer = _object(answer.body)
     if not isinstance(offer.get("device_code"), str) or not isinstance(offer.get("user_code"), str):
-        raise _refused(sign_in, answer)
+        raise _refused(sign_in, answer, sent=service.known())
     say(f"open {offer.get('verification_uri')} and type the code {offer['user_code']}")
     complete = offer.get("verification_uri_complete")
     if isinstance(complete, str):
@@ -75,7 +75,7 @@ def by_device(
             pause += _SLOWER
         wait = pause
         if error not in ("authorization_pending", "slow_down") and 0 < answer.status < 500:
-            raise _refused(sign_in, answer, sent=(device,))
+            raise _refused(sign_in, answer, sent=(device, *service.known()))
     raise NotSignedIn(f"sign-in '{sign_in.name}' timed out: no code was entered")
 
 
@@ -119,7 +119,7 @@ def by_browser(
     given = service.tokens(fields | {"code_verifier": proof})
     tokens = tokens_in(given)
     if tokens is None or tokens.access is None:
-        raise _refused(sign_in, given, sent=(code, proof))
+        raise _refused(sign_in, given, sent=(code, proof, *service.known()))
     return _granted(tokens, time.time())
 
 

@@ -78,8 +78,14 @@ class TokenService:
         if 200 <= answer.status < 300:
             return "the service has revoked its tokens"
         why = f"HTTP {answer.status} {refusal_in(answer).code}" if answer.status else "no answer"
-        why = redacted(why.strip(), [token], limit=100)
+        why = redacted(why.strip(), [token, *self.known()], limit=100)
         return f"the service did not confirm that its tokens are revoked ({why}): sign out there too"
+
+    def known(self) -> list[Secret]:
+        """Return the secrets that the service has of the client, which its answers may repeat."""
+        if self.secret is None:
+            return []
+        return [self.secret]
 
     def _post(self, url: str, fields: Fields, **options: Any) -> TokenAnswer:
         fields = {**fields, "client_id": self.sign_in.client_id}
