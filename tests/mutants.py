@@ -198,6 +198,22 @@ MUTANTS = (
         "tests/core/test_request_flow.py",
     ),
     Mutant(
+        "silence-refuses",
+        "core/request_flow.py",
+        "if not helped or not (yield from _speaks_again(run)):",
+        "if not helped or True:",
+        "a silent source is waited for within the request's budget",
+        "tests/core/test_silent_sources.py",
+    ),
+    Mutant(
+        "refused-goes-on",
+        "credentials/vault.py",
+        "if self.refused is not None and secret == self.refused:",
+        "if self.refused is not None and False:",
+        "a value that a provider refused is no last value of a silent source",
+        "tests/credentials/test_sources_that_are_silent.py",
+    ),
+    Mutant(
         "away-without-end",
         "core/request_flow.py",
         "run.now + call.return_after",

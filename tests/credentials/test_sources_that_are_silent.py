@@ -224,6 +224,27 @@ def test_a_file_that_stays_empty_leaves_the_last_value_and_costs_one_look(
     assert bench.vault.secret(ref) == Secret("the-new-key")
 
 
+def test_what_has_been_silent_for_long_is_not_worth_waiting_for(tmp_path: Path, bench: Bench) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"")
+    waits = []
+    for _ in range(4):
+        error = bench.silent(key(f"file:{path}"))
+        assert error.retry_at is not None
+        waits.append(error.retry_at - bench.now)
+        bench.now += 20
+    assert waits == [0, 20, 40, 60]
+    path.write_bytes(b"the-key")
+    assert bench.vault.secret(key(f"file:{path}")) == Secret("the-key")
+    path.write_bytes(b"")
+    bench.vault.secret(key(f"file:{path}"))
+    with pytest.raises(SourceSilent) as caught:
+        bench.vault.reread(key(f"file:{path}"))
+    assert caught.value.retry_at == bench.now
+    bench.now -= 3600
+    assert bench.silent(key(f"file:{path}")).retry_at == bench.now
+
+
 def test_a_file_that_is_gone_for_good_is_missing_and_takes_its_value_along(
     tmp_path: Path, bench: Bench
 ) -> None:

@@ -37,7 +37,8 @@ def error_of(key: Key, reason: Unreadable) -> SecretMissing:
         argument = quoted(rest)
     what = f"cannot read key '{key.label}' of provider '{key.provider}'"
     tried = [f"{scheme}:{rest}: {reason}"]
-    entry = rest.replace("/", " ", 1)
+    service, _, user = rest.partition("/")
+    entry = f"{quoted(service)} {quoted(user)}"
     next_step = _NEXT_STEPS[scheme].format(provider=key.provider, rest=argument, entry=entry)
     if isinstance(reason, Silent):
         kind = NotRenewed if isinstance(reason, RenewalFailed) else SourceSilent

@@ -66,7 +66,7 @@ class _CacheEntry:
     last, unless it was read again since. The lock lets one thread read while the others wait for its
     result."""
 
-    __slots__ = ("fingerprint", "lock", "refused", "source", "values")
+    __slots__ = ("fingerprint", "lock", "refused", "silent_since", "source", "values")
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -74,6 +74,7 @@ class _CacheEntry:
         self.values: deque[Secret] = deque(maxlen=_REMEMBERED_VALUES)
         self.fingerprint: tuple[Secret, bytes, str] | None = None
         self.refused: Secret | None = None
+        self.silent_since = 0.0
 
     def peek(self) -> Secret | None:
         """Return the source's value if it is known and may be sent."""
@@ -81,6 +82,14 @@ class _CacheEntry:
         if self.refused is not None and secret == self.refused:
             return None
         return secret
+
+    def is_silent(self, silence: Silent, now: float) -> None:
+        """Note a silence, and from when on it may be over, where the source does not say: the longer it has
+        lasted, the later. So nobody waits for what has been silent for long."""
+        if not 0.0 < self.silent_since <= now:
+            self.silent_since = now
+        if silence.retry_at is None:
+            silence.retry_at = now + (now - self.silent_since)
 
     def noted(self, secret: Secret) -> Secret:
         """Remember the value, so that it is redacted, and return it."""
@@ -270,11 +279,13 @@ class Vault:
     def _read(self, key: Key, entry: _CacheEntry) -> Secret:
         try:
             secret = entry.source.read()
-            entry.refused = None
+            entry.refused, entry.silent_since = None, 0.0
             return secret
         except (Unreadable, ConfigError) as error:
             reason = silence_of(error)
             last = entry.peek()
+            if isinstance(reason, Silent):
+                entry.is_silent(reason, self._clock())
             if last is not None and isinstance(reason, Silent):
                 return last
             failed: BaseException = error_of(key, bare(reason))
