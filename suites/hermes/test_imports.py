@@ -61,7 +61,7 @@ DIALECTS = {
 
 def asked_of(home: HermesHome) -> list[str]:
     """Return what a user may ask hermes for in this home: the default (""), each entry, each of its own
-    providers whose key stands in .env."""
+    providers whose key is in .env."""
     own = [home.own(name) for name in ("deepseek", "openrouter", "anthropic", "openai-api", "xiaomi")]
     named = [row.name for row in own if row is not None and home.set_names.intersection(row.env)]
     asked = ["", *(f"custom:{entry.name}" for entry in home.entries), *named]

@@ -179,7 +179,8 @@ def test_every_row_that_we_heal_goes_where_we_say_that_it_belongs(home: Path) ->
         for row, verdict in verdicts
         if verdict.config is not None
     ]
-    assert healed
+    is_shared = len({entry.url for entry in known.entries}) < len(known.entries)
+    assert healed or is_shared, "nothing is certain of two entries at one URL"
     wrong = []
     for (row, verdict), theirs in zip(healed, decide(home, [row for row, _ in healed]), strict=True):
         entry = known.named(verdict.belongs or "")

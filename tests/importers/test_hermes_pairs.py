@@ -182,3 +182,16 @@ def test_no_key_of_a_hermes_home_stands_at_a_host_that_the_home_does_not_pair_it
                     assert hosts <= pairs[value.reveal()], (entry.name, value.reveal(), hosts)
     shown = json.dumps(result.left_out)
     assert not [value for value in KEYS if value in shown]
+
+
+def test_a_key_in_the_place_of_a_name_is_not_printed(tmp_path: Path) -> None:
+    key = "sk-ant-api03-FAKE0123456789abcdefABCDEF"
+    fallback = {"provider": key, "model": key, "base_url": "https://f.example/v1"}
+    config = {
+        "model": {"provider": key, "default": key, "api_key": KEYS[0]},
+        "fallback_providers": [fallback],
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    result = hermes.read(tmp_path, {})
+    assert (key in repr(result), result.entries) == (False, ())
+    assert "hermes knows no provider" in repr(result)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..core.secret import redact
 from .base import ResultBuilder
 from .entries import ImportResult
 from .hermes_drafts import Draft, Drafts
@@ -78,4 +79,4 @@ def _add_chain(drafts: Drafts, chain: Mapping[int, Draft | None], names: Mapping
 
 
 def _shown(row: Mapping[str, object]) -> str:
-    return f"{word(row.get('provider'))}/{word(row.get('model'))}"
+    return redact(f"{word(row.get('provider'))}/{word(row.get('model'))}")

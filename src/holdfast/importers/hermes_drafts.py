@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.model_tables import written
+from ..core.secret import redact
 from . import headers
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
 from .base import ResultBuilder
@@ -159,7 +160,7 @@ class Drafts:
         if not url and not has_key(keys) and own is not None:
             return self.meant(called)
         if own is None and not is_local_kind(called):
-            self.builder.refuse(at, f"hermes knows no provider '{called}'", keys, url=url)
+            self.builder.refuse(at, f"hermes knows no provider '{redact(called)}'", keys, url=url)
             return None
         if own is None and not url:
             self.builder.refuse(at, f"it has no URL for the kind '{called}'", keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..core.secret import redact
 from .hermes_drafts import Drafts, refuse
 from .hermes_entries import snake_case
 from .hermes_home import HermesHome
@@ -24,7 +25,8 @@ def tell_rest(drafts: Drafts) -> None:
     builder.tell_fields(home.block, "hermes.model", at="the block 'model:'")
     if home.model and home.provider:
         builder.leave_out(
-            f"the default model '{home.model}'", "Holdfast has none: a session names its provider and model"
+            f"the default model '{redact(home.model)}'",
+            "Holdfast has none: a session names its provider and model",
         )
     _tell_block_key(drafts)
     for name in _CHAINS:
@@ -57,7 +59,7 @@ def _tell_block_key(drafts: Drafts) -> None:
         why = f"hermes does not use it for '{home.provider}'"
         builder.refuse("the key in the block 'model:'", why, home.default_keys, url=url)
     elif own is None and entry is None and not _is_provider_by_itself(home):
-        why = f"hermes knows no provider '{home.provider}'"
+        why = f"hermes knows no provider '{redact(home.provider)}'"
         if is_local_kind(home.provider or "custom"):
             why = "it has no URL"
         if home.provider or any(isinstance(key, FoundKey) for key in home.default_keys):
