@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.errors import NotReady
+from holdfast.core.errors import IdentityError, NotReady
 from holdfast.core.model_roles import Role
 from holdfast.core.provisioning_state import Record, State
 from holdfast.core.secret import Secret
@@ -20,6 +20,7 @@ from holdfast.engine.provisioning import Provisioning, Ready
 from holdfast.fake_provider import ScriptedProvider, SeenRequest, status
 from holdfast.fake_provider.control import Granted, cut, slow
 from holdfast.fake_provider.router import RouterPlane
+from holdfast.provisioning.base import is_intent_of
 from holdfast.sdk import api
 from holdfast.sdk.api import Holdfast
 
@@ -351,6 +352,48 @@ def test_a_key_of_which_nobody_knows_the_address_stops_a_mint_and_can_be_adopted
         assert after.state is State.RESOLVED
         assert isinstance(rig.asks(held, None), Ready)
     assert rig.gateway.minted == 1
+
+
+@pytest.mark.parametrize(("kind", "consent"), [("amazee", "a test"), ("amazee", None), ("litellm", "a test")])
+def test_a_restored_store_reads_a_response_that_was_saved_and_never_read(
+    rig: Rig, kind: str, consent: str | None
+) -> None:
+    rig.kind = kind
+    with rig.open():
+        pass
+    shutil.copy(rig.home / "state.db", rig.home / "backup")
+    rig.killed("sealed")
+    for path in rig.home.glob("state.db*"):
+        path.unlink()
+    shutil.copy(rig.home / "backup", rig.home / "state.db")
+    assert isinstance(rig.start(consent), Ready)
+    assert (rig.gateway.minted, len(rig.mints), len(stored_keys(rig))) == (1, 1, 1)
+    assert not list((rig.home / "sealed").iterdir())
+
+
+def test_a_saved_response_of_another_provider_or_address_is_not_read(rig: Rig) -> None:
+    rig.kind = "litellm"
+    rig.killed("sealed")
+    (intent,) = (path.name for path in (rig.home / "sealed").iterdir())
+    with rig.open() as held:
+        tools = held.provisioning.tools(record_of(held))
+        given = [("trial", rig.settings), ("other", rig.settings), ("trial", {"url": "https://b.example"})]
+        records = [held.provisioning.begin(name, "litellm", settings) for name, settings in given]
+        assert [is_intent_of(record, intent, tools) for record in records] == [True, False, False]
+
+
+def test_a_key_that_is_here_gives_no_way_into_an_entry_of_its_user(rig: Rig) -> None:
+    restored(rig, nothing)
+    own = '[provider.trial]\nurl = "https://own.example/v1"\nkeys = ["env:OWN"]\n'
+    (rig.home / "holdfast.toml").write_text(own)
+    (label,) = stored_keys(rig)
+    with rig.open() as held:
+        record = held.provisioning.begin("trial", "amazee", rig.settings)
+        with pytest.raises(IdentityError, match="a key of your own"):
+            held.provisioning.provision(record, "a test")
+        with pytest.raises(IdentityError, match="a key of your own"):
+            held.provisioning.adopt(record, None, rig.provider.root, f"store:{label}")
+    assert (rig.home / "holdfast.toml").read_text() == own
 
 
 def test_an_operator_may_pay_for_another_key_beside_one_that_is_there(rig: Rig) -> None:

@@ -111,7 +111,7 @@ class Provisioning:
         if record is None or not self._is_complete(record, wanted):
             if record is None and consent is None:
                 new = self.begin(name, kind, settings, wanted)
-                if self.host.left_over(new) is None:
+                if self.runner.newer(new) is None:
                     raise obstacle(new) or RuntimeError("a record that begins is not ready")
             if record is None or not record.key:
                 roles_now = wanted if record is None else record.roles
@@ -262,7 +262,8 @@ class Provisioning:
         stored = self.engine.store.provision(record.name)
         if self.host.users_own(record.name, stored) is None:
             return
-        if stored is None and self.host.left_over(record) is not None:
+        there = self.host.left_over(record)
+        if stored is None and there is not None and there.url:
             return  # the entry is ours, and the store was restored to a state before it
         raise IdentityError(
             f"'{record.name}' is in your configuration with a key of your own; no key is obtained for it",

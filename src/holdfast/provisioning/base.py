@@ -208,26 +208,36 @@ def is_of_intent(record: Record) -> bool:
     return bool(record.intent) and record.key == f"store:{label_of(record)}"
 
 
-_CHECK = 8
-_UNCHECKED = 16
-"""Digits of an intent of older versions, which do not show who made it."""
+_NUMBER, _CHECK = 16, 8
+"""Digits of an intent: a random number, then two checks. Those of older versions have the number alone."""
 
 
-def new_intent(number: str, tools: Tools) -> str:
-    """Return the name of a new intent: a random number, and digits by which a home with this pepper knows
-    it."""
-    return number + tools.derive(f"intent {number}")[:_CHECK]
+def new_intent(number: str, record: Record, tools: Tools) -> str:
+    """Return the name of a new intent: a random number (16 digits), digits by which a home with this pepper
+    knows it, and digits by which the provider with this address knows it."""
+    scope = f"{record.name} {record.kind} {record.settings.get('url', '')}"
+    return f"{number}{_pepper_check(number, tools)}{tools.derive(f'scope {number} {scope}')[:_CHECK]}"
+
+
+def is_intent_of(record: Record, intent: str, tools: Tools) -> bool:
+    """Return whether an intent was made here, for this provider at this address."""
+    return intent == new_intent(intent[:_NUMBER], record, tools)
 
 
 def made_here(record: Record, tools: Tools) -> bool:
     """Return whether the record's intent was made with this home's pepper, so that what is derived from it
     is the same; True for one that does not show it."""
-    return len(record.intent) == _UNCHECKED or surely_made_here(record, tools)
+    return len(record.intent) == _NUMBER or surely_made_here(record, tools)
 
 
 def surely_made_here(record: Record, tools: Tools) -> bool:
     """Return whether the record's intent shows that it was made with this home's pepper."""
-    return record.intent == new_intent(record.intent[:-_CHECK], tools)
+    number, check = record.intent[:_NUMBER], record.intent[_NUMBER : _NUMBER + _CHECK]
+    return check == _pepper_check(number, tools)
+
+
+def _pepper_check(number: str, tools: Tools) -> str:
+    return tools.derive(f"intent {number}")[:_CHECK]
 
 
 def key_at(name: ProviderName, ref: str) -> Key:

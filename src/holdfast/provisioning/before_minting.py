@@ -6,11 +6,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..core.errors import NotReady
-from ..core.provisioning_state import Capability, Record, State, granted
-from .ports import LeftOver
+from ..core.provisioning_state import Capability, Record, State, granted, intend
+from .base import Tools, is_intent_of
+from .ports import LeftOver, ProvisioningPorts
 
 
-def taken_over(record: Record, there: LeftOver, now: float) -> Record:
+def newer_state(record: Record, ports: ProvisioningPorts, tools: Tools) -> Record | None:
+    """Return the record with what a newer state of it had, before the store was restored: a key that is kept
+    here, or the intent of a response that is; None without either. Raises NotReady for a key of which nobody
+    knows the address."""
+    now, there = ports.records.now(), ports.left_over(record)
+    if there is not None:
+        return _taken_over(record, there, now)
+    for intent in ports.answers.intents():
+        if intent != record.intent and is_intent_of(record, intent, tools):
+            return intend(record, intent, now)
+    return None
+
+
+def _taken_over(record: Record, there: LeftOver, now: float) -> Record:
     """Return the record with the key that a newer state of it had obtained. Raises NotReady if it is not
     known what address that key is for."""
     if not there.url:

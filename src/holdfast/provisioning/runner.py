@@ -37,7 +37,7 @@ from .base import (
     minted,
     new_intent,
 )
-from .before_minting import taken_over, with_settings
+from .before_minting import newer_state, with_settings
 from .leases import alone, busy
 from .ports import ProvisioningPorts
 from .retirement import Retirement
@@ -80,6 +80,10 @@ class Runner:
             self.ports.readable(record)  # computes a key that another machine obtained
             self._enter(record)
             return record
+
+    def newer(self, record: Record) -> Record | None:
+        """Return the record with what is here of a newer state of it; None if nothing is. Raises NotReady."""
+        return newer_state(record, self.ports, self._tools(record))
 
     def relist(self, record: Record, *, patience: float = 0.0) -> Record:
         """List the models of a record that has a key, without waiting for its next attempt. Raises like
@@ -138,11 +142,9 @@ class Runner:
                 return self._receive(record, saved)
         step = next_step(record, now, consent=consent is not None)
         if step in _BEFORE_A_KEY and not again:
-            there = self.ports.left_over(record)
-            if there is not None:
-                new = self._store(taken_over(record, there, now))
-                self.ports.saved(record, new)
-                return new
+            known = self._continued(record)
+            if known is not None:
+                return known
         if step is Step.ASK_OPERATOR and consent is not None and again:
             step = Step.MINT
         if record.state is State.INTENT and step in (Step.ASK_OPERATOR, Step.ASK_CONSENT):
@@ -159,9 +161,20 @@ class Runner:
                 return self._list(record)
         return None
 
+    def _continued(self, record: Record) -> Record | None:
+        """Store what a newer state of this record had, before the store was restored, and return that."""
+        known = self.newer(record)
+        if known is None:
+            return None
+        new = self._store(known)
+        self.ports.saved(record, new)
+        return new
+
     def _mint(self, record: Record) -> Record:
         """Store a new intent, and request its key."""
-        intent = new_intent(secrets.token_hex(8), self._tools(record))
+        if record.intent:  # an operator who goes on has seen what was saved
+            self.ports.answers.remove(record.intent)
+        intent = new_intent(secrets.token_hex(8), record, self._tools(record))
         self.ports.answers.reserve(intent)
         new = intend(record, intent, self.ports.records.now())
         new = self._store(new)

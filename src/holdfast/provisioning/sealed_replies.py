@@ -49,6 +49,12 @@ class SealedReplies:
         except OSError as error:
             raise cannot("read", path, error) from None
 
+    def intents(self) -> list[str]:
+        """Return the intents that have a saved response, in the order of their names."""
+        if not self._directory.is_dir():
+            return []
+        return [path.name for path in sorted(self._directory.iterdir()) if self.text(path.name)]
+
     def remove(self, intent: str) -> None:
         """Remove a response whose key is in the vault by now, or which has none."""
         self._unsaved.pop(intent, None)
