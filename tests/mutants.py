@@ -150,6 +150,22 @@ MUTANTS = (
         "tests/core/test_routing.py",
     ),
     Mutant(
+        "key-goes-by-its-name",
+        "importers/pairing.py",
+        "    use = pairs.elsewhere(key, where)\n",
+        "    use = None\n",
+        "a key that was only found stays at the URL where another program's files use it",
+        "tests/importers/test_pairing.py",
+    ),
+    Mutant(
+        "deaf-to-base-urls",
+        "importers/pairing.py",
+        "    if not others:\n",
+        "    if others:\n",
+        "a variable that gives a base URL moves the keys of its family",
+        "tests/importers/test_pairing.py",
+    ),
+    Mutant(
         "words-are-final",
         "core/faults.py",
         "return self.terminal and self.confidence >= Confidence.TYPE",

@@ -21,6 +21,7 @@ from .read_files import variables_of
 
 _BEARER_TOKENS = {"ANTHROPIC_AUTH_TOKEN": "anthropic"}
 """Variables of a bearer token for a provider that usually takes a key in another way."""
+_MODELS = ("AZURE_", "LITELLM_", "LLM_")
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEYS?|AUTH_TOKEN|API_TOKEN)(?:_?\d+)?", re.ASCII)
 
 
@@ -112,6 +113,8 @@ def _tell_others(builder: ResultBuilder, names: list[str]) -> None:
         if not _KEY.fullmatch(name) or not builder.reader.value(name):
             continue
         urls = list(dict.fromkeys(families.of_stem(stem_of(name)).values()))
+        if name not in builder.reader.set_by and not urls and not name.startswith(_MODELS):
+            continue  # a shell has the keys of many services
         url = "URL"
         if len(urls) == 1 and "$" not in urls[0]:
             url = redact(without_user(urls[0]))

@@ -177,7 +177,7 @@ class _Provider:
         command = text[1:].strip()
         if text.startswith("!") and command:
             return command_key(command)
-        if _BARE.fullmatch(text):
+        if _BARE.fullmatch(text) or text in self.builder.reader.environ:
             return self.builder.reader.variable(text)
         if "$$" in text or "$!" in text:
             unescaped = text.replace("$$", "$").replace("$!", "!")
