@@ -170,17 +170,19 @@ def test_every_command_that_it_prints_works_and_the_choices_end_the_questions(
         add(made, *({**columns_of(row), "started_at": at} for at, row in enumerate(ROWS)))
     home = shutil.move(tmp_path / "made" / "state.db", known.path / "state.db").parent
     result = cli("heal", "hermes", "--home", str(home), "--all")
-    commands = [shlex.split(command) for command in COMMAND.findall(result.stdout)]
-    assert len(commands) > 20
+    commands = [shlex.split(command)[1:] for command in COMMAND.findall(result.stdout)]
+    together = ["heal", "hermes", "--home", str(home), "--apply"]
     for command in commands:
-        again = cli(*command[1:], "--json")
+        assert cli(*command, "--help").exit_code == 0, command
+        together += [word for word in command if "=" in word or word == "--choose"]
+    assert together.count("--choose") > 20
+    for command in (*commands[:4], together):
+        again = cli(*command, "--json")
         assert again.exit_code == 1, again.stderr
-        report = json.loads(again.stdout)
-        chosen = [command[at + 1] for at, word in enumerate(command) if word == "--choose"]
-        for session, _, provider in (text.partition("=") for text in chosen):
-            (row,) = [row for row in report["sessions"] if row["id"] == session]
-            assert row["state"] in ("resumes", "no key"), (command, row)
-            assert str(row["belongs"]).removeprefix("custom:") == provider.removeprefix("custom:")
+        rows = {row["id"]: row for row in json.loads(again.stdout)["sessions"]}
+        for session, _, provider in (word.partition("=") for word in command if "=" in word):
+            assert rows[session]["state"] in ("resumes", "no key"), (command, rows[session])
+            assert str(rows[session]["belongs"]).removeprefix("custom:") == provider.removeprefix("custom:")
 
 
 def test_a_provider_without_a_key_is_reported_with_the_names_of_its_variables(
