@@ -557,6 +557,30 @@ MUTANTS = (
         "a key that comes back in a good answer does not reach a program under run",
         "tests/gateway/test_answers_that_repeat_the_key.py",
     ),
+    Mutant(
+        "stale-swap",
+        "harness/swap.py",
+        "    if settled(draft) == before:\n",
+        "    if draft.exists():\n",
+        "an edit that another program makes while its file is replaced is put back",
+        "tests/harness/test_swap.py",
+    ),
+    Mutant(
+        "setting-that-wins",
+        "harness/own_settings.py",
+        "        if rule.holds(value, context):\n",
+        "        if rule.merged and rule.holds(value, context):\n",
+        "connect refuses what would win over it in the user's own settings",
+        "tests/harness/test_own_settings.py",
+    ),
+    Mutant(
+        "lost-limits",
+        "config/model_tables.py",
+        "    return [tables.get(name, name) for name in names]\n",
+        "    return [*names]\n",
+        "models that are set anew keep what the file says about them",
+        "tests/config/test_model_tables.py",
+    ),
 )
 
 

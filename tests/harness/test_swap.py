@@ -120,6 +120,23 @@ def test_a_program_that_is_writing_into_the_file_is_waited_for(
     assert alone(path) == "theirs"
 
 
+def test_what_is_read_is_never_half_of_one_edit_and_half_of_another(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, written = swap.read_regular, iter(["a longer edit", "theirs"])
+
+    def interrupted(subject: Path) -> bytes:
+        content = read(subject)
+        text = next(written, "")
+        if text:
+            path.write_text(text)
+            content += read(subject)[len(content) :]
+        return content
+
+    monkeypatch.setattr(swap, "read_regular", interrupted)
+    assert swap.settled(path) == b"theirs"
+
+
 def test_a_file_that_came_meanwhile_is_not_replaced_by_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 
-from .._files import NotRead, Put, cannot, read_regular, replacing
+from .._files import NotRead, Put, cannot, read_regular, replacing, stamp
 
 _AT_FDCWD = -100
 _NO_REPLACE = 1
@@ -53,12 +53,17 @@ def replace_if_same(path: Path, before: str | None, after: str | None) -> bool:
 
 
 def settled(path: Path) -> bytes:
-    """Return the content of a regular file once no program has it open to write into it, or after a second.
-    Raises OSError and NotRead."""
+    """Return the content of a regular file that nobody wrote into while it was read, or after a second
+    whatever is in it. Raises OSError and NotRead."""
     until = time.monotonic() + _PATIENCE
-    while _is_written(path) and time.monotonic() < until:
+    while True:
+        before, written = stamp(path), _is_written(path)
+        content = read_regular(path)
+        if not written and not _is_written(path) and stamp(path) == before:
+            return content
+        if time.monotonic() > until:
+            return content
         time.sleep(0.001)
-    return read_regular(path)
 
 
 def _put_new(draft: Path, target: Path) -> None:
