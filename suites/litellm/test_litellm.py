@@ -16,7 +16,7 @@ from holdfast.core.secret import Secret
 from holdfast.sdk import api
 from holdfast.sdk.api import NOWHERE, Holdfast
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 ROLES = [Role("answer", ("*sonnet*",))]
 OLD, NEW, SMALL = "claude-sonnet-4-20250514", "claude-sonnet-4-5", "claude-haiku-4-5"
 
