@@ -16,7 +16,7 @@ from .base import ResultBuilder
 from .entries import ImportResult
 from .fields import known
 from .headers import carried, key_in
-from .keys import FoundKey, KeyReader, NoKey
+from .keys import FoundKey, KeyReader, NoKey, command_key
 from .names import preset_for
 from .pairing import place_of
 from .read_files import mapping, table_of, word
@@ -242,7 +242,7 @@ class _Provider:
         if command:
             if not isinstance(arguments, list):
                 arguments = []
-            return FoundKey(f"cmd:{shlex.join([command, *map(str, arguments)])}")
+            return command_key(shlex.join([command, *map(str, arguments)]))
         named = word(self.raw.get("env_key"))
         if named:
             return self.builder.reader.variable(named)
