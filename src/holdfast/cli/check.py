@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..core.explain import Explanation
     from ..core.identity import Dialect, Key, Pin, Provider
     from ..core.steps import Outcome, Refused
+
+_MOST_WAITED = 5.0
+"""Seconds that a check waits in all: who looks at it wants to be told soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,9 @@ def _call(context: CliContext, provider: Provider, dialect: Dialect, model: str)
     with open_home(store=context.store, vault=context.vault) as holdfast:
         engine = holdfast.engine
         route = Route.build(provider, dialect, model)
-        request, outcome, answer = check_route(engine, route, engine.config().settings)
+        settings = engine.config().settings
+        limits = replace(settings, wait_budget=min(settings.wait_budget, _MOST_WAITED))
+        request, outcome, answer = check_route(engine, route, limits)
         if outcome.fault is not None or answer is None:
             explanation = request.explanation()
             kind = str(outcome.fault.kind) if outcome.fault is not None else "unknown"
