@@ -54,6 +54,7 @@ class FakeExchange:
         self.objects: list[str] = []
         self.abandoned = 0
         self.reasons: list[str] = []
+        self.sent_at = 0.0
 
     def now(self) -> float:
         return time.time()
@@ -64,6 +65,7 @@ class FakeExchange:
     def secret(self, connection: Connection) -> Secret | None:
         if connection.key is not None and connection.key.label in self.engine.missing:
             raise SecretMissing("the key is gone", tried=["env:A: not set"])
+        self.sent_at = self.now()
         return Secret(KEYS[connection.key.label]) if connection.key is not None else None
 
     unsaved = False
