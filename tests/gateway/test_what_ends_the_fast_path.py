@@ -217,6 +217,50 @@ def test_another_request_takes_the_full_path(body: dict[str, Any], plane: Runnin
     assert not sent
 
 
+VECTORS = {"model": "vectors-1", "input": "hi"}
+
+
+def test_a_model_that_may_be_asked_for_vectors_is_still_none_to_talk_to(plane: Running) -> None:
+    for _ in range(2):
+        assert plane.post("embeddings", VECTORS, holdfast_session="s")[0] == 200
+    code, _, body = plane.post("chat/completions", BODY | {"model": "vectors-1"}, holdfast_session="s")
+    assert (code, b"vectors-1" in body) == (404, True)
+
+
+def test_no_key_stays_in_memory_that_another_value_has_replaced(
+    plane: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast_path = plane.holdfast.engine.fast_path
+    for session in "tu":
+        plane.holdfast.session(session, "mine/scripted-1")
+        for _ in range(3):
+            assert plane.post("chat/completions", BODY, holdfast_session=session)[0] == 200
+            plane.holdfast.engine.journal_writer.flush()
+    assert {question[0] for question in fast_path._known} == {"s", "t", "u"}
+    monkeypatch.setenv("KEY_A", "sk-anew-0123456789abcdef")
+    assert not is_recalled(plane)
+    assert {question[0] for question in fast_path._known} <= {"s"}
+
+
+def test_a_configuration_that_was_replaced_does_not_stay_in_memory(
+    plane: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        answer = plane.post("chat/completions", BODY | {"model": "other/scripted-1"}, holdfast_session="t")
+        assert answer[0] == 200
+    edits('"scripted-2"]', '"scripted-2", "scripted-3"]')(plane, monkeypatch)
+    assert not is_recalled(plane)
+    config = plane.holdfast.engine.config()
+    assert all(learnt.plan.config is config for learnt in plane.holdfast.engine.fast_path._known.values())
+
+
+def test_a_name_of_any_length_is_not_remembered(plane: Running) -> None:
+    (learnt,) = plane.holdfast.engine.fast_path._known.values()
+    before = set(learnt.models)
+    learnt.add_model("x" * 1_000)
+    assert learnt.models == before
+
+
 def test_a_repetition_by_the_client_takes_the_full_path(plane: Running) -> None:
     sent: list[Any] = []
     plane.holdfast.engine.fast_path.sends = sent.append

@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.changes import NO_KEY, key_succeeded
+from ..core.config import Config
 from ..core.identity import Connection, Dialect, Key
 from ..core.key_selection import KeySelection, order
 from ..core.secret import Secret
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 
 _MOST = 10_000
 """Decisions that are kept."""
-_MOST_NAMES = 10
+_MOST_NAMES, _LONGEST_NAME = 10, 200
 
-Question = tuple[str, Dialect, str | None]
-"""A session, a dialect and the model that a request names: what the full path decides by."""
+Question = tuple[str, Dialect, str | None, bool]
+"""What the full path decides by: a session, a dialect, the model that a request names, and whether its route
+takes any model (`BodyRule.any_model`)."""
 
 
 class KeyInUse(NamedTuple):
@@ -63,7 +65,7 @@ class Learnt:
 
     def add_model(self, name: str) -> None:
         """Take note of a name by which the model answers."""
-        if len(self.models) < _MOST_NAMES:
+        if len(self.models) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
             self.models.add(name)
 
 
@@ -100,11 +102,12 @@ class FastPath:
         session = engine.session(question[0])
         if session is not learnt.session:
             if session != learnt.session:
-                del self._known[question]
+                self._known.pop(question, None)
                 return None
             learnt.session = session
-        if engine.config() is not learnt.plan.config or key.now() is not key.secret:
-            del self._known[question]
+        config = engine.config()
+        if config is not learnt.plan.config or key.now() is not key.secret:
+            self._forget(config, key.secret)
             return None
         if not engine.health.is_good(key.fingerprint, connection):
             return None
@@ -175,6 +178,16 @@ class FastPath:
     def renew(self) -> None:
         """Forget everything, in a forked child."""
         self._known.clear()
+
+    def _forget(self, config: Config, ended: Secret | None) -> None:
+        """Forget what was learnt by another configuration, or with a key that has `ended`: many sessions may
+        never ask again, and neither is to stay in memory for them."""
+        known = self._known.items()
+        self._known = {
+            question: learnt
+            for question, learnt in known
+            if learnt.plan.config is config and learnt.key.secret is not ended
+        }
 
     def _key_of(self, key: Key | None) -> KeyInUse | None:
         """Return a key as it is now; None where it has to be read, or is being changed."""

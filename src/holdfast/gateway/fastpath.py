@@ -5,6 +5,7 @@ is taken over by the full path, as the answer to the request's first send."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from ..core.errors import HoldfastError
@@ -54,7 +55,10 @@ class FastRelay(Relay):
         self._recalled = recalled
         self._gateway.engine.fast_path.sends(recalled)
         learnt = recalled.learnt
-        self._open(self.request.outbound(learnt.connection, learnt.key.secret))
+        try:
+            self._open(self.request.outbound(learnt.connection, learnt.key.secret))
+        except Exception as failure:
+            self._fail_inside(failure)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -70,7 +74,8 @@ class FastRelay(Relay):
 
     @property
     def _question(self) -> Question:
-        return self.session, self.request.dialect, self.request.info.model
+        request = self.request
+        return self.session, request.dialect, request.info.model, request.rule.any_model
 
     def _recall(self) -> Recalled | None:
         """Return the request as it was sent before, if the full path has decided about its like."""
@@ -121,16 +126,18 @@ class FastRelay(Relay):
         if streams:
             self._watch, self._waiting = StreamWatch(self.request.dialect), Read
             self._peek_until = self._gateway.loop.time() + self._gateway.conversation_bounds.peek_seconds
+            if not self._ended:
+                return True
             pieces, self._pieces = self._pieces, []
-            return not self._ended or self._peek(recalled, head, b"".join(pieces))
+            return self._peek(recalled, head, b"".join(pieces))
         if self._ended:
             return self._settle(recalled, head)
         self._waiting, self._limit = Whole, self._gateway.conversation_bounds.whole
         return True
 
     def _peek(self, recalled: Recalled, head: ResponseHead, piece: bytes | None) -> bool:
-        """Hold the stream back until its output begins, then pass it on. Return False where it does not begin
-        plainly, or not soon."""
+        """Hold the stream back until its output begins, but not for long, then pass it on. Return False where
+        it does not begin plainly."""
         watch, peeked, bounds = self._watch, self._peeked, self._gateway.conversation_bounds
         if piece is None:
             return False
@@ -139,12 +146,12 @@ class FastRelay(Relay):
             watch.feed(piece)
         if watch.error is not None or watch.form is Form.DOCUMENT:
             return False
-        if not watch.started:
-            if self._ended:
-                return False
+        if not watch.started and self._ended:
+            return False
+        in_time = self._gateway.loop.time() <= self._peek_until
+        if not watch.started and in_time and sum(map(len, peeked)) <= bounds.peek:
             self._waiting = Read
-            in_time = self._gateway.loop.time() <= self._peek_until
-            return in_time and sum(map(len, peeked)) <= bounds.peek
+            return True
         learnt, fast_path = recalled.learnt, self._gateway.engine.fast_path
         facts = AnswerFacts(NO_USAGE, watch.model, watch.objects)
         if facts.model not in learnt.models or not fast_path.succeeded(recalled, facts):
@@ -166,6 +173,7 @@ class FastRelay(Relay):
             mask=mask,
         )
         good = opened(head, peeked, stream, secret, is_stream=True)
+        self._peeked = []
         super()._pass_on(ConversationResult(good, None))
         return True
 
@@ -200,7 +208,7 @@ class FastRelay(Relay):
         """Go on on the full path, with what has come of the answer so far."""
         head, pieces = self._answer, [*self._peeked, *self._pieces]
         self._begin_conversation()
-        self._pieces = pieces
+        self._pieces, self._peeked = pieces, []
         if head is not None:
             super()._advance(head)
 
@@ -224,6 +232,12 @@ class FastRelay(Relay):
     def _give_up(self) -> None:
         self._begin_conversation()
         super()._give_up()
+
+    def _fail_inside(self, error: BaseException) -> None:
+        if not self.over:
+            with suppress(Exception):  # the first error is the one to report
+                self._begin_conversation()
+        super()._fail_inside(error)
 
     def _pass_on(self, result: ConversationResult) -> None:
         super()._pass_on(result)

@@ -1,0 +1,172 @@
+"""A request that is like one before it ends as on the full path where it is interrupted: its client leaves,
+its token ends, its provider falls silent, or something fails inside the gateway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from holdfast.wire.request_head import OutboundRequest
+
+from . import test_the_fast_path as table  # type: ignore[import-not-found]
+from .conftest import TOKEN, Running, read_all  # type: ignore[import-not-found]
+from .raw_provider import END as LAST  # type: ignore[import-not-found]
+from .raw_provider import After, RawProvider, Said, chunk, chunked, head, raw_provider  # type: ignore[import-not-found]
+from .test_the_fast_path import END, GOOD, GOOD_STREAM, KEY, ROLE, WORDS, effects, started  # type: ignore[import-not-found]
+
+Send = Callable[[Running, bytes], bytes]
+Break = Callable[[Running, pytest.MonkeyPatch], object]
+WAITS = chunked(ROLE, last=b"")
+"""A stream whose output does not begin."""
+BEGINS = head("transfer-encoding: chunked")
+
+
+def leaves(plane: Running, wanted: bytes) -> bytes:
+    """Send a request, and leave after a moment without an answer."""
+    with plane.connect() as sock:
+        sock.sendall(wanted)
+        time.sleep(0.05)
+    return b""
+
+
+def leaves_in_stream(plane: Running, wanted: bytes) -> bytes:
+    """Send a request, and leave once its answer has begun."""
+    with plane.connect() as sock:
+        sock.sendall(wanted)
+        sock.recv(1)
+    return b""
+
+
+def ends_token(plane: Running, wanted: bytes, first: int = 0) -> bytes:
+    """Send a request whose token ends while its answer is awaited, or once `first` bytes of it have come."""
+    with plane.connect() as sock:
+        sock.sendall(wanted)
+        time.sleep(0.05)
+        begun = sock.recv(first) if first else b""
+        token = plane.books.tokens.pop(TOKEN.encode())
+        try:
+            return begun + read_all(sock, 0.3)
+        finally:
+            plane.books.tokens[TOKEN.encode()] = token
+
+
+def slowly(first: bytes, *later: bytes, waits: float) -> Iterable[bytes]:
+    yield first
+    for piece in later:
+        time.sleep(waits)
+        yield piece
+
+
+class Case(NamedTuple):
+    """What the provider says to the first request, how it is sent, and what else is done first."""
+
+    says: Callable[[], Said]
+    send: Send = Running.raw
+    before: Break = lambda *_: None
+    stream: bool = False
+
+
+def gives_peeks(seconds: float) -> Break:
+    def before(plane: Running, _: pytest.MonkeyPatch) -> None:
+        bounds = plane.plane.conversation_bounds
+        plane.plane.conversation_bounds = replace(bounds, peek_seconds=seconds)
+
+    return before
+
+
+def sets(**bounds: float) -> Break:
+    def before(plane: Running, _: pytest.MonkeyPatch) -> None:
+        plane.plane.bounds = replace(plane.plane.bounds, **bounds)
+
+    return before
+
+
+def fails_once(owner: Any, name: str) -> Break:
+    """Let a function fail at its next call."""
+
+    def before(_: Running, patch: pytest.MonkeyPatch) -> None:
+        real, left = getattr(owner, name), [RuntimeError("broken")]
+
+        def broken(*given: Any, **named: Any) -> Any:
+            if left:
+                raise left.pop()
+            return real(*given, **named)
+
+        patch.setattr(owner, name, broken)
+
+    return before
+
+
+def hangs(*pieces: bytes) -> Callable[[], Said]:
+    return lambda: Said(pieces, After.HANG)
+
+
+CASES: dict[str, Case] = {
+    "its client leaves before an answer": Case(hangs(b""), leaves),
+    "its client leaves in the head": Case(hangs(GOOD[:20]), leaves),
+    "its client leaves in the body": Case(hangs(GOOD[:-9]), leaves),
+    "its client leaves before the output": Case(hangs(WAITS), leaves, stream=True),
+    "its client leaves after the output": Case(hangs(WAITS, chunk(WORDS)), leaves_in_stream, stream=True),
+    "its token ends before an answer": Case(hangs(b""), ends_token),
+    "its token ends before the output": Case(hangs(WAITS), ends_token, stream=True),
+    "its token ends after the output": Case(
+        hangs(WAITS, chunk(WORDS)), lambda *given: ends_token(*given, first=1), stream=True
+    ),
+    "its provider says nothing": Case(hangs(b""), before=sets(answer=0.3)),
+    "its provider falls silent in the body": Case(hangs(GOOD[:-9]), before=sets(stall=0.3)),
+    "its provider falls silent before the output": Case(hangs(WAITS), before=sets(stall=0.3), stream=True),
+    "its output begins late": Case(
+        lambda: Said(slowly(WAITS, chunk(WORDS), chunk(END), LAST, waits=0.3)),
+        before=gives_peeks(0.1),
+        stream=True,
+    ),
+    "its error comes late": Case(
+        lambda: Said(slowly(WAITS, chunk(table.FAILED), LAST, waits=0.3)),
+        before=gives_peeks(0.2),
+        stream=True,
+    ),
+    "its client is told to wait": Case(
+        lambda: Said(slowly(BEGINS, *map(chunk, (ROLE, WORDS, END)), LAST, waits=0.1)),
+        before=sets(comment=0.05),
+        stream=True,
+    ),
+    "its client is told to wait for an error": Case(
+        lambda: Said(slowly(b"", table.refused(400, "context_length_exceeded"), waits=0.2)),
+        before=sets(comment=0.05),
+        stream=True,
+    ),
+    "it cannot be written": Case(lambda: Said([GOOD]), before=fails_once(OutboundRequest, "write_to")),
+}  # fmt: skip
+
+
+@pytest.fixture
+def raw(monkeypatch: pytest.MonkeyPatch) -> Iterator[RawProvider]:
+    monkeypatch.setenv("KEY_A", KEY)
+    monkeypatch.setenv("KEY_B", "sk-bbbb-0123456789abcdef")
+    with raw_provider() as provider:
+        yield provider
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_interrupted_request_ends_as_on_the_full_path(case: str, raw: RawProvider, tmp_path: Path) -> None:
+    says, send, before, stream = CASES[case]
+    good, body = (
+        (Said([GOOD_STREAM]), table.BODY | {"stream": True}) if stream else (Said([GOOD]), table.BODY)
+    )
+    both = []
+    for on in (True, False):
+        with (
+            started(tmp_path / str(on), raw, good, body, on=on) as plane,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            before(plane, patch)
+            sends = [Running.raw, send]
+            both.append(
+                effects(plane, raw, [says()], good, body, send=lambda *given, s=sends: s.pop()(*given))
+            )
+    assert both[0] == both[1]
