@@ -3,6 +3,7 @@ its token ends, its provider falls silent, or something fails inside the gateway
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -11,18 +12,22 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from holdfast.core.changes import KeyFailed
+from holdfast.core.faults import FaultClass
+from holdfast.core.identity import Dialect, Pin
 from holdfast.wire.request_head import OutboundRequest
 
 from . import test_the_fast_path as table  # type: ignore[import-not-found]
 from .conftest import TOKEN, Running, read_all  # type: ignore[import-not-found]
 from .raw_provider import END as LAST  # type: ignore[import-not-found]
 from .raw_provider import After, RawProvider, Said, chunk, chunked, head, raw_provider  # type: ignore[import-not-found]
-from .test_the_fast_path import END, GOOD, GOOD_STREAM, KEY, ROLE, WORDS, effects, started  # type: ignore[import-not-found]
+from .test_the_fast_path import END, GOOD, GOOD_STREAM, KEY, MODEL, ROLE, WORDS, effects, started  # type: ignore[import-not-found]
 
 Send = Callable[[Running, bytes], bytes]
 Break = Callable[[Running, pytest.MonkeyPatch], object]
 WAITS = chunked(ROLE, last=b"")
 """A stream whose output does not begin."""
+REFUSED = table.refused(401, "invalid_api_key")
 BEGINS = head("transfer-encoding: chunked")
 
 
@@ -53,6 +58,41 @@ def ends_token(plane: Running, wanted: bytes, first: int = 0) -> bytes:
             return begun + read_all(sock, 0.3)
         finally:
             plane.books.tokens[TOKEN.encode()] = token
+
+
+def meanwhile(act: Callable[[Running], object]) -> Send:
+    """Send a request, and do something while its answer is awaited."""
+
+    def send(plane: Running, wanted: bytes) -> bytes:
+        with plane.connect() as sock:
+            sock.sendall(wanted)
+            time.sleep(0.05)
+            act(plane)
+            return read_all(sock, 1.0)
+
+    return send
+
+
+def refuses_key(plane: Running) -> None:
+    """Another request's key, the same, is refused."""
+    engine = plane.holdfast.engine
+    route = engine.routes(Pin.parse(f"mine/{MODEL}"), Dialect.OPENAI_CHAT, None)[0]
+    name, url = engine.fingerprint(route.connections[0].key), route.connections[0].endpoint.url
+    engine.persist([KeyFailed(name, url, FaultClass.AUTH_REJECTED, engine.store.now())], engine.store.now())
+
+
+def replaces_key(_: Running) -> None:
+    os.environ["KEY_A"] = "sk-anew-0123456789abcdef"
+
+
+def edits(plane: Running) -> None:
+    path = plane.home / "holdfast.toml"
+    path.write_text(path.read_text() + "sends = 2\n")
+    plane.holdfast.engine.config_watch.expire()
+
+
+def waits_for(answer: bytes) -> Callable[[], Said]:
+    return lambda: Said(slowly(b"", answer, waits=0.2))
 
 
 def slowly(first: bytes, *later: bytes, waits: float) -> Iterable[bytes]:
@@ -140,6 +180,14 @@ CASES: dict[str, Case] = {
         before=sets(comment=0.05),
         stream=True,
     ),
+    "its key is refused meanwhile": Case(waits_for(GOOD), meanwhile(refuses_key)),
+    "its key is refused meanwhile, and for it": Case(waits_for(REFUSED), meanwhile(refuses_key)),
+    "its key has another value meanwhile": Case(waits_for(GOOD), meanwhile(replaces_key)),
+    "its key has another value when it is refused": Case(waits_for(REFUSED), meanwhile(replaces_key)),
+    "its session is removed meanwhile": Case(
+        waits_for(GOOD), meanwhile(lambda plane: plane.holdfast.engine.store.remove_session("s"))
+    ),
+    "the configuration changes meanwhile": Case(waits_for(REFUSED), meanwhile(edits)),
     "it cannot be written": Case(lambda: Said([GOOD]), before=fails_once(OutboundRequest, "write_to")),
 }  # fmt: skip
 
@@ -153,17 +201,21 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> Iterator[RawProvider]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_interrupted_request_ends_as_on_the_full_path(case: str, raw: RawProvider, tmp_path: Path) -> None:
+def test_an_interrupted_request_ends_as_on_the_full_path(
+    case: str, raw: RawProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     says, send, before, stream = CASES[case]
     good, body = (
         (Said([GOOD_STREAM]), table.BODY | {"stream": True}) if stream else (Said([GOOD]), table.BODY)
     )
     both = []
     for on in (True, False):
+        monkeypatch.setenv("KEY_A", KEY)
         with (
             started(tmp_path / str(on), raw, good, body, on=on) as plane,
             pytest.MonkeyPatch.context() as patch,
         ):
+            assert bool(plane.holdfast.engine.fast_path._known) is on
             before(plane, patch)
             sends = [Running.raw, send]
             both.append(
