@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,9 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     config = table_of(config_file)
     variables = variables_of(directory / ".env")
     variables |= variables_of(directory / ".aider" / "oauth-keys.env")
+    named = _named_file(directory, mapping(config), environ)
+    if named is not None:
+        variables |= variables_of(named)
     options = {**mapping(config), **_options_in({**environ, **variables})}
     own = {**variables, **dict(_set_by(options))}
     set_at = ".env"
@@ -77,6 +80,8 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
         set_at = config_file.name
     reader = KeyReader(environ, own, set_at, own_first=True)
     builder = ResultBuilder("aider", reader, honours_base_urls=True)
+    if named is not None and not named.is_file():
+        builder.leave_out(f"env-file ({config_file.name})", f"there is no {named}")
     if config is None and not variables:
         builder.leave_out(str(directory), f"it has neither {_CONFIG} nor .env")
         return builder.result()
@@ -85,6 +90,14 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     aider = _Aider(options, settings=settings, limits=limits, reader=reader, file=config_file.name)
     aider.add_to(builder, set(own))
     return builder.result()
+
+
+def _named_file(directory: Path, config: Mapping[str, Any], environ: Mapping[str, str]) -> Path | None:
+    """Return the further file of variables that the options name; None when they name none."""
+    name = word(config.get("env-file")) or environ.get("AIDER_ENV_FILE", "")
+    if not name:
+        return None
+    return directory / Path(name).expanduser()
 
 
 def _options_in(variables: Mapping[str, str]) -> dict[str, object]:
@@ -189,6 +202,8 @@ class _Aider:
         self, builder: ResultBuilder, prefix: str, url: str, *, key: FoundKey | NoKey, names: list[str]
     ) -> None:
         known = kind_of("aider", prefix)
+        if prefix == "openai" and self._asks_azure():
+            known = replace(known, api=kind_of("aider", "azure").api)
         variable, set_there = known.address(self.reader.value)
         address = url or set_there
         if address and is_loopback(address) and key == self.reader.variable(known.key):
@@ -219,6 +234,11 @@ class _Aider:
             builder.leave_out(
                 f"model = {main} ({self.file})", PIN.format(pin=f"{name}/{family_and_model(main)[1]}")
             )
+
+    def _asks_azure(self) -> bool:
+        """Return whether what aider calls OpenAI is at Azure."""
+        kind = word(self.options.get("openai-api-type")) or self.reader.value("OPENAI_API_TYPE")
+        return kind.lower().startswith("azure")
 
     def _extra(self, full: str, name: str) -> Mapping[str, Any]:
         """Return what the settings add to the requests for a model; the part for every model wins."""

@@ -42,15 +42,27 @@ from dataclasses import dataclass, field, replace
 
 from ..core.secret import redact, without_user
 from ..providers import presets
-from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
+from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical, place
 from .keys import FoundKey, KeyReader, NoKey, Pairing, shown_name
 
 _KEY_ENDS = re.compile(r"_(?:API_KEY|API_TOKEN|AUTH_TOKEN|ACCESS_TOKEN|APIKEY|KEY|TOKEN)S?(?:_?\d+)?\Z")
-_URL_ENDS = ("BASE_URL", "API_BASE", "API_BASE_URL", "API_URL", "API_ENDPOINT", "ENDPOINT", "BASE", "URL")
+_URL_ENDS = (
+    *("BASE_URL", "API_BASE", "API_BASE_URL", "API_URL", "API_ENDPOINT", "ENDPOINT", "BASE", "URL"),
+    *("BASEURL", "API_BASEURL", "ENDPOINT_URL", "BASE_URI"),
+)
+_ELSEWHERE_ENDS = (
+    *("HOST", "API_HOST", "SERVER", "SERVER_URL", "API_SERVER", "BASE_URLS", "API_BASE_URLS", "API_URLS"),
+    *("PROXY_URL", "API_PROXY", "API_PROXY_URL", "REVERSE_PROXY", "PROXY_BASE_URL"),
+)
+"""Ends of variables that give a provider another address in a form of their program's own: without the path,
+with the call's, or several."""
 _MORE_FAMILIES = {"GEMINI": ("GOOGLE_GEMINI",), "GOOGLE": ("GOOGLE_GEMINI",)}
 _OTHER_APIS = ("GOOGLE_GEMINI_BASE_URL",)
 """Variables whose URL is one of the vendor's native API."""
-_OTHER_SERVICES = ("HF_ENDPOINT", "HUGGINGFACE_ENDPOINT", "GITHUB_API_URL")
+_OTHER_SERVICES = (
+    *("HF_ENDPOINT", "HF_ENDPOINT_URL", "HUGGINGFACE_ENDPOINT", "HUGGINGFACE_ENDPOINT_URL"),
+    *("GITHUB_API_URL", "GITHUB_SERVER_URL", "GITHUB_HOST"),
+)
 """Variables of that form which say where another service of the vendor is."""
 _UNKNOWN = "a URL that is not known here"
 
@@ -84,7 +96,8 @@ class Families:
         scheme, _, name = ref.partition(":")
         if scheme != "env":
             return {}
-        return self.of_stem(stem_of(name))
+        stem = stem_of(name)
+        return {**self.of_stem(stem), **self.of_stem(stem, ends=_ELSEWHERE_ENDS)}
 
     def of_preset(self, preset: str) -> dict[str, str]:
         """Return the variables, with their values, that give a URL to a preset."""
@@ -95,9 +108,9 @@ class Families:
             given |= self.of_stem(stem)
         return given
 
-    def of_stem(self, stem: str) -> dict[str, str]:
+    def of_stem(self, stem: str, *, ends: Iterable[str] = _URL_ENDS) -> dict[str, str]:
         """Return the variables, with their values, of a family."""
-        names = [f"{family}_{end}" for family in (stem, *_MORE_FAMILIES.get(stem, ())) for end in _URL_ENDS]
+        names = [f"{family}_{end}" for family in (stem, *_MORE_FAMILIES.get(stem, ())) for end in ends]
         known = [name for name in names if name not in _OTHER_SERVICES]
         given = {name: self.values.get(name, "").strip() for name in known}
         second = {f"{name} of {self.others_at}": self.others.get(name, "").strip() for name in known}
@@ -161,7 +174,7 @@ def refused(key: FoundKey, where: OfPreset | OwnUrl, pairs: Pairs, families: Fam
     if isinstance(where, OfPreset):
         own = shown_name(key.ref.partition(":")[2])
         for name, url in families.of_key(key.ref).items():
-            if not where.has(url):
+            if not _is_there(where, name, url):
                 return f"{name} gives {own} another URL than that of preset '{where.name}'"
     if key.pairing is Pairing.WRITTEN:
         return ""
@@ -169,6 +182,17 @@ def refused(key: FoundKey, where: OfPreset | OwnUrl, pairs: Pairs, families: Fam
     if use is None:
         return ""
     return f"it is used at {use.shown}, and nothing pairs it with {where.shown}"
+
+
+def _is_there(where: OfPreset, variable: str, url: str) -> bool:
+    """Return whether a variable's URL is the preset's; of an address in another form, the host says it."""
+    if where.has(url):
+        return True
+    name = variable.partition(" ")[0]
+    if not name.endswith(_ELSEWHERE_ENDS) or re.search(r"[;,\s]", url):
+        return False
+    own = {place(endpoint, dialect)[0] for dialect, endpoint in where.endpoints().items()}
+    return place(url, "")[0] in own
 
 
 def usual_key(reader: KeyReader, preset: str) -> FoundKey | NoKey:

@@ -17,8 +17,8 @@ _PLACEHOLDERS = frozenset(
     grok groq gsk here hf huggingface in insert ignored is it key keyhere keys kimi litellm llama llamacpp
     llm lm lmstudio local localhost me mistral moonshot mine my n need needed no none not nothing nokey null
     of ollama openai openrouter optional or pass password paste perplexity placeholder please plan pro proj
-    project put qwen real redacted replace replaceme required sample secret set sk some studio tbd test
-    the this to todo together token undefined unset unused use v1 value vllm with x xai xx xxx
+    project provided put qwen real redacted replace replaceme required sample secret set sk some studio tbd
+    test the this to todo together token undefined unset unused use user v1 value vllm with x xai xx xxx
     yes you your yourapikey yourkey zai zhipu
     """.split()
 )

@@ -150,8 +150,8 @@ class _Qwen:
         known = kinds("qwen").get(kind)
         if known is None or known.api:
             return
-        url = word(auth.get("baseUrl")) or known.address(self.reader.value)[1]
-        text, used = word(auth.get("apiKey")), {key_name for _, key_name in spots}
+        url, text = self._own_texts(builder, kind, auth)
+        used = {key_name for _, key_name in spots}
         key = self.reader.found(known.key)
         if text:
             key = self.reader.text(text, Syntax.DOLLAR, at=f"{self.file}: security.auth.apiKey", label="qwen")
@@ -169,3 +169,16 @@ class _Qwen:
             models = [main]
         at = f"{self.file}: security.auth"
         spots[where, text or known.key] = _Spot(where, key, name_at(url, kind), at, models=models)
+
+    def _own_texts(self, builder: ResultBuilder, kind: str, auth: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the URL and the key of the sign-in dialogue. For OpenAI's kind a variable wins over each."""
+        known, url, text = kinds("qwen")[kind], word(auth.get("baseUrl")), word(auth.get("apiKey"))
+        given = known.address(self.reader.value)[1]
+        if kind != "openai":
+            return url or given, text
+        if text and self.reader.value(known.key):
+            builder.leave_out(
+                f"{self.file}: security.auth.apiKey", f"{known.key} is used, which wins over it"
+            )
+            text = ""
+        return given or url, text
