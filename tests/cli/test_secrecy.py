@@ -29,6 +29,7 @@ def loud(furnished: Path) -> Iterator[ScriptedProvider]:
         entry = (
             f'[provider.loud]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY", '
             f'"cmd:sh -c \'echo {CANARY} >&2; exit 3\'", "cmd:printf {CANARY}"]\n'
+            "[settings]\nwait_budget = 0.2  # for a program that will not speak again\n"
         )
         write(furnished / "holdfast.toml", f"{CONFIG}\n{entry}")
         yield provider
