@@ -7,8 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from importers.homes import CONFIG, KEY_A, SHARED, A, B, billed, configs, everything, hermes_home, stored
+from importers.homes import (
+    CONFIG,
+    KEY_A,
+    KEY_B,
+    SHARED,
+    A,
+    B,
+    billed,
+    configs,
+    everything,
+    hermes_home,
+    stored,
+)
 from scenarios.stage import TEXT, Face, Stage, hermes, keys_seen, scenario, value_of
+
+KEYS = f"TEAM_A_KEY={KEY_A}\nTEAM_B_KEY={KEY_B}\n"
 
 
 @pytest.fixture
@@ -33,10 +47,10 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_rows_that_lost_their_entry_get_it_back(stage: Stage, theirs: Path) -> None:
     rows = [billed("terminal", B), stored("editor", "custom", B, source="acp"), billed("fine", A)]
-    hermes_home(theirs, CONFIG, *rows, env=f"TEAM_A_KEY={KEY_A}\n")
+    hermes_home(theirs, CONFIG, *rows, env=KEYS)
     before = everything(theirs)
     result = stage.command("heal", "hermes")
-    assert "1 resume, 2 would go to the wrong place, 0 cannot be told" in result.stdout
+    assert "1 resume, 2 would go to the wrong place, 0 have no key, 0 cannot be told" in result.stdout
     assert everything(theirs) == before, "a look changes nothing"
     assert stage.command("heal", "hermes", "--apply").returncode == 0
     assert {name: (row or {}).get("provider") for name, row in configs(theirs).items()} == {
@@ -60,7 +74,7 @@ def test_rows_that_lost_their_entry_get_it_back(stage: Stage, theirs: Path) -> N
     only=Face.COMMAND_LINE,
 )
 def test_a_row_that_could_be_two_entries_is_asked_about(stage: Stage, theirs: Path) -> None:
-    hermes_home(theirs, SHARED, billed("either", A))
+    hermes_home(theirs, SHARED, billed("either", A), env=KEYS)
     result = stage.command("heal", "hermes", "--apply")
     assert result.returncode == 1
     assert "team-a or team-b" in result.stdout

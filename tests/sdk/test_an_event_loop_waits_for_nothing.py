@@ -52,13 +52,14 @@ class Watching:
 @pytest.fixture
 def provider(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedProvider]:
     monkeypatch.setenv("K1", "sk-aaaaaaaaaaaaaaaa")
-    key = tmp_path / "key"
-    key.write_text("sk-bbbbbbbbbbbbbbbb")
-    key.chmod(0o600)
+    key, others_key = tmp_path / "key", tmp_path / "others-key"
+    for path, letter in ((key, "b"), (others_key, "c")):
+        path.write_text("sk-" + letter * 16)
+        path.chmod(0o600)
     with ScriptedProvider(ok("hi")) as made:
         (home / "holdfast.toml").write_text(
             f'[provider.mine]\nurl = "{made.url}"\nkeys = ["env:K1", "file:{key}"]\n'
-            f'[provider.other]\nurl = "{made.url}"\nkeys = ["file:{key}"]\n'
+            f'[provider.other]\nurl = "{made.url}"\nkeys = ["file:{others_key}"]\n'
             '[fallback]\n"mine/m" = { then = ["other/m"] }\n'
         )
         yield made
