@@ -355,6 +355,36 @@ def test_a_client_that_is_refused_is_asked_about_again_after_an_hour(desk: Desk)
     assert kept(desk).ended == ""
 
 
+@pytest.mark.parametrize(
+    ("answer", "waits"),
+    [
+        ((403, b"<html>Attention Required! | Cloudflare</html>"), [1_000.0] * 4),
+        ((403, b'{"error": "ip_blocked"}'), [200.0, 200.0]),
+        ((400, b'{"message": "Refresh token not found"}'), [3.0]),
+    ],
+)
+def test_a_sign_in_that_was_turned_away_for_long_is_asked_about_again_after_an_hour(
+    desk: Desk, answer: tuple[int, bytes], waits: list[float]
+) -> None:
+    desk.sign_in()
+    assert refused(desk, answer, *waits, 3_500.0)[-2:] == ["SignInEnded"] * 2
+    assert len(desk.asked) == len(waits) + 1
+    assert "again and again" in desk.another().note(OAUTH)
+    desk.now += 101
+    assert refused(desk, answer, 3_500.0) == ["SignInEnded"] * 2
+    assert len(desk.asked) == len(waits) + 2, "it rests for another hour"
+    desk.now += 101
+    desk.answers = [token(1)]
+    assert desk.another().secret(OAUTH) == Secret("access-1")
+    assert kept(desk).ended == ""
+
+
+def test_a_country_that_a_service_refuses_ends_no_sign_in(desk: Desk) -> None:
+    body = b'{"error": {"code": "unsupported_country_region_territory", "type": "request_forbidden"}}'
+    desk.sign_in()
+    assert refused(desk, (403, body), *[400.0] * 5) == ["NotRenewed"] * 6
+
+
 def test_a_sign_in_that_is_over_stays_so_whatever_failed_before(desk: Desk) -> None:
     desk.sign_in()
     assert refused(desk, (503, b"")) == ["NotRenewed"]

@@ -124,6 +124,16 @@ def test_a_file_that_cannot_be_understood_is_set_aside_and_never_read_as_empty(
     assert (aside.read_bytes(), file.path.exists(), file.quarantined()) == (content, False, [aside])
 
 
+@pytest.mark.parametrize("before", ["", "\N{BYTE ORDER MARK}"], ids=["plain", "byte order mark"])
+def test_what_another_version_keeps_of_a_sign_in_takes_no_key_away(file: SecretsFile, before: str) -> None:
+    file.path.parent.mkdir()
+    grant = '["oauth:corp"]\nid = "g"\naccess = "access-0"\nscope = "chat"\nkinds = [1]\n'
+    file.path.write_text(f'{before}[mimo]\nb = "value-of-b"\n{grant}', "utf-8")
+    assert file.get("mimo", "b") == Secret("value-of-b")
+    assert file.grant("corp") == Grant("g", 0, Secret("access-0"))
+    assert file.quarantined() == []
+
+
 def test_a_write_never_replaces_a_file_that_was_not_understood(file: SecretsFile) -> None:
     file.path.parent.mkdir()
     file.path.write_text("nonsense")

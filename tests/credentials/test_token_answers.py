@@ -204,6 +204,12 @@ def test_no_odd_life_of_a_token_drops_the_tokens_beside_it() -> None:
         (b'{"access_token": "at-1", "scope": "\xff"}', "at-1", None),
         (b'\xef\xbb\xbf{"Access_Token": "at-1", "Refresh_Token": "rt-1"}', "at-1", "rt-1"),
         (b"access_token=at-1&refresh_token=rt-1&expires_in=600", "at-1", "rt-1"),
+        (b'{"accessToken": "at-1", "refreshToken": "rt-1", "expiresIn": 600}', "at-1", "rt-1"),
+        (b'{"code": 0, "data": {"access_token": "at-1", "refresh_token": "rt-1"}}', "at-1", "rt-1"),
+        (b'{"ok": true, "authed_user": {"access_token": "at-1", "refresh_token": "rt-1"}}', "at-1", "rt-1"),
+        (b'{"access_token": "at-1", "data": {"access_token": "of-another"}}', "at-1", None),
+        (b')]}\'\n{"access_token": "at-1", "refresh_token": "rt-1"}', "at-1", "rt-1"),
+        (b'{"access_token": "at-1", "refresh_token": "rt-1"}\n<!-- 3 ms -->', "at-1", "rt-1"),
     ],
 )
 def test_each_token_that_can_be_sent_is_taken_whatever_the_other_is(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from credentials.desk import NOW, OAUTH, PEPPER, TOOL, Desk, token
-from holdfast.core.errors import NotRenewed, SecretMissing, SignInEnded
+from holdfast.core.errors import NotRenewed, SignInEnded
 from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import Grant
 from holdfast.credentials.sources import RenewalFailed
@@ -65,12 +65,26 @@ def test_a_program_may_print_its_token_as_its_kind_does(
     assert desk.vault.ends(TOOL) == (pytest.approx(ends) if ends is not None else None)
 
 
+ODD_ENDS = [True, "soon", "never", "", float("inf"), {}, "nan", 10**400]
+
+
 @pytest.mark.parametrize("name", ["expires_at", "expires_in"])
-@pytest.mark.parametrize("expiry", [True, "soon", float("inf"), {}, "nan", 10**400])
-def test_an_expiry_that_is_none_is_refused(desk: Desk, name: str, expiry: object) -> None:
+@pytest.mark.parametrize("expiry", ODD_ENDS, ids=range(len(ODD_ENDS)))
+def test_an_expiry_that_is_none_leaves_the_key_and_its_end_unknown(
+    desk: Desk, name: str, expiry: object
+) -> None:
     desk.prints = json.dumps({"token": "a-token", name: expiry}).encode()
-    with pytest.raises(SecretMissing, match="neither a number of seconds"):
-        desk.vault.secret(TOOL)
+    assert desk.vault.secret(TOOL) == Secret("a-token")
+    assert desk.vault.ends(TOOL) is None
+    desk.now += 301
+    assert desk.vault.peek(TOOL) is None
+
+
+@pytest.mark.parametrize("expiry", ["0001-01-01T00:00:00Z", 0, -1, "1970-01-01T00:00:00Z"])
+def test_an_end_before_all_tokens_says_that_it_is_not_known(desk: Desk, expiry: object) -> None:
+    desk.prints = {"token": "a-token", "expiry": expiry}
+    assert desk.vault.secret(TOOL) == Secret("a-token")
+    assert (desk.vault.ends(TOOL), desk.vault.note(TOOL)) == (None, "")
 
 
 def test_a_token_is_renewed_beside_the_requests_before_its_end_and_serves_meanwhile(desk: Desk) -> None:

@@ -209,6 +209,19 @@ def test_a_pause_longer_than_the_life_of_the_code_does_not_keep_it_from_being_as
     assert asked == [0.0, pytest.approx(18.0)]
 
 
+@pytest.mark.parametrize("name", ["verification_uri", "verification_url"])
+def test_the_address_for_a_code_is_shown_in_the_spelling_of_each_service(
+    authority: Authority, home: Path, name: str
+) -> None:
+    answer = {"access_token": "a-token", "device_code": "a-code", "user_code": "u", "expires_in": 20}
+    body = json.dumps({**answer, name: "https://login.example/device"}).encode()
+    lines: list[str] = []
+    login.by_device(
+        service(home, lambda url, fields: TokenAnswer(200, body)), lines.append, sleep=lambda _: None
+    )
+    assert lines == ["open https://login.example/device and type the code u"]
+
+
 def test_a_stranger_who_never_finishes_a_request_delays_no_other(authority: Authority, home: Path) -> None:
     def visit(url: str) -> None:
         address = urllib.parse.urlsplit(

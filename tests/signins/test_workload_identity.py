@@ -199,6 +199,32 @@ def test_a_program_may_give_the_assertion(home: Path, service: TokenService, ass
         assert ask(hf) == 200
 
 
+def test_an_assertion_that_ended_while_it_was_cached_is_read_again(
+    home: Path, service: TokenService, tmp_path: Path
+) -> None:
+    helper, printed = tmp_path / "helper", tmp_path / "printed"
+    helper.write_text(f"#!/bin/sh\ncat {printed}\n")
+    helper.chmod(0o755)
+    printed.write_text("assertion-1")
+    configured(home, service, f"cmd:{helper}")
+    service.life = 0.01
+    ended = 401, {"error": "invalid_client", "error_description": "AADSTS700024: not within its time range"}
+    with holdfast.open(home) as hf:
+        assert ask(hf) == 200
+        time.sleep(0.02)
+        service.says, _ = [ended], printed.write_text("assertion-2")
+        assert ask(hf) == 200
+        assert [fields["assertion"] for _, _, fields in service.asked] == [
+            "assertion-1",
+            "assertion-1",
+            "assertion-2",
+        ]
+        time.sleep(0.02)
+        service.says = [ended]
+        assert ask(hf) == 401
+    assert len(service.asked) == 4, "the same assertion is not shown twice"
+
+
 def test_a_token_service_in_trouble_is_waited_for(home: Path, service: TokenService, assertion: Path) -> None:
     configured(home, service, f"file:{assertion}")
     service.says = [(503, {}), (429, {"error": "slow_down"})]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from ..core.secret import Secret, redact
 from ..distribution import install_command
-from .printed_json import key_in
-from .sources import LONGEST, PASSING, Run, Silent, Unreadable, secret_of
+from .printed_key import printed_key
+from .sources import LONGEST, PASSING, Gone, Run, Silent, Unreadable, secret_of
 from .token_answers import Tokens
 
 DEFAULT_CACHE = 300.0
@@ -97,7 +97,7 @@ class Rest:
 class CachedSource:
     """A secret that is slow to get and is cached until it expires: `cmd:`, `keyring:` and `call:`. `ahead` is
     called when it is time to renew it in the background, at most every 15 s; it should call `renew`. While
-    the source is silent, the last secret is used as long as it is not known to have expired."""
+    the source gives none, the last secret is used as long as it is not known to have expired."""
 
     def __init__(
         self, fetch: Fetch, clock: Callable[[], float], ahead: Callable[[], None] = lambda: None
@@ -125,10 +125,17 @@ class CachedSource:
         self._rest.check(self._clock())
         try:
             text, ends = self._fetch()
+            text = text if isinstance(text, Secret) else secret_of(text)
+        except Gone:
+            raise
         except Silent as silence:
             self._go_on(silence)
             raise
-        secret, now = text if isinstance(text, Secret) else secret_of(text), self._clock()
+        except Unreadable as reason:
+            if self._secret is not None and self._clock() < self._life.ends:
+                self._go_on(Silent(str(reason)))
+            raise
+        secret, now = text, self._clock()
         self._rest.end()
         self._late = 0.0
         if ends is None:
@@ -185,12 +192,7 @@ def command_output(command: str, path: str, run: Run, clock: Callable[[], float]
         raise Unreadable(f"printed more than {LONGEST} bytes")
     if code != 0:
         raise Silent(f"exit code {code}{_first_line(err)}")
-    text = out.decode(errors="replace").strip()
-    if not text:
-        raise Silent("printed nothing")
-    if path or text.startswith("{"):
-        return key_in(text, path, clock())
-    return text, None
+    return printed_key(out.decode("utf-8-sig", "replace"), path, clock())
 
 
 def _first_line(printed: bytes) -> str:
@@ -231,7 +233,7 @@ def from_keyring(entry: str, load: Callable[[], Any]) -> tuple[str, float | None
         kind = Unreadable if name == _NO_KEYRING else Silent
         raise kind(f"the keyring refused: {name}") from None
     if text is None:
-        raise Unreadable(f"no entry: keyring set {service} {user}")
+        raise Gone(f"no entry: keyring set {service} {user}")
     return str(text), None
 
 

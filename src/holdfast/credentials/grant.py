@@ -43,14 +43,17 @@ class Grant:
 
 
 def from_toml(table: object) -> Grant:
-    """Return the grant in a table. Raises ValueError, whose message repeats no part of it."""
+    """Return the grant in a table, without members that only another version knows. Raises ValueError, whose
+    message repeats no part of it."""
     if not isinstance(table, dict) or "id" not in table:
         raise ValueError("not a grant")
     fields: dict[str, Any] = {}
-    for name, value in table.items():
-        if not isinstance(value, _FIELDS.get(name, ())):
+    for name, kinds in _FIELDS.items():
+        if name not in table:
+            continue
+        if not isinstance(table[name], kinds):
             raise ValueError("not a grant")
-        fields[name] = value
+        fields[name] = table[name]
     for name in _SECRETS:
         if name in fields:
             fields[name] = Secret(fields[name])

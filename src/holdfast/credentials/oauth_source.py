@@ -38,6 +38,11 @@ Refresh = Callable[[str, Secret], tuple[int, bytes] | TokenAnswer]
 `LONGEST` seconds."""
 
 _GAVE_NONE = "the sign-in service gave no access token"
+_ENDINGS = {
+    Verdict.OVER: "the sign-in service says that it is over ({why})",
+    Verdict.CLIENT: "the sign-in service refuses this client ({why}); look at [signin.{name}]",
+}
+_REPEATED = "the sign-in service refuses it again and again ({why}); it is asked again in an hour"
 LONGEST = 45.0
 """Seconds that a renewal may take."""
 _PATIENCE = 15.0
@@ -254,14 +259,14 @@ class OAuthSource:
         raise RenewalFailed(failed, state.retry_at)
 
     def _end(self, grant: Grant, refusal: Refusal, why: str, state: RenewalState) -> None:
-        """End the sign-in. Where only the client is refused, it is asked about again later: that may be put
-        right without another sign-in. Raises SignInOver."""
-        reason = f"the sign-in service says that it is over ({why})"
-        if refusal.verdict is Verdict.CLIENT:
-            reason = f"the sign-in service refuses this client ({why}); look at [signin.{self._name}]"
-            state.failed(reason, self._clock(), None, rest=LONGEST_REST).write(self._state_path)
-        else:
+        """End the sign-in. It is asked about again later unless the service says plainly that it is over: a
+        refused client may be put right, and another refusal may come from what stands before the service (a
+        firewall, a proxy, a country). Raises SignInOver."""
+        reason = _ENDINGS.get(refusal.verdict, _REPEATED).format(why=why, name=self._name)
+        if refusal.verdict is Verdict.OVER:
             state.ended().write(self._state_path)
+        else:
+            state.failed(reason, self._clock(), None, rest=LONGEST_REST).write(self._state_path)
         ended = replace(grant, ended=reason)
         self._adopt(ended)
         with suppress(ConfigError):  # it is known here; another process asks for itself

@@ -32,15 +32,13 @@ _NAME = re.compile(r"[A-Za-z_][\w-]{0,40}", re.ASCII)
 _MOST_SHOWN = 8
 
 
-def key_in(text: str, path: str, now: float) -> tuple[str, float | None]:
-    """Return the key in a JSON object, at `path` or, where that is empty, under a usual name; and its expiry
-    (epoch seconds; None: unknown). Raises Unreadable."""
-    try:
-        document: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        raise Unreadable("printed something that looks like JSON and is not") from None
+def key_in(document: Any, path: str, now: float) -> tuple[str, float | None]:
+    """Return the key in a JSON document, at `path` or, where that is empty, under a usual name; and its
+    expiry (epoch seconds; None: unknown). Raises Unreadable."""
     if path:
         return _at_path(document, path.split("."), now)
+    if not isinstance(document, Mapping):
+        raise Unreadable("printed JSON that is no object")
     fields = {**_envelope(document), **document}
     value = next((fields[name] for name in _VALUES if isinstance(fields.get(name), str)), None)
     if value is None:
@@ -52,7 +50,14 @@ def part_at(path: str) -> Callable[[str], str] | None:
     """Return what takes the key at `path` out of JSON; None without a path."""
     if not path:
         return None
-    return lambda text: key_in(text, path, 0.0)[0]
+    return lambda text: key_in(_parsed(text), path, 0.0)[0]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unreadable("holds something that looks like JSON and is not") from None
 
 
 def _at_path(document: Any, names: list[str], now: float) -> tuple[str, float | None]:
@@ -88,31 +93,26 @@ def _envelope(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _end(fields: Mapping[str, Any], now: float) -> float | None:
     """Return when what these fields describe expires: `expires_in` seconds from now, or a moment; None where
-    they do not say. A lease of 0 seconds has no end. Raises Unreadable."""
+    they do not say so in words that are known. A lease of 0 seconds has no end, nor has what ended in 1970
+    or before: so programs write that they do not know."""
     life = next((name for name in _LIVES if fields.get(name) is not None), None)
     if life is not None and not (life == "lease_duration" and fields[life] == 0):
-        return now + _known(times.duration(fields[life]))
-    moment = next((fields[name] for name in _ENDS if fields.get(name) is not None), None)
-    if moment is not None:
-        return _known(times.moment(moment))
-    local = next((fields[name] for name in _LOCAL_ENDS if fields.get(name) is not None), None)
-    if local is not None:
-        return _local(local)
-    return None
+        seconds = times.duration(fields[life])
+        if seconds is None:
+            return None
+        return now + seconds
+    ends = [times.moment(fields[name]) for name in _ENDS if fields.get(name) is not None][:1]
+    if not ends:
+        ends = [_local(fields[name]) for name in _LOCAL_ENDS if fields.get(name) is not None][:1]
+    return next((end for end in ends if end is not None and end > 0), None)
 
 
-def _local(written: object) -> float:
-    """Return the moment that is written; in local time where it names no zone."""
-    moment = _known(times.moment(written))
-    if moment == times.moment(written, timezone(timedelta(hours=1))):
+def _local(written: object) -> float | None:
+    """Return the moment that is written, in local time where it names no zone; None if it is none."""
+    moment = times.moment(written)
+    if moment is None or moment == times.moment(written, timezone(timedelta(hours=1))):
         return moment
     return time.mktime((*time.gmtime(moment)[:8], -1))
-
-
-def _known(seconds: float | None) -> float:
-    if seconds is None:
-        raise Unreadable("printed an expiry that is neither a number of seconds nor an ISO 8601 time")
-    return seconds
 
 
 def _hint(document: Any) -> str:

@@ -82,7 +82,7 @@ class SecretsFile:
         with suppress(ConfigError, OSError, NotRead, ValueError):
             if not self.is_fresh:
                 now = stamp(self.path)
-                text = read_regular(self.path, ours=True).decode()
+                text = read_regular(self.path, ours=True).decode("utf-8-sig")
                 if not text:
                     return None
                 self._take(text, now)
@@ -211,7 +211,7 @@ class SecretsFile:
             return self._sections
         now = stamp(self.path)
         try:
-            text = read_regular(self.path, ours=True).decode()
+            text = read_regular(self.path, ours=True).decode("utf-8-sig")
             if not text and looks and changes_soon(self.path, now):
                 return self._read(looks - 1)
             self._take(text, now)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LONGEST = 64 * 1024
 """The most bytes that are read from a file or from a program."""
 _POLL_INTERVAL = 0.05
+_KILLED = 1.0
+"""Seconds to wait for the end of a program that was killed; one of another user is not."""
 _LOOKS = 5
 """How often a file is read that holds no key and changes meanwhile."""
 PASSING = frozenset({EAGAIN, EBUSY, EINTR, EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM, ESTALE, ETIMEDOUT})
@@ -46,6 +48,10 @@ class Silent(Unreadable):
     def __init__(self, reason: str, retry_at: float | None = None, *, next_step: str = "") -> None:
         super().__init__(reason)
         self.retry_at, self.next_step = retry_at, next_step
+
+
+class Gone(Unreadable):
+    """A secret was taken out of its source, and its last value with it."""
 
 
 class RenewalFailed(Silent):
@@ -142,7 +148,7 @@ class FileSource:
 
     def _value(self) -> Secret:
         try:
-            text = read_regular(self._path, LONGEST).decode()
+            text = read_regular(self._path, LONGEST).decode("utf-8-sig")
         except NotRead as reason:
             raise Unreadable(str(reason)) from None
         except OSError as error:
@@ -220,9 +226,10 @@ def run_program(argv: Sequence[str], seconds: float) -> tuple[int, bytes, bytes]
         out, err = _output(process, time.monotonic() + seconds)
     finally:
         if process.poll() is None:
-            with suppress(OSError):  # it may have ended this very moment
+            with suppress(OSError):  # it may have ended this very moment, or be another user's (sudo)
                 os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with suppress(subprocess.TimeoutExpired):  # then `subprocess` takes note of its end later
+            process.wait(_KILLED)
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()

@@ -20,6 +20,7 @@ from ..core import times
 from ..core.secret import Secret
 
 _LONGEST_LIFE = 10 * 366 * 86_400.0
+_LONGEST_PREFIX = 16
 _LONGEST_NUMBER = 300
 """Digits of a number that is read exactly; Python refuses to read 4,301."""
 _NOT_OF_THE_SERVICE = frozenset({407, 408, 421, 425, 429})
@@ -75,11 +76,18 @@ def tokens_in(answer: TokenAnswer) -> Tokens | None:
     """Return the tokens in an answer, None if it has none."""
     if not 200 <= answer.status < 300:
         return None
-    fields = _fields(answer.body)
-    access, refresh = _secret(fields.get("access_token")), _secret(fields.get("refresh_token"))
-    if access is None and refresh is None:
-        return None
-    return Tokens(access, refresh, _life(fields.get("expires_in")))
+    for fields in _holders(_fields(answer.body)):
+        access, refresh = _secret(fields.get("accesstoken")), _secret(fields.get("refreshtoken"))
+        if access is not None or refresh is not None:
+            return Tokens(access, refresh, _life(fields.get("expiresin")))
+    return None
+
+
+def _holders(fields: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects that may hold tokens: the answer and its members, with names in one spelling
+    (`accessToken` of AWS, `data` of Feishu, `authed_user` of Slack)."""
+    for each in (fields, *fields.values()):
+        yield {name.replace("_", ""): member for name, member in _lower(each).items()}
 
 
 def refusal_in(answer: TokenAnswer) -> Refusal:
@@ -137,7 +145,18 @@ def _fields(body: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(text, parse_int=_number)
     except (ValueError, RecursionError):
-        return dict(parse_qsl(text.strip())) if _is_form(text) else {}
+        return dict(parse_qsl(text.strip())) if _is_form(text) else _embedded(text)
+    return _lower(value)
+
+
+def _embedded(text: str) -> Mapping[str, Any]:
+    """Return the object with which a text begins that is not JSON as a whole: after a prefix against
+    scripts, or before a comment."""
+    begins = text.find("{", 0, _LONGEST_PREFIX)
+    try:
+        value, _ = json.JSONDecoder(parse_int=_number).raw_decode(text, begins)
+    except (ValueError, RecursionError, IndexError):
+        return {}
     return _lower(value)
 
 

@@ -125,7 +125,7 @@ class Vault:
         self._entries: dict[tuple[str, str, str], _CacheEntry] = {}
 
     def secret(self, key: Key) -> Secret:
-        """Return the secret of `key`, read if it is not cached; the last one while its source is silent, if
+        """Return the secret of `key`, read if it is not cached; the last one while its source gives none, if
         that may still be good. Raises SecretMissing, SignInEnded, SourceSilent or NotRenewed with the
         reason."""
         entry = self._entry(key)
@@ -286,7 +286,7 @@ class Vault:
             last = entry.peek()
             if isinstance(reason, Silent):
                 entry.is_silent(reason, self._clock())
-            if last is not None and isinstance(reason, Silent):
+            if last is not None:
                 return last
             failed: BaseException = error_of(key, bare(reason))
         except BaseException as error:

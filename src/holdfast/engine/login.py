@@ -56,7 +56,8 @@ def by_device(
     offer = _object(answer.body)
     if not isinstance(offer.get("device_code"), str) or not isinstance(offer.get("user_code"), str):
         raise _refused(sign_in, answer, sent=service.known())
-    say(f"open {offer.get('verification_uri')} and type the code {offer['user_code']}")
+    address = offer.get("verification_uri") or offer.get("verification_url")  # the latter from Google
+    say(f"open {address} and type the code {offer['user_code']}")
     complete = offer.get("verification_uri_complete")
     if isinstance(complete, str):
         say(f"  or open {complete}")

@@ -19,9 +19,12 @@ from ..secrecy.masking import redacted
 from .token_service import Post, ReadKey, post
 
 
-def exchanges(home: Home, send: Post = post, read: ReadKey | None = None) -> Exchange:
+def exchanges(
+    home: Home, send: Post = post, read: ReadKey | None = None, anew: ReadKey | None = None
+) -> Exchange:
     """Return the function by which a vault gets the access tokens of this home's workloads, by the current
-    configuration. `read` reads the assertions."""
+    configuration. `read` reads the assertions; `anew` does so without a cache, once an assertion is refused:
+    it may have ended."""
 
     def exchange(name: str) -> Tokens:
         try:
@@ -30,7 +33,16 @@ def exchanges(home: Home, send: Post = post, read: ReadKey | None = None) -> Exc
             raise Silent("holdfast.toml is wrong", next_step="holdfast doctor") from None
         if sign_in is None or not sign_in.assertion or read is None:
             raise Unreadable(f"holdfast.toml has no [signin.{name}] with an assertion")
-        return _exchanged(sign_in, _assertion(sign_in, read), send)
+        assertion = _assertion(sign_in, read)
+        try:
+            return _exchanged(sign_in, assertion, send)
+        except Silent:
+            raise
+        except Unreadable:
+            newer = _assertion(sign_in, anew or read)
+            if newer == assertion:
+                raise
+        return _exchanged(sign_in, newer, send)
 
     return exchange
 
