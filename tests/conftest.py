@@ -176,6 +176,15 @@ def home(clean_environment: Path) -> Path:
 
 
 @pytest.fixture
+def quick_collections() -> Iterator[None]:
+    """Let the test's collections of garbage look only at what the test makes. Not beside hypothesis, which
+    looks for the holders of its generator among all objects."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
 def provider() -> Iterator[ScriptedProvider]:
     """A provider on loopback that answers by script, and well without one."""
     with ScriptedProvider() as server:
