@@ -204,7 +204,7 @@ class _Provider:
             [key],
             location=self.location,
             models=models,
-            headers=carried(self.builder, headers, at=at),
+            headers=carried(self.builder, headers, at=at, hold_the_key=bool(auth)),
         )
 
     def _where(self, url: str, dialect: str, auth: str, key: FoundKey | NoKey) -> Where:

@@ -14,7 +14,7 @@ from ..config.model_tables import written
 from .addresses import OwnUrl, Unresolved, Where
 from .base import ResultBuilder
 from .entries import ImportResult
-from .headers import carried, key_in
+from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .kinds import Kind, kinds
 from .read_files import mapping, table_of, word
@@ -27,6 +27,7 @@ from .rows import (
     refuse_api,
     rows_in,
     where_of,
+    with_header_key,
 )
 
 _FILE = "crush.json"
@@ -174,13 +175,12 @@ class _Provider:
             builder.refuse(shown, why, [key], url=url)
             return None
         headers = mapping(self.raw.get("extra_headers"))
-        auth, in_header = key_in(headers, self._read)
-        if auth:
-            key = in_header
+        given = (self._where(url, kind), [key])
+        where, keys = with_header_key(builder, headers, self._read, given=given, at=f"'{self.called}'")
         return builder.add(
             self.called,
-            self._where(url, kind, auth),
-            [key],
+            where,
+            keys,
             location=self.at,
             models=list(self._models()) or None,
             headers=carried(builder, headers, at=f"'{self.called}' ({self.at})"),
@@ -194,7 +194,7 @@ class _Provider:
 
         return _DEFAULT.sub(default, word(self.raw.get(name)))
 
-    def _where(self, text: str, kind: Kind, auth: str) -> Where:
+    def _where(self, text: str, kind: Kind) -> Where:
         if not text and kind.url:
             return where_of("", kind.dialect, kind.url)
         if _SHELL.search(text):
@@ -202,7 +202,7 @@ class _Provider:
         expanded = self.reader.expand(text, Syntax.DOLLAR)
         if expanded.missing or not text:
             return Unresolved(expanded.why_not or "the file gives none, and Crush knows none of this name")
-        return OwnUrl(expanded.text, kind.dialect, auth)
+        return OwnUrl(expanded.text, kind.dialect)
 
     def _key(self) -> FoundKey | NoKey:
         """Return the key that is written; for what Crush knows by itself, else its usual variable's."""

@@ -36,6 +36,7 @@ from .rows import (
 
 _ENGINES = {"openai": CHAT, "ollama": CHAT, "anthropic": MESSAGES}
 _CHOICES = ("GOOSE_PROVIDER", "GOOSE_LEAD_PROVIDER", "GOOSE_PLANNER_PROVIDER")
+_OLLAMA_PORT = 11434
 _THIS_MACHINE = ("localhost", "127.", "0.0.0.0", "[::1]")  # noqa: S104
 _VERSION = re.compile(r"v\d+")
 _KEYRING = "is not in the environment: Goose keeps it in the keyring (service 'goose')"
@@ -170,7 +171,8 @@ class _Goose:
         where = where_of("", known.dialect, known.url)
         models: list[object] = []
         if host:
-            where = self._where({"base_url": host, "base_path": self.reader.value(known.path)}, known.dialect)
+            path = self.reader.value(known.path) or known.below
+            where = self._where({"base_url": _with_port(kind, host), "base_path": path}, known.dialect)
         if host and self.reader.value("GOOSE_PROVIDER") == kind:
             models = [written(self.reader.value("GOOSE_MODEL"))]
         return builder.add(kind, where, [key], location=self.file, models=models or None)
@@ -195,6 +197,15 @@ class _Goose:
         if dialect == MESSAGES:
             return OwnUrl(url, dialect)
         return _of_chat(url, word(raw.get("base_path")))
+
+
+def _with_port(kind: str, host: str) -> str:
+    """Return the address of an Ollama without a scheme as Goose completes it; any other as it is."""
+    if kind != "ollama" or "://" in host:
+        return host
+    if re.search(r":\d+\Z", host):
+        return f"http://{host}"
+    return f"http://{host}:{_OLLAMA_PORT}"
 
 
 def _scheme_of(host: str) -> str:

@@ -12,6 +12,7 @@ from .keys import FoundKey, NoKey, looks_secret
 _AUTH = {"authorization": "bearer", "api-key": "api-key", "x-api-key": "x-api-key"}
 """How a key is sent, by the header that holds it."""
 _BEARER = "bearer "
+_ANOTHER = "another key is used, and an entry has one way to send it"
 _ACCOUNTS = frozenset({"openai-organization", "openai-project"})
 """Headers whose values look like secrets and are none."""
 
@@ -32,13 +33,17 @@ def key_in(
     return "", NoKey()
 
 
-def carried(builder: ResultBuilder, headers: Mapping[str, object], *, at: str) -> dict[str, str] | None:
+def carried(
+    builder: ResultBuilder, headers: Mapping[str, object], *, at: str, hold_the_key: bool = True
+) -> dict[str, str] | None:
     """Return the headers that hold no secret, for the field `headers` of an entry, None for none; note each
-    of the others by its name. Those of `key_in` belong to neither."""
+    of the others by its name. Those of `key_in` belong to neither, where they hold the key that is used."""
     kept: dict[str, str] = {}
     for name, value in headers.items():
         text = str(value).strip()
         if name.lower() in _AUTH:
+            if text and not hold_the_key:
+                builder.leave_out(f"header '{name}' of {at}", _ANOTHER)
             continue
         why = why_not_configured(name, text)
         if not why and name.lower() not in _ACCOUNTS and (looks_secret(text) or text.startswith("!")):

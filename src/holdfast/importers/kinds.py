@@ -21,6 +21,7 @@ class Kind:
     key: str = ""
     addresses: tuple[str, ...] = ()
     path: str = ""
+    below: str = ""
     api: str = ""
     serves: bool = False
 

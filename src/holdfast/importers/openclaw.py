@@ -38,6 +38,8 @@ _NATIVE = {
     "openai-chatgpt-responses": "an API with a sign-in",
     "ollama": "Ollama's own API",
 }
+_USUAL = {"anthropic": "anthropic-messages"}
+"""The API of a provider that OpenClaw knows, where nothing names another."""
 _BARE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", re.ASCII)
 _DEFAULT = re.compile(r"(?<!\$)\$\{([A-Z_][A-Z0-9_]*):-([^}${]*)\}", re.ASCII)
 _MODES = {"oauth": "OpenClaw", "token": "OpenClaw", "aws-sdk": "OpenClaw"}
@@ -206,7 +208,7 @@ class _Provider:
             why = "its models speak different APIs: holdfast provider add NAME --endpoint DIALECT=URL"
             builder.refuse(shown, why, keys, url=url)
             return None
-        dialect = DIALECTS.get(api or "openai-completions")
+        dialect = DIALECTS.get(api or _USUAL.get(self.called, "openai-completions"))
         if dialect is None:
             refuse_api(builder, shown, _NATIVE.get(api, f"'{api}'"), keys, url=url)
             return None

@@ -130,7 +130,9 @@ class _Provider:
             [key],
             location=self.location,
             models=[given or model for model, given in models.items()],
-            headers=carried(self.builder, mapping(self.options.get("headers")), at=at),
+            headers=carried(
+                self.builder, mapping(self.options.get("headers")), at=at, hold_the_key=bool(auth)
+            ),
         )
         for called, row in mapping(self.raw.get("models")).items():
             self.pins[f"{self.name}/{called}"] = f"{name}/{word(mapping(row).get('id')) or called}"

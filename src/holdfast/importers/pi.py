@@ -105,6 +105,10 @@ class _Provider:
             return
         if preset and isinstance(key, NoKey) and not key.why and not signed_in:
             key = usual_key(self.builder.reader, preset)
+        in_header = not word(self.sign_in.get("key")) and not word(self.raw.get("apiKey"))
+        headers = carried(
+            self.builder, mapping(self.raw.get("headers")), at=f"'{self.name}'", hold_the_key=in_header
+        )
         address = self.builder.reader.expand(self.url, Syntax.DOLLAR)
         where = where_is(address.text, dialects.pop() or DIALECTS[_CHAT], preset, auth=auth)
         if address.missing:
@@ -116,7 +120,7 @@ class _Provider:
             [key],
             location=self.location,
             models=[_written(model) for model in models if word(model.get("id"))],
-            headers=carried(self.builder, mapping(self.raw.get("headers")), at=f"'{self.name}'"),
+            headers=headers,
         )
 
     def _why_not(self, apis: set[str], dialects: set[str], models: list[Mapping[str, Any]]) -> str:
