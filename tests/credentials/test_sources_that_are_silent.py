@@ -17,6 +17,7 @@ from holdfast.core.errors import NotRenewed, SecretMissing, SourceSilent
 from holdfast.core.identity import Key, ProviderName
 from holdfast.core.secret import Secret
 from holdfast.credentials import SecretsFile, Vault, foreign_call
+from holdfast.credentials.cached_source import CachedSource
 from holdfast.credentials.foreign_call import ForeignCall
 from holdfast.credentials.sources import Silent
 
@@ -119,6 +120,24 @@ def test_a_value_whose_end_is_reached_does_not_go_on(bench: Bench) -> None:
     assert bench.vault.secret(key("cmd:x")) == Secret("a-token")
     bench.now = NOW + 100
     assert "exit code 1: the vault is locked" in str(bench.silent(key("cmd:x")))
+
+
+@pytest.mark.parametrize(("wants", "again"), [(30.0, 30.0), (0.1, 0.5), (1e9, 3_600.0), (inf, 0.5)])
+def test_a_source_that_says_when_it_may_be_asked_again_is_asked_then(
+    bench: Bench, wants: float, again: float
+) -> None:
+    asked = []
+
+    def fetch() -> tuple[str, float | None]:
+        asked.append(bench.now)
+        raise Silent("busy", bench.now + wants)
+
+    source, began = CachedSource(fetch, lambda: bench.now), bench.now
+    for later in (0.0, again - 0.1, again):
+        bench.now = began + later
+        with pytest.raises(Silent):
+            source.read()
+    assert asked == [began, began + again]
 
 
 @pytest.mark.parametrize("ref", SLOW)

@@ -13,7 +13,7 @@ from credentials.desk import NOW, TOOL, Desk
 from holdfast.core.errors import SecretMissing
 from holdfast.core.identity import Key, ProviderName
 from holdfast.core.secret import Secret
-from holdfast.credentials import sources
+from holdfast.credentials import Vault, sources
 from holdfast.credentials.sources import run_program
 
 AT = Key(ProviderName("mimo"), "t", "cmd:tool", value="data.token")
@@ -96,6 +96,19 @@ def test_a_key_that_a_provider_refused_does_not_go_on_beside_an_error(desk: Desk
         with pytest.raises(SecretMissing):
             desk.vault.reread(TOOL)
         assert desk.vault.peek(TOOL) is None
+
+
+def test_a_key_that_a_program_repeats_as_it_fails_is_in_no_message(desk: Desk) -> None:
+    outputs = [
+        (0, b'{"token": "zq9xkmwtbvplrahd", "expires_in": 600}', b""),
+        (1, b"", b"denied: zq9xkmwtbvplrahd"),
+    ]
+    vault = Vault(desk.path, run=lambda argv, seconds: outputs.pop(0), clock=lambda: desk.now)
+    vault.secret(TOOL)
+    desk.now += 601
+    with pytest.raises(SecretMissing, match="exit code 1: denied") as caught:
+        vault.secret(TOOL)
+    assert "zq9xkm" not in str(caught.value)
 
 
 def test_a_file_with_a_byte_order_mark_holds_the_key_behind_it(desk: Desk, tmp_path: Path) -> None:

@@ -222,6 +222,37 @@ def test_the_address_for_a_code_is_shown_in_the_spelling_of_each_service(
     assert lines == ["open https://login.example/device and type the code u"]
 
 
+@pytest.mark.parametrize(
+    ("status", "body"), [(429, b""), (429, b'{"error": "too_many_requests"}'), (408, b""), (503, b"<html>")]
+)
+def test_a_service_that_is_busy_while_a_code_is_typed_is_asked_again(
+    authority: Authority, home: Path, status: int, body: bytes
+) -> None:
+    granted = {"access_token": "a-token", "device_code": "a-code", "user_code": "u", "expires_in": 60}
+    offer = json.dumps(granted).encode()
+    answers = [TokenAnswer(200, offer), TokenAnswer(status, body, 20.0), TokenAnswer(200, offer)]
+    waits: list[float] = []
+    grant = login.by_device(
+        service(home, lambda url, fields: answers.pop(0)),
+        lambda _: None,
+        sleep=waits.append,
+        clock=lambda: sum(waits),
+    )
+    assert grant.access == Secret("a-token")
+    assert waits == [5.0, 20.0]
+
+
+def test_a_code_that_is_refused_with_a_good_status_is_asked_about_no_more(
+    authority: Authority, home: Path
+) -> None:
+    offer = b'{"device_code": "a-code", "user_code": "u", "expires_in": 60}'
+    answers = [TokenAnswer(200, offer), TokenAnswer(200, b'{"error": "access_denied"}')]
+    with pytest.raises(login.NotSignedIn, match="access_denied"):
+        login.by_device(
+            service(home, lambda url, fields: answers.pop(0)), lambda _: None, sleep=lambda _: None
+        )
+
+
 def test_a_stranger_who_never_finishes_a_request_delays_no_other(authority: Authority, home: Path) -> None:
     def visit(url: str) -> None:
         address = urllib.parse.urlsplit(

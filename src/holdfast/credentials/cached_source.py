@@ -28,6 +28,8 @@ RENEW_AGAIN = 15.0
 """Seconds between two attempts to renew in the background."""
 _FIRST_REST, _LONGEST_REST = 0.5, 64.0
 """Seconds for which a silent source is not asked; doubled with each failure."""
+_LONGEST_WANTED = 3_600.0
+"""The most seconds for which a source is not asked because it wants that."""
 _ENDED = 60.0
 """Seconds for which a key is used that has ended by this machine's clock."""
 _CLOCK_SLACK = 60.0
@@ -81,10 +83,12 @@ class Rest:
             raise Silent(str(self._silence), self._silence.retry_at)
 
     def begin(self, now: float, silence: Silent) -> float:
-        """Begin a rest, longer than the one before. Return its end, which becomes the time from which the
-        source is asked again unless it has one."""
+        """Begin a rest, longer than the one before, and as long as the source wants it, up to an hour. Return
+        its end, which becomes the time from which the source is asked again unless it has one."""
         self._length = min(self._length * 2 or _FIRST_REST, _LONGEST_REST)
         self._since, self._until, self._silence = now, now + self._length, silence
+        if silence.retry_at is not None and silence.retry_at < inf:
+            self._until = max(self._until, min(silence.retry_at, now + _LONGEST_WANTED))
         if silence.retry_at is None:
             silence.retry_at = self._until
         return self._until

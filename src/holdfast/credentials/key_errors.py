@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .._files import quoted
 from ..core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded, SourceSilent
 from ..core.identity import Key
-from ..core.secret import redact
+from ..core.secret import Secret, redact
+from ..secrecy.masking import masked
 from .sources import RenewalFailed, SignInOver, Silent, Unreadable
 
 _NEXT_STEPS = {
@@ -28,15 +31,15 @@ def silence_of(error: Unreadable | ConfigError) -> Unreadable:
     return Silent(error.what, next_step=error.next_step)
 
 
-def error_of(key: Key, reason: Unreadable) -> SecretMissing:
-    """Return the error for a key that cannot be read."""
+def error_of(key: Key, reason: Unreadable, known: Sequence[Secret] = ()) -> SecretMissing:
+    """Return the error for a key that cannot be read. Its source may have repeated a `known` value."""
     # A command line may contain a token: `cmd:curl -H …`.
     scheme, _, rest = redact(key.ref).partition(":")
     argument = rest
     if scheme == "file":
         argument = quoted(rest)
     what = f"cannot read key '{key.label}' of provider '{key.provider}'"
-    tried = [f"{scheme}:{rest}: {reason}"]
+    tried = [f"{scheme}:{rest}: {masked(str(reason), known)}"]
     service, _, user = rest.partition("/")
     entry = f"{quoted(service)} {quoted(user)}"
     next_step = _NEXT_STEPS[scheme].format(provider=key.provider, rest=argument, entry=entry)

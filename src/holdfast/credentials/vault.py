@@ -288,7 +288,7 @@ class Vault:
                 entry.is_silent(reason, self._clock())
             if last is not None:
                 return last
-            failed: BaseException = error_of(key, bare(reason))
+            failed: BaseException = error_of(key, bare(reason), list(entry.values))
         except BaseException as error:
             failed = bare(error)
         raise failed  # out here, so that it brings no frame with the value along

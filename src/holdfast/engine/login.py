@@ -20,13 +20,14 @@ from ..core.config import SignIn
 from ..core.errors import HoldfastError
 from ..core.secret import Secret, redact
 from ..credentials.grant import Grant, renewed_grant
-from ..credentials.token_answers import TokenAnswer, Tokens, refusal_in, tokens_in
+from ..credentials.token_answers import TokenAnswer, Tokens, Verdict, refusal_in, tokens_in
 from ..distribution import install_command
 from ..secrecy.masking import redacted
 from .token_service import TokenService
 
 Say = Callable[[str], None]
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+_PENDING = ("authorization_pending", "slow_down")
 _BROWSER_PATIENCE = 300.0
 """Seconds to wait for the browser."""
 _LONGEST_DEVICE = 1800.0
@@ -69,13 +70,14 @@ def by_device(
     while clock() + wait < ends:
         sleep(wait)
         answer = service.tokens({"grant_type": _DEVICE, "device_code": device})
-        tokens, error = tokens_in(answer), refusal_in(answer).code
+        tokens, refusal = tokens_in(answer), refusal_in(answer)
         if tokens is not None and tokens.access is not None:
             return _granted(tokens, clock())
-        if error == "slow_down":
+        if refusal.code == "slow_down":
             pause += _SLOWER
-        wait = pause
-        if error not in ("authorization_pending", "slow_down") and 0 < answer.status < 500:
+        wait = max(pause, answer.retry_after or 0.0)
+        in_trouble = refusal.verdict is Verdict.PASSING and not 0 < answer.status < 400
+        if refusal.code not in _PENDING and not in_trouble:
             raise _refused(sign_in, answer, sent=(device, *service.known()))
     raise NotSignedIn(f"sign-in '{sign_in.name}' timed out: no code was entered")
 

@@ -3,6 +3,7 @@ at the sign-in's own token address. It goes nowhere else."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ..config import Home
@@ -74,5 +75,6 @@ def _exchanged(sign_in: SignIn, assertion: Secret, send: Post) -> Tokens:
     code = redacted(refusal.code, [assertion], limit=60)
     why = code or (f"HTTP {answer.status}" if answer.status else answer.body.decode(errors="replace"))
     if refusal.verdict is Verdict.PASSING:
-        raise Silent(f"the token service gives none now: {why}")
+        again = None if answer.retry_after is None else time.time() + answer.retry_after
+        raise Silent(f"the token service gives none now: {why}", again)
     raise Unreadable(f"the token service refuses the assertion: {why}")
