@@ -15,6 +15,7 @@ from .entries import ImportResult
 from .keys import KeyReader, Syntax
 from .litellm_rows import Deployment, deployments
 from .read_files import mapping, table_of, word
+from .rows import rows_in
 
 _OTHER_FALLBACKS = ("default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _SETTINGS = ("router_settings", "litellm_settings", "general_settings")
@@ -177,6 +178,11 @@ def _add_fallbacks(builder: ResultBuilder, settings: Mapping[str, Any], pins: Ma
             names = []
             if isinstance(then, list):
                 names = [word(name) for name in then]
+            own = [word(fallback.get("model")) for fallback in rows_in(then)]
+            if own:
+                why = f"'{own[0]}' has settings of its own there: write its row into model_list first"
+                builder.leave_out(f"the fallback of '{group}'", why)
+                continue
             missing = [name for name in (group, *names) if name not in pins]
             if missing:
                 builder.leave_out(f"the fallback of '{group}'", f"'{missing[0]}' was not imported")
