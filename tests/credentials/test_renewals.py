@@ -379,6 +379,18 @@ def test_a_sign_in_that_was_turned_away_for_long_is_asked_about_again_after_an_h
     assert kept(desk).ended == ""
 
 
+def test_a_sign_in_whose_file_was_set_aside_names_that_file_and_goes_on_once_it_is_back(desk: Desk) -> None:
+    desk.sign_in()
+    good = desk.path.read_text()
+    desk.path.write_text(f"[cut\n{good}")
+    for _ in range(2):
+        with pytest.raises(SecretMissing, match=r"secrets\.toml\.corrupt-"):
+            desk.vault.secret(OAUTH)
+    desk.path.write_text(good)
+    desk.answers = [token(1)]
+    assert desk.vault.secret(OAUTH) == Secret("access-1")
+
+
 def test_a_country_that_a_service_refuses_ends_no_sign_in(desk: Desk) -> None:
     body = b'{"error": {"code": "unsupported_country_region_territory", "type": "request_forbidden"}}'
     desk.sign_in()

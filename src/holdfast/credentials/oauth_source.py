@@ -159,7 +159,7 @@ class OAuthSource:
         self._unsaved = None
         if grant is None:
             self._grant = None
-            raise SignInOver("not signed in")
+            raise SignInOver(f"not signed in{self._file.aside()}")
         return grant
 
     def _refresh_token(self, grant: Grant) -> Secret:
@@ -217,7 +217,7 @@ class OAuthSource:
         standing = self._kept(renewed, put)
         if standing is None:
             self._grant = None
-            raise SignInOver("not signed in")
+            raise SignInOver(f"not signed in{self._file.aside()}")
         usable = self._adopt(standing)
         if not _same(standing, renewed):
             if not usable:

@@ -176,6 +176,13 @@ class SecretsFile:
         names."""
         return sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
 
+    def aside(self) -> str:
+        """Return a remark about the last file that was renamed; nothing if there is none."""
+        aside = self.quarantined()
+        if not aside:
+            return ""
+        return f" (an older file that could not be parsed is kept as {aside[-1]})"
+
     def _change(self, change: Callable[[Sections, dict[str, Grant]], None], put: Put | None = None) -> None:
         """Call `change` with copies of what the file has, and write them if they differ."""
         with locked(self.path):

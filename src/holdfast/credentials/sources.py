@@ -201,11 +201,7 @@ class StoreSource:
         self._secret, self._silent_at = secret, _NO_STAMP
         if secret is not None:
             return secret
-        reason = f"not in {self._file.path}"
-        aside = self._file.quarantined()
-        if aside:
-            reason += f" (an older file that could not be parsed is kept as {aside[-1]})"
-        raise Unreadable(reason)
+        raise Unreadable(f"not in {self._file.path}{self._file.aside()}")
 
     def note(self) -> str:
         return FileSource(str(self._file.path)).note()
