@@ -48,14 +48,10 @@ class CliContext:
         def read(key: Key) -> Secret:
             return vault.secret(key)
 
-        def anew(key: Key) -> Secret:
-            vault.reread(key)
-            return vault.secret(key)
-
         vault = Vault(
             self.home.secrets,
             refresh=renewals(self.home, read=read),
-            exchange=exchanges(self.home, read=read, anew=anew),
+            exchange=exchanges(self.home, lambda: vault),
         )
         return vault
 

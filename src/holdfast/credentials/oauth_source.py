@@ -28,7 +28,7 @@ from ..secrecy.masking import redacted
 from .cached_source import OVER, RENEW_AGAIN, Life
 from .grant import Grant, renewed_grant
 from .in_flight import InFlight, NotFinished
-from .renewal_state import LONGEST_REST, RenewalState
+from .renewal_state import LONGEST_REST, RenewalState, state_path
 from .secrets_file import Put, SecretsFile
 from .sources import RenewalFailed, SignInOver
 from .token_answers import Refusal, TokenAnswer, Tokens, Verdict, refusal_in, tokens_in
@@ -275,7 +275,7 @@ class OAuthSource:
 
     @property
     def _state_path(self) -> Path:
-        return self._file.beside(f".oauth.{self._name}.state")
+        return state_path(self._file, self._name)
 
     def _state(self) -> RenewalState:
         return RenewalState.read(self._state_path)

@@ -2,7 +2,7 @@
 its service may be asked again, how often it has refused, and which renewal brought its refresh token.
 
 It holds no secret, and nothing that has to survive: where it cannot be read, nothing is known. It is read and
-written under the lock of the sign-in."""
+written under the lock of the sign-in; for a workload, whose `id` is that of its request, without a lock."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Self
 from .._files import NotRead, read_regular, write_private
 from ..core.errors import ConfigError
 from .grant import Grant
+from .secrets_file import SecretsFile
 from .token_answers import Refusal, Verdict
 
 LONGEST_REST = 3_600.0
@@ -28,6 +29,11 @@ _ENOUGH = {
     Verdict.TURNED_AWAY: (5, 3_600.0),
 }
 """After how many equal refusals, over how many seconds, a sign-in is over where one does not say so."""
+
+
+def state_path(file: SecretsFile, name: str) -> Path:
+    """Return the path of what is known about the sign-in `name`."""
+    return file.beside(f".oauth.{name}.state")
 
 
 @dataclass(frozen=True, slots=True)

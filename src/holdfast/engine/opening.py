@@ -81,16 +81,12 @@ def build_engine(
     def read(key: Key) -> Secret:
         return opened.secret(key)
 
-    def anew(key: Key) -> Secret:
-        opened.reread(key)
-        return opened.secret(key)
-
     send = partial(post, network=network)
     opened = vault or FileVault(
         home.secrets,
         environ=environ,
         refresh=renewals(home, send, read),
-        exchange=exchanges(home, send, read, anew),
+        exchange=exchanges(home, lambda: opened, send),
         suppliers=keys,
     )
     list_models = partial(_list_models, network)

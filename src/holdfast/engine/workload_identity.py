@@ -4,6 +4,8 @@ at the sign-in's own token address. It goes nowhere else."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 from ..config import Home
@@ -12,46 +14,52 @@ from ..config.assertions import KINDS, members_of
 from ..core.config import SignIn
 from ..core.errors import ConfigError, SecretMissing, SourceSilent
 from ..core.identity import Key, ProviderName
-from ..core.secret import Secret
+from ..core.secret import Secret, fingerprint
+from ..credentials import Vault
 from ..credentials.cached_source import Exchange
+from ..credentials.renewal_state import RenewalState, state_path
 from ..credentials.sources import Silent, Unreadable
 from ..credentials.token_answers import TokenAnswer, Tokens, Verdict, refusal_in, tokens_in
 from ..secrecy.masking import redacted
-from .token_service import Post, ReadKey, post
+from .token_service import Post, post
 
 
 def exchanges(
-    home: Home, send: Post = post, read: ReadKey | None = None, anew: ReadKey | None = None
+    home: Home, vault: Callable[[], Vault], send: Post = post, clock: Callable[[], float] = time.time
 ) -> Exchange:
     """Return the function by which a vault gets the access tokens of this home's workloads, by the current
-    configuration. `read` reads the assertions; `anew` does so without a cache, once an assertion is refused:
-    it may have ended."""
+    configuration. `vault` returns that vault, which reads the assertions too: without its cache once one is
+    refused, since it may have ended."""
 
     def exchange(name: str) -> Tokens:
         try:
             sign_in = load_config(home).sign_ins.get(name)
         except ConfigError:
             raise Silent("holdfast.toml is wrong", next_step="holdfast doctor") from None
-        if sign_in is None or not sign_in.assertion or read is None:
+        if sign_in is None or not sign_in.assertion:
             raise Unreadable(f"holdfast.toml has no [signin.{name}] with an assertion")
-        assertion = _assertion(sign_in, read)
+        reader = vault()
+        assertion = _assertion(sign_in, reader)
         try:
-            return _exchanged(sign_in, assertion, send)
+            return _exchanged(sign_in, assertion, reader, send, clock=clock)
         except Silent:
             raise
         except Unreadable:
-            newer = _assertion(sign_in, anew or read)
+            newer = _assertion(sign_in, reader, anew=True)
             if newer == assertion:
                 raise
-        return _exchanged(sign_in, newer, send)
+        return _exchanged(sign_in, newer, reader, send, clock=clock)
 
     return exchange
 
 
-def _assertion(sign_in: SignIn, read: ReadKey) -> Secret:
+def _assertion(sign_in: SignIn, vault: Vault, *, anew: bool = False) -> Secret:
     """Return the assertion. Raises Unreadable."""
+    key = Key(ProviderName("signin"), sign_in.name, sign_in.assertion)
     try:
-        return read(Key(ProviderName("signin"), sign_in.name, sign_in.assertion))
+        if anew:
+            vault.reread(key)
+        return vault.secret(key)
     except SourceSilent as silent:
         failed: Unreadable = Silent(_unread(silent), silent.retry_at, next_step=silent.next_step)
     except SecretMissing as missing:
@@ -63,18 +71,33 @@ def _unread(missing: SecretMissing) -> str:
     return f"the assertion cannot be read: {'; '.join(missing.tried)}"
 
 
-def _exchanged(sign_in: SignIn, assertion: Secret, send: Post) -> Tokens:
-    """Return the tokens for an assertion. Raises Unreadable."""
-    kind = KINDS[sign_in.kind]
-    members: dict[str, Any] = {**members_of(sign_in), kind.member: assertion}
-    answer: TokenAnswer = send(sign_in.token_url, members, as_json=kind.as_json)
+def _exchanged(
+    sign_in: SignIn, assertion: Secret, vault: Vault, send: Post, *, clock: Callable[[], float]
+) -> Tokens:
+    """Return the tokens for an assertion. A request that was refused is not repeated for a while, by any
+    process; one with another assertion is another request. Raises Unreadable."""
+    kind, members = KINDS[sign_in.kind], members_of(sign_in)
+    path, pepper, now = state_path(vault.file, sign_in.name), vault.pepper(), clock()
+    fields = [sign_in.kind, sign_in.token_url, *members.items(), assertion.fingerprint(pepper)]
+    request = fingerprint(repr(fields), pepper)
+    state = RenewalState.read(path)
+    if state.id != request:
+        state = RenewalState(request)
+    if state.rests(now):
+        raise Unreadable(f"{state.reason}; it is asked again in {ceil(state.retry_at - now)} s")
+    sent: dict[str, Any] = {**members, kind.member: assertion}
+    answer: TokenAnswer = send(sign_in.token_url, sent, as_json=kind.as_json)
     tokens = tokens_in(answer)
     if tokens is not None and tokens.access is not None:
+        if state.failures:
+            RenewalState(request).write(path)
         return tokens
     refusal = refusal_in(answer)
     code = redacted(refusal.code, [assertion], limit=60)
     why = code or (f"HTTP {answer.status}" if answer.status else answer.body.decode(errors="replace"))
     if refusal.verdict is Verdict.PASSING:
-        again = None if answer.retry_after is None else time.time() + answer.retry_after
+        again = None if answer.retry_after is None else clock() + answer.retry_after
         raise Silent(f"the token service gives none now: {why}", again)
-    raise Unreadable(f"the token service refuses the assertion: {why}")
+    reason = f"the token service refuses the assertion: {why}"
+    state.failed(reason, clock(), answer.retry_after).write(path)
+    raise Unreadable(reason)
