@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from click.testing import CliRunner, Result
 
 from cli.furnishing import CANARY, CONFIG, SECRETS, Cli, write
 from holdfast.cli import app
+from holdfast.fake_provider import ScriptedProvider
+from holdfast.fake_provider.control import AmazeePlane
 
 
 @pytest.fixture
@@ -31,3 +34,14 @@ def furnished(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MIMO_KEY", CANARY)
     monkeypatch.setenv("BOTH_KEY", f"{CANARY}-both")
     return home
+
+
+@pytest.fixture
+def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AmazeePlane]:
+    """A service that gives keys: trials of its own, and those of its LiteLLM proxy."""
+    gateway = AmazeePlane()
+    gateway.lists_openly = False
+    monkeypatch.setenv("PROXY_ADMIN", gateway.master)
+    with ScriptedProvider(gateway, models=None) as provider:
+        gateway.root = provider.root
+        yield gateway

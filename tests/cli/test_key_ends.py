@@ -32,7 +32,7 @@ def signed_in(home: Path, days: float, refresh: str) -> None:
     )
 
 
-def provisioned(home: Path, days: float | None) -> None:
+def provisioned(home: Path, days: float | None, state: State = State.PROVISIONED) -> None:
     (home / "holdfast.toml").write_text("")
     ends = None if days is None else time.time() + days * DAY
     with SqliteStore(home / "state.db") as store:
@@ -41,7 +41,7 @@ def provisioned(home: Path, days: float | None) -> None:
                 ProviderName("team"),
                 "litellm",
                 Capability.REPLAYABLE,
-                state=State.PROVISIONED,
+                state=state,
                 key="store:litellm",
                 url="https://p.example",
                 expires_at=ends,
@@ -81,3 +81,9 @@ def test_a_provisioned_key_is_named_before_its_end(
     assert ("the key of 'team' ends" in status) is is_named
     assert ("holdfast provision repair team" in status) is is_named
     assert ("the key of 'team' ends" in cli("doctor").stdout) is is_named
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_the_end_of_a_key_that_was_given_back_is_not_named(cli: Cli, home: Path, command: str) -> None:
+    provisioned(home, 13, State.RETIRED)
+    assert "the key of 'team'" not in cli(command).stdout

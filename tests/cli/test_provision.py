@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,21 +16,10 @@ from holdfast.cli.output import clock
 from holdfast.cli.provision_views import why
 from holdfast.core.identity import ProviderName
 from holdfast.core.provisioning_state import Capability, Record
-from holdfast.fake_provider import ScriptedProvider
 from holdfast.fake_provider.control import AmazeePlane, cut, refusing
 
 ROLES = ("--role", "answer=*sonnet*", "--role", "expand=*haiku*,*mini*")
 LISTS = ("/v1/models", "/model/info")
-
-
-@pytest.fixture
-def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AmazeePlane]:
-    gateway = AmazeePlane()
-    gateway.lists_openly = False
-    monkeypatch.setenv("PROXY_ADMIN", gateway.master)
-    with ScriptedProvider(gateway, models=None) as provider:
-        gateway.root = provider.root
-        yield gateway
 
 
 def test_without_accept_the_offer_is_shown_and_nothing_is_obtained(cli: Cli, service: AmazeePlane) -> None:

@@ -365,7 +365,7 @@ TABLE = [
         "a model that the provider lists and refuses",
         Fault(C.MODEL_UNAVAILABLE, status=404, cause="listed"),
         WORKED,
-        f"{HOST} refuses mimo-v2.5-pro, although its list of models names it.",
+        f"{HOST} refuses mimo-v2.5-pro, although the last list of models that it gave names it.",
         f"Choose another model. What it lists now is shown by: {MODELS} --refresh",
     ),
     (

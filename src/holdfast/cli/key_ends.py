@@ -66,7 +66,9 @@ def _called(key: Key) -> str:
 
 def _of_provisioned_keys(context: CliContext) -> Iterator[KeyEnd]:
     """Yield the keys whose service said, when it made them, that they end."""
+    from ..core.provisioning_state import WITH_KEY
+
     for record in context.existing_store.provisions():
-        if record.expires_at is not None and record.key:
+        if record.expires_at is not None and record.state in WITH_KEY:
             run = f"holdfast provision repair {record.name}   (once it has ended)"
             yield KeyEnd(f"the key of '{record.name}'", record.expires_at, run)

@@ -31,9 +31,9 @@ def kind_of(given: str | None, stored: Record | None) -> str | None:
 
 def has_live_key(stored: Record | None) -> bool:
     """Tell whether a provider has a key that may still work, so that none is to be created."""
-    if stored is None or not stored.key:
-        return False
-    return stored.state != "retired" and stored.reason != "key_dead"
+    from ..core.provisioning_state import WITH_KEY
+
+    return stored is not None and stored.state in WITH_KEY and stored.reason != "key_dead"
 
 
 def roles_of(texts: Iterable[str]) -> list[Role]:

@@ -81,7 +81,7 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "": "The connection to {host} broke before any output.",
     },
     C.MODEL_UNAVAILABLE: {
-        "listed": "{host} refuses {model}, although its list of models names it.",
+        "listed": "{host} refuses {model}, although the last list of models that it gave names it.",
         "declared": "{host} has no model named {model}, although your configuration names it.",
         "": "{host} has no model named {model}.",
     },
