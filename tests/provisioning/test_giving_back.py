@@ -24,7 +24,7 @@ from holdfast.provisioning.base import is_intent_of
 from holdfast.sdk import api
 from holdfast.sdk.api import Holdfast
 
-from .conftest import GENERATE, TRIAL, Rig
+from .conftest import GENERATE, ROLES, TRIAL, Rig
 
 OTHER = "sk-rotated-by-an-admin-0000"
 ACCOUNT = {"session": "store:session"}
@@ -83,7 +83,14 @@ def test_a_key_that_the_service_does_not_know_was_not_given_back(rig: Rig) -> No
     assert stored_keys(rig) == ()
 
 
-@pytest.mark.parametrize("answer", [status(503, {}), status(401, {"error": {"message": "no"}}), cut])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(503, {}),
+        status(401, {"error": {"message": "no"}}),
+        cut,
+    ],
+)
 def test_a_service_that_does_not_answer_changes_nothing_and_is_asked_again(rig: Rig, answer: Any) -> None:
     rig.kind = "litellm"
     with rig.open() as held:
@@ -289,6 +296,27 @@ def test_the_token_of_another_tool_is_only_forgotten(home: Path, monkeypatch: py
         held.ensure_ready("bed", {"answer": ["m*"]}, kind="token", settings=settings, consent="x")
         record, given_back = held.provisioning.retire(record_of(held, "bed"))
         assert (record.reason, given_back) == ("only_here", False)
+
+
+def test_what_was_retired_is_obtained_anew_from_where_the_application_says_now(rig: Rig) -> None:
+    rig.kind = "litellm"
+    with rig.open() as held, ScriptedProvider(rig.gateway, models=None) as moved:
+        assert isinstance(rig.asks(held), Ready)
+        assert retired(held) == "given_back"
+        settings = {**rig.settings, "url": moved.root}
+        held.ensure_ready("trial", ROLES, kind="litellm", settings=settings, consent="a test")
+        assert record_of(held).url == moved.root
+
+
+def test_a_key_that_is_adopted_for_what_was_retired_is_of_the_kind_that_is_named(rig: Rig) -> None:
+    rig.kind = "litellm"
+    with rig.open() as held:
+        assert isinstance(rig.asks(held), Ready)
+        assert retired(held) == "given_back"
+        record = held.provisioning.begin("trial", "amazee", {}, stored=record_of(held))
+        held.provisioning.adopt(record, Secret(OTHER), rig.provider.root)
+        record = record_of(held)
+        assert (record.kind, record.key) == ("amazee", "store:amazee-2-adopted")
 
 
 # -- a store that was restored

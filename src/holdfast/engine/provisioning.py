@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import ConfigError, IdentityError, NotReady
 from ..core.identity import Pin, ProviderName
 from ..core.model_roles import Role, bind
-from ..core.provisioning_state import USABLE, WITH_KEY, Consent, Record, Step, granted, next_step
+from ..core.provisioning_state import USABLE, WITH_KEY, Consent, Record, State, Step, granted, next_step
 from ..core.secret import Secret
 from ..provisioning import KINDS, Fate, Provisioner, ProvisioningPorts, Runner, Tools, obstacle
+from ..provisioning.before_minting import with_settings
 from ..provisioning.sealed_replies import SealedReplies
 from . import provisioned_roles
 from .provisioned_roles import pins_for, unbound
@@ -113,7 +114,7 @@ class Provisioning:
                 new = self.begin(name, kind, settings, wanted)
                 if self.runner.newer(new) is None:
                     raise obstacle(new) or RuntimeError("a record that begins is not ready")
-            if record is None or not record.key:
+            if record is None or record.state not in WITH_KEY:
                 roles_now = wanted if record is None else record.roles
                 record = self._renewed(name, kind, settings, roles=roles_now, stored=record)
             given_consent = None
@@ -173,12 +174,15 @@ class Provisioning:
         *,
         stored: Record | None = None,
     ) -> Record:
-        """Return a new record that is not stored yet, or `stored` with these settings and roles. Raises
-        ConfigError for an unknown kind."""
+        """Return a new record that is not stored yet, or `stored` with these settings and roles; of another
+        kind where it never had a key, or was retired. Raises ConfigError for an unknown kind."""
         kind = kind or name
         if kind not in self.kinds:
             what = f"unknown kind of provider to provision: '{kind}'; known kinds: {', '.join(self.kinds)}"
             raise ConfigError(what, next_step="holdfast provision --help")
+        anew = stored is not None and stored.kind != kind and stored.state in (State.ABSENT, State.RETIRED)
+        if stored is not None and anew:  # the settings of another kind are for other services
+            stored = replace(stored, kind=kind, capability=self.kinds[kind].capability, settings={})
         if stored is not None:
             return replace(stored, settings=settings or stored.settings, roles=tuple(roles) or stored.roles)
         return Record(
@@ -238,7 +242,11 @@ class Provisioning:
         self._refuse_own(record)
         if secret is not None:
             ref = self.host.keep(record, f"{record.kind}-{record.epoch + 1}-adopted", secret)
-        record = self.runner.change(record, lambda current, now: granted(current, now, url=url, key=ref))
+
+        def adopted(current: Record, now: float) -> Record:
+            return granted(with_settings(current, record), now, url=url, key=ref)
+
+        record = self.runner.change(record, adopted)
         return self.heal(record, PATIENCE)
 
     def retire(self, record: Record, *, only_here: bool = False) -> tuple[Record, bool]:

@@ -31,6 +31,7 @@ from .base import (
 )
 from .litellm import endpoints_of, models_at, root_of
 from .model_lists import merged
+from .settings import setting
 
 CONTROL = "https://api.amazee.ai"
 _WINDOW = 3600.0
@@ -169,7 +170,7 @@ class AmazeeAccount(_Amazee):
             method=method,
             path=path,
             body=body,
-            key=key_at(record.name, record.settings["session"]),
+            key=key_at(record.name, setting(record, "session")),
             seconds=60.0,
         )
 

@@ -256,16 +256,6 @@ def endpoint(url: str, *, keyless: bool = False) -> Endpoint:
     return Endpoint(url, auth=auth)
 
 
-def limits_of(record: Record, options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the limits in a record's settings, by the names that the service has for them (`options`)."""
-    return {theirs: record.settings[ours] for ours, theirs in options.items() if record.settings.get(ours)}
-
-
-def described_limits(record: Record, options: Mapping[str, str]) -> str:
-    """Return the limits in a record's settings as a text for the user; empty without any."""
-    return ", ".join(f"{name} {record.settings[name]}" for name in options if record.settings.get(name))
-
-
 def document_of(text: str | bytes) -> Any:
     """Parse a JSON response. Raises MalformedAnswer."""
     try:

@@ -12,6 +12,7 @@ from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
 from ..core.secret import Secret
 from .base import Fate, ProvisionedKey, Question, Tools, endpoint, key_of
+from .settings import setting
 
 _GITHUB = "https://models.github.ai"
 
@@ -66,11 +67,11 @@ class Token(_Derived):
     kind, profile = "token", "generic"
 
     def offer(self, record: Record) -> str:
-        host = endpoint(record.settings["url"]).host
-        return f"the use of {record.settings['ref']} for {host}; nothing is made there"
+        host = endpoint(setting(record, "url")).host
+        return f"the use of {setting(record, 'ref')} for {host}; nothing is made there"
 
     def mint(self, record: Record, tools: Tools) -> ProvisionedKey:  # noqa: ARG002
-        return ProvisionedKey(endpoint(record.settings["url"]).url, None, record.settings["ref"])
+        return ProvisionedKey(endpoint(setting(record, "url")).url, None, setting(record, "ref"))
 
     def models(self, record: Record, tools: Tools) -> Listing:
         return tools.listing(Question(endpoint(record.url), "GET", "/models", key=key_of(record)))

@@ -21,7 +21,6 @@ from .base import (
     ProvisionedKey,
     Question,
     Tools,
-    described_limits,
     digest_in_hand,
     document_of,
     endpoint,
@@ -29,13 +28,13 @@ from .base import (
     is_of_intent,
     key_at,
     key_of,
-    limits_of,
     made_here,
     not_given_back,
     surely_made_here,
     text_of,
 )
 from .model_lists import merged
+from .settings import described_limits, limits_of, setting
 
 _CALLS = ("/v1/chat/completions", "/chat/completions", "/v1/messages", "/v1")
 _OPTIONS = {
@@ -79,7 +78,7 @@ class LiteLLM:
 
     def offer(self, record: Record) -> str:
         limits = described_limits(record, _OPTIONS) or "without a limit of its own"
-        root, admin = root_of(record.settings["url"]), record.settings["admin"]
+        root, admin = root_of(setting(record, "url")), setting(record, "admin")
         return f"one virtual key at {root} ({limits}), made with {admin}"
 
     def mint(self, record: Record, tools: Tools) -> Question:
@@ -102,7 +101,7 @@ class LiteLLM:
         if value != _value(record, tools):
             raise MalformedAnswer("the response has another key than the one that was asked for")
         expires_at = times.moment(document.get("expires"))
-        return ProvisionedKey(root_of(record.settings["url"]), Secret(value), expires_at=expires_at)
+        return ProvisionedKey(root_of(setting(record, "url")), Secret(value), expires_at=expires_at)
 
     def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:  # noqa: ARG002
         """Return None: the same request is sent again."""
@@ -135,11 +134,11 @@ class LiteLLM:
 
     def _admin(self, record: Record, method: str, path: str, body: object) -> Question:
         return Question(
-            endpoint=endpoint(root_of(record.settings["url"])),
+            endpoint=endpoint(root_of(setting(record, "url"))),
             method=method,
             path=path,
             body=body,
-            key=key_at(ProviderName(record.name), record.settings["admin"]),
+            key=key_at(ProviderName(record.name), setting(record, "admin")),
         )
 
 

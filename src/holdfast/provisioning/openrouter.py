@@ -23,18 +23,17 @@ from .base import (
     ProvisionedKey,
     Question,
     Tools,
-    described_limits,
     document_of,
     endpoint,
     fate_of,
     is_of_intent,
     key_at,
     key_of,
-    limits_of,
     not_given_back,
     secret_of,
     text_of,
 )
+from .settings import described_limits, limits_of, setting
 
 API = "https://openrouter.ai/api/v1"
 _SITE = "https://openrouter.ai/auth"
@@ -79,7 +78,7 @@ class OpenRouterKey(_OpenRouter):
 
     def offer(self, record: Record) -> str:
         limits = described_limits(record, _OPTIONS) or "without a limit of its own: it spends your credits"
-        return f"one key at OpenRouter ({limits}), made with {record.settings['admin']}"
+        return f"one key at OpenRouter ({limits}), made with {setting(record, 'admin')}"
 
     def mint(self, record: Record, tools: Tools) -> Question:  # noqa: ARG002
         return self._admin(record, "POST", "/keys", {"name": _name(record), **limits_of(record, _OPTIONS)})
@@ -140,7 +139,7 @@ class OpenRouterKey(_OpenRouter):
             method=method,
             path=path,
             body=body,
-            key=key_at(record.name, record.settings["admin"]),
+            key=key_at(record.name, setting(record, "admin")),
         )
 
 
