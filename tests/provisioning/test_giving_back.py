@@ -88,6 +88,8 @@ def test_a_key_that_the_service_does_not_know_was_not_given_back(rig: Rig) -> No
     [
         status(503, {}),
         status(401, {"error": {"message": "no"}}),
+        status(404, {"detail": "Not Found"}),  # a proxy without this route
+        status(404, {"status": "error", "code": 404, "message": "Application not found"}),  # its host
         cut,
     ],
 )
@@ -224,7 +226,8 @@ def test_a_key_that_comes_after_the_retirement_is_given_back_by_who_asked_for_it
         thread.start()
         assert asked.wait(10)
         rig.leases_end()
-        rig.gateway.refuse("/key/delete", status(404, {}))  # as if the request were still on its way
+        # As if the request were still on its way.
+        rig.gateway.refuse("/key/delete", status(404, {"error": {"message": "No keys found"}}))
         retired(operator)
         go_on.set()
         thread.join(20)
@@ -272,6 +275,16 @@ def test_a_key_of_openrouter_whose_answer_was_lost_is_given_back(
     assert (record.state, len(gateway.keys)) == (State.INTENT, 1)
     assert provisioning.retire(record)[0].reason == "given_back"
     assert gateway.keys == {}
+
+
+def test_a_key_of_openrouter_that_was_switched_off_is_given_back_too(
+    router: tuple[Provisioning, RouterPlane, ScriptedProvider],
+) -> None:
+    provisioning, gateway, provider = router
+    record = provisioning.provision(begin(provisioning, provider), "a test")
+    gateway.disabled.update(gateway.named)
+    assert provisioning.retire(record)[0].reason == "given_back"
+    assert (gateway.keys, gateway.named) == ({}, {})
 
 
 def test_a_sign_in_of_unknown_outcome_is_retired_as_unknown(

@@ -17,11 +17,13 @@ from .script import Behaviour, SeenRequest, ok, status
 
 class RouterPlane(LiteLLMPlane):
     """OpenRouter's control plane. `master` is the management key, `challenge` the one that the user's browser
-    sent to the consent page."""
+    sent to the consent page; `disabled` has the hashes of keys that were switched off, which are listed on
+    request."""
 
     def __init__(self) -> None:
         super().__init__("sk-or-management", {"anthropic/claude-sonnet-4.5": "", "openai/gpt-5": ""})
         self.named: dict[str, str] = {}
+        self.disabled: set[str] = set()
         self.code, self.challenge = "the-code", ""
 
     def answer(self, seen: SeenRequest, path: str) -> Behaviour:
@@ -53,11 +55,15 @@ class RouterPlane(LiteLLMPlane):
         if seen.key != self.master:
             return status(401, {"error": {"code": 401, "message": "Invalid management key"}})
         if seen.method == "GET":
-            offset = int(parse_qs(urlsplit(seen.path).query).get("offset", ["0"])[0])
+            query = parse_qs(urlsplit(seen.path).query)
+            offset, hidden = int(query.get("offset", ["0"])[0]), self.disabled
+            if query.get("include_disabled") == ["true"]:
+                hidden = set()
             labels = {key.alias: _label(key.value) for key in self.keys.values()}
             rows: list[dict[str, Any]] = [
                 {"hash": made, "name": name, "label": labels.get(made, "")}
                 for made, name in self.named.items()
+                if made not in hidden
             ]
             return status(200, {"data": rows[offset : offset + 1]})
         if seen.method == "DELETE":

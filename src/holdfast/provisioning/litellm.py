@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from ..core import times
 from ..core.errors import NotReady
+from ..core.faults import Reply
 from ..core.identity import ProviderName
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
@@ -122,7 +123,11 @@ class LiteLLM:
             digests.append(sha256(_value(record, tools).encode()).hexdigest())
         deletions = dict.fromkeys(filter(None, digests))
         questions = [self._admin(record, "POST", "/key/delete", {"keys": [digest]}) for digest in deletions]
-        return fate_of(map(tools.ask, questions), record, tools)
+        replies = [*map(tools.ask, questions)]
+        for reply in replies:
+            if reply.status == 404 and not _is_of_a_proxy(reply):
+                raise not_given_back(record, tools.summary(reply))
+        return fate_of(replies, record, tools)
 
     def derived(self, record: Record, tools: Tools) -> Secret | None:
         if not is_of_intent(record) or not surely_made_here(record, tools):
@@ -140,6 +145,16 @@ class LiteLLM:
             body=body,
             key=key_at(ProviderName(record.name), setting(record, "admin")),
         )
+
+
+def _is_of_a_proxy(reply: Reply) -> bool:
+    """Return whether a 404 is LiteLLM's for a key that it does not know. What stands before a proxy that
+    sleeps or has moved says 404 in another form, and so does a proxy without this route."""
+    try:
+        document = document_of(reply.body)
+    except MalformedAnswer:
+        return False
+    return isinstance(document, dict) and isinstance(document.get("error"), dict)
 
 
 def _value(record: Record, tools: Tools) -> str:

@@ -119,7 +119,7 @@ class OpenRouterKey(_OpenRouter):
         labelled: list[str] = []
         offset = 0
         for _ in range(_MOST_PAGES):
-            reply = tools.ask(self._admin(record, "GET", f"/keys?offset={offset}"))
+            reply = tools.ask(self._admin(record, "GET", f"/keys?include_disabled=true&offset={offset}"))
             rows = _rows(reply)
             if rows is None:
                 raise _unknown(record, tools.summary(reply))
