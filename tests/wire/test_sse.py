@@ -371,6 +371,46 @@ def test_cuts_and_line_ends_change_nothing(dialect: Dialect, line_end: bytes, cu
     assert watch.model == {CHAT: "m", RESPONSES: "gpt", MESSAGES: "claude"}[dialect]
 
 
+ENDS: dict[Dialect, list[bytes]] = {
+    CHAT: [END + DONE, b'data: {"error": {"message": "no"}}\n\n', b": late\n\n" + END, b"data: {"],
+    RESPONSES: [
+        named("response.completed", response={"usage": {"n": 1}}),
+        named("response.failed", response={"error": {"message": "no"}}),
+        b": late\n\n",
+    ],
+    MESSAGES: [
+        named("message_delta", usage={"output_tokens": 7}) + named("message_stop"),
+        named("error", error={"type": "overloaded_error", "message": "no"}),
+        b": late\n\n",
+    ],
+}
+WORDS = {
+    CHAT: ROLE + chunk({"content": "one"}),
+    RESPONSES: CREATED + named("response.output_text.delta", delta="one"),
+    MESSAGES: START + DELTA,
+}
+WORD_OF = {
+    CHAT: chunk({"content": "more"}),
+    RESPONSES: named("response.output_text.delta", delta="more"),
+    MESSAGES: DELTA,
+}
+
+
+@pytest.mark.parametrize(("dialect", "end"), [(dialect, end) for dialect in ENDS for end in ENDS[dialect]])
+def test_output_behind_output_is_passed_over_wherever_it_is_cut(dialect: Dialect, end: bytes) -> None:
+    def seen(*parts: bytes) -> tuple[object, ...]:
+        watch = watched(dialect, WORDS[dialect], *parts)
+        middle = watch.moved, watch.whole
+        watch.close()
+        return *middle, watch.ended, watch.error, watch.model, watch.usage, watch.owed
+
+    stream = WORD_OF[dialect] * 3 + end + WORD_OF[dialect] * 2
+    expected = seen(*(bytes([byte]) for byte in stream))
+    for cut in range(1, len(stream)):
+        assert seen(stream[:cut], stream[cut:]) == expected, cut
+        assert seen(stream[: cut // 2], stream[cut // 2 : cut], stream[cut:]) == expected, cut
+
+
 @given(st.lists(st.binary(max_size=60), max_size=8), st.sampled_from(list(Dialect)))
 def test_no_bytes_make_a_watch_raise(parts: list[bytes], dialect: Dialect) -> None:
     watched(dialect, *parts, close=True)

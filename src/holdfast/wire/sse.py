@@ -60,6 +60,7 @@ _SIGNS: dict[Dialect, Signs] = {
         terminal=re.compile(rb'"message_stop"'),
     ),
 }
+_BLANK_LINE = b"\n\n"
 _TERMINAL = frozenset({"message_stop", "response.completed", "response.failed", "response.incomplete"})
 _NAMES = frozenset(name.encode() for name in _TERMINAL | FAILED | {"response.done"})
 
@@ -158,7 +159,23 @@ class StreamWatch:
                     self._after_cr = False
                     self.moved = self.moved or chunk[0] > _COLON
                     return
-        self._read(chunk)
+        self._read(self._without_output(chunk))
+
+    def _without_output(self, chunk: bytes) -> bytes:
+        """Return the end of a chunk that has to be read: what is behind its whole events, if they are output
+        without a sign. An event that was begun before is read to its end."""
+        if self._skims and not self.whole:
+            end = chunk.find(_BLANK_LINE) + len(_BLANK_LINE)
+            if end < len(_BLANK_LINE):
+                return chunk
+            self._read(chunk[:end])
+            chunk = chunk[end:]
+        end = chunk.rfind(_BLANK_LINE) + len(_BLANK_LINE)
+        skims = self._skims and end >= len(_BLANK_LINE) and chunk[0] > _COLON
+        if not skims or self._has_sign(chunk[:end]):
+            return chunk
+        self._after_cr, self.moved = False, True
+        return chunk[end:]
 
     def _read(self, chunk: bytes) -> None:
         """Take the lines of a chunk one by one."""
@@ -268,7 +285,10 @@ class StreamWatch:
         return self.started and not (self.ended or self._choices.several)
 
     def _has_sign(self, data: bytes) -> bool:
-        return any(data.find(mark) >= 0 for mark in self._marks) or self._search(data) is not None
+        for mark in self._marks:
+            if data.find(mark) >= 0:
+                return True
+        return self._search(data) is not None
 
     def _note_end(self, kind: str, event: Mapping[str, Any]) -> None:
         """Note the terminal event. The end of a choice is one, unless another goes on."""
