@@ -22,6 +22,7 @@ from importers.worlds import (
     World,
     a_key_that_a_row_uses_elsewhere,
     a_vendor_that_a_variable_moves,
+    fields_of,
     refs,
     standing,
     url_text,
@@ -37,16 +38,11 @@ EXAMPLES = min(settings.default.max_examples // 5, 250)
 def of_litellm(world: World, folder: Path) -> ImportResult:
     rows = []
     for row in world.rows:
-        params: dict[str, Any] = {"model": f"{row.name if row.name in BUILT_IN else 'openai'}/m{row.number}"}
-        base = url_text(row, "os.environ/{}")
-        if base is not None:
-            params["api_base"] = base
-        if row.key is KeyForm.LITERAL:
-            params["api_key"] = row.value
-        elif row.key in (KeyForm.VARIABLE, KeyForm.USUAL):
-            params["api_key"] = f"os.environ/{row.variable}"
+        name = row.name if row.name in BUILT_IN else "openai"
+        params = fields_of(row, url="api_base", key="api_key", reference="os.environ/{}")
+        params["model"] = f"{name}/m{row.number}"
         rows.append({"model_name": f"m{row.number}", "litellm_params": params})
-        named = Row(row.number, row.name if row.name in BUILT_IN else "openai", row.url, row.key, row.key_of)
+        named = Row(row.number, name, row.url, row.key, row.key_of)
         if row.key is KeyForm.LITERAL:
             world.allow(named, keys=(row.value,))
         elif row.key in (KeyForm.VARIABLE, KeyForm.USUAL):
@@ -67,15 +63,8 @@ def allow_usual(world: World, row: Row) -> None:
 def of_opencode(world: World, folder: Path) -> ImportResult:
     providers, auth = {}, {}
     for row in world.rows:
-        options: dict[str, Any] = {}
-        base = url_text(row, "{{env:{}}}")
-        if base is not None:
-            options["baseURL"] = base
-        if row.key is KeyForm.LITERAL:
-            options["apiKey"] = row.value
-        elif row.key in (KeyForm.VARIABLE, KeyForm.USUAL):
-            options["apiKey"] = f"{{env:{row.variable}}}"
-        elif row.key is KeyForm.APART:
+        options = fields_of(row, url="baseURL", key="apiKey", reference="{{env:{}}}")
+        if row.key is KeyForm.APART:
             auth[row.name] = {"type": "api", "key": row.value}
         providers[row.name] = {"options": options, "models": {"m": {}}}
         allow_json(world, row)
@@ -99,17 +88,10 @@ def allow_json(world: World, row: Row, *, moves: bool = True) -> None:
 def of_pi(world: World, folder: Path) -> ImportResult:
     providers, auth = {}, {}
     for row in world.rows:
-        table: dict[str, Any] = {"api": "openai-completions", "models": [{"id": "m"}]}
-        base = url_text(row, "${}")
-        if base is not None:
-            table["baseUrl"] = base
-        if row.key is KeyForm.LITERAL:
-            table["apiKey"] = row.value
-        elif row.key in (KeyForm.VARIABLE, KeyForm.USUAL):
-            table["apiKey"] = f"${row.variable}"
-        elif row.key is KeyForm.APART:
+        fields = fields_of(row, url="baseUrl", key="apiKey", reference="${}")
+        if row.key is KeyForm.APART:
             auth[row.name] = {"type": "api_key", "key": row.value}
-        providers[row.name] = table
+        providers[row.name] = {"api": "openai-completions", "models": [{"id": "m"}], **fields}
         allow_json(world, row, moves=False)
     write(folder, models__json={"providers": providers}, auth__json=auth)
     return pi.read(folder, world.environ)
@@ -171,16 +153,10 @@ def of_env(world: World, folder: Path) -> ImportResult:
 def of_crush(world: World, folder: Path) -> ImportResult:
     providers = {}
     for row in world.rows:
-        table: dict[str, Any] = {"models": [{"id": "m"}]}
+        fields = fields_of(row, url="base_url", key="api_key", reference="${}")
+        table: dict[str, Any] = {"models": [{"id": "m"}], **fields}
         if row.name not in BUILT_IN:
             table["type"] = "openai-compat"
-        base = url_text(row, "${}")
-        if base is not None:
-            table["base_url"] = base
-        if row.key is KeyForm.LITERAL:
-            table["api_key"] = row.value
-        elif row.key in (KeyForm.VARIABLE, KeyForm.USUAL):
-            table["api_key"] = f"${row.variable}"
         providers[row.name] = table
         if row.key is not KeyForm.APART:
             allow_json(world, row, moves=False)
@@ -193,15 +169,8 @@ def of_crush(world: World, folder: Path) -> ImportResult:
 def of_openclaw(world: World, folder: Path) -> ImportResult:
     providers = {}
     for row in world.rows:
-        table: dict[str, Any] = {"api": "openai-completions", "models": [{"id": "m"}]}
-        base = url_text(row, "${{{}}}")
-        if base is not None:
-            table["baseUrl"] = base
-        if row.key is KeyForm.LITERAL:
-            table["apiKey"] = row.value
-        elif row.key in (KeyForm.VARIABLE, KeyForm.USUAL):
-            table["apiKey"] = f"${{{row.variable}}}"
-        providers[row.name] = table
+        fields = fields_of(row, url="baseUrl", key="apiKey", reference="${{{}}}")
+        providers[row.name] = {"api": "openai-completions", "models": [{"id": "m"}], **fields}
         if row.key is not KeyForm.APART:
             allow_json(world, row, moves=False)
     write(folder, openclaw__json={"models": {"providers": providers}})

@@ -6,17 +6,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from importlib import import_module
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
+from holdfast.importers import programs
 from holdfast.importers.entries import ImportResult
-from importers.worlds import BUILT_IN, KeyForm, Row, Url, World, refs, standing, usual, worlds, write
+from importers.test_no_key_goes_elsewhere import PROGRAMS
+from importers.worlds import BUILT_IN, OWN, KeyForm, Row, Url, World, refs, standing, usual, worlds, write
 
 EXAMPLES = min(settings.default.max_examples // 8, 150)
 OPENAI = ("openai", "anthropic")
+GEMINI_HOST = "generativelanguage.googleapis.com"
 
 
 def has_url(row: Row) -> bool:
@@ -175,14 +179,81 @@ def of_gemini(world: World, folder: Path) -> None:
         lines.append(f"GOOGLE_GEMINI_BASE_URL={row.address}")
         world.allowed |= {(key, row.host) for key in (row.value, "env:GEMINI_API_KEY")}
     else:
-        host = "generativelanguage.googleapis.com"
-        world.allowed |= {(key, host) for key in (row.value, "env:GEMINI_API_KEY")}
+        world.allowed |= {(key, GEMINI_HOST) for key in (row.value, "env:GEMINI_API_KEY")}
     (folder / ".env").write_text("\n".join(lines), "utf-8")
     write(folder, settings__json={"security": {"auth": {"selectedType": "gemini-api-key"}}})
 
 
+def of_cc_switch(world: World, folder: Path) -> None:
+    """Each provider is a profile of one program, in the file of before 3.7."""
+    apps: dict[str, Any] = {}
+    for row in world.rows:
+        app = APP_OF[row.name]
+        manager = apps.setdefault(app, {"current": row.name, "providers": {}})
+        manager["providers"][row.name] = {"name": row.name, "settingsConfig": SETTINGS_OF[app](world, row)}
+    write(folder, config__json={"version": 2, **apps})
+
+
+def of_cc_switch_claude(world: World, row: Row) -> dict[str, Any]:
+    """A token without an address is Claude Code's own sign-in, and goes nowhere."""
+    env: dict[str, Any] = with_url(row, "ANTHROPIC_BASE_URL")
+    if row.key is KeyForm.LITERAL:
+        env["ANTHROPIC_API_KEY"] = row.value
+        world.allow(as_asked(row, "anthropic"), keys=(row.value,), moves=False)
+    elif row.key is not KeyForm.ABSENT:
+        env["ANTHROPIC_AUTH_TOKEN"] = row.value
+        world.allow(as_asked(row, ""), keys=(row.value,))
+    return {"env": env}
+
+
+def of_cc_switch_codex(world: World, row: Row) -> dict[str, Any]:
+    """The key of auth.json wins over the two that a provider's table can have."""
+    lines = [f'model_provider = "{row.name}"', f"[model_providers.{row.name}]"]
+    lines += [f'{name} = "{value}"' for name, value in with_url(row, "base_url").items()]
+    auth, keys = {}, (row.value,)
+    if row.key is KeyForm.LITERAL:
+        lines.append(f'experimental_bearer_token = "{row.value}"')
+    elif row.key is KeyForm.APART:
+        auth["OPENAI_API_KEY"] = row.value
+    elif row.key is not KeyForm.ABSENT:
+        lines.append(f'env_key = "{row.variable}"')
+        keys = refs(row, world)
+    if row.key is not KeyForm.ABSENT:
+        world.allow(as_asked(row, "openai"), keys=keys, moves=False)
+    return {"auth": auth, "config": "\n".join(lines)}
+
+
+def of_cc_switch_gemini(world: World, row: Row) -> dict[str, Any]:
+    """At an address of the user's it speaks Google's own API, so that its key goes nowhere."""
+    env: dict[str, Any] = {"GEMINI_API_KEY": row.value, **with_url(row, "GOOGLE_GEMINI_BASE_URL")}
+    if not has_url(row):
+        world.allowed.add((row.value, GEMINI_HOST))
+    return {"env": env}
+
+
+def of_cc_switch_opencode(world: World, row: Row) -> dict[str, Any]:
+    return {"options": {**with_url(row, "baseURL"), "apiKey": key_text(world, row, "", "${}")}}
+
+
+def of_cc_switch_flat(world: World, row: Row) -> dict[str, Any]:
+    return {
+        "api": "openai-completions",
+        **with_url(row, "baseUrl"),
+        "apiKey": key_text(world, row, "", "${}"),
+    }
+
+
+SETTINGS_OF: dict[str, Callable[[World, Row], dict[str, Any]]] = {
+    "claude": of_cc_switch_claude,
+    "codex": of_cc_switch_codex,
+    "gemini": of_cc_switch_gemini,
+    "opencode": of_cc_switch_opencode,
+    "openclaw": of_cc_switch_flat,
+}
+APP_OF = dict(zip((*BUILT_IN, *OWN), cycle(SETTINGS_OF)))
 WRITERS: dict[str, Callable[[World, Path], None]] = {
     "aider": of_aider,
+    "cc_switch": of_cc_switch,
     "claude": of_claude,
     "claude_code_router": of_claude_code_router,
     "continue_": of_continue,
@@ -206,3 +277,8 @@ def test_no_key_is_at_a_host_that_the_files_do_not_pair_it_with(program: str, wo
     assert standing(result) <= world.allowed
     shown = repr(result)
     assert not [row for row in world.rows if row.value in shown]
+
+
+def test_the_rule_is_tried_with_every_importer_that_there_is() -> None:
+    tried = [*PROGRAMS, *WRITERS]
+    assert sorted(tried) == sorted(program.module for program in programs.PROGRAMS.values())

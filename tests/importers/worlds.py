@@ -168,6 +168,19 @@ def url_text(row: Row, reference: str) -> str | None:
     return reference.format(f"GIVEN_URL_{row.number}")
 
 
+def fields_of(row: Row, *, url: str, key: str, reference: str) -> dict[str, str]:
+    """Return the fields for URL and key, as a program of these names and this form of a variable has them."""
+    fields = {}
+    base = url_text(row, reference)
+    if base is not None:
+        fields[url] = base
+    if row.key is KeyForm.LITERAL:
+        fields[key] = row.value
+    elif row.key in (KeyForm.VARIABLE, KeyForm.USUAL):
+        fields[key] = reference.format(row.variable)
+    return fields
+
+
 def write(folder: Path, **files: object) -> None:
     for name, content in files.items():
         path = folder / name.replace("__", ".")
