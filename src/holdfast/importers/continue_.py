@@ -56,7 +56,7 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     if config is None:
         builder.leave_out(str(path), "there is no such file")
     for other in others:
-        builder.leave_out(str(other), f"Continue reads {path.name} in its spot")
+        builder.leave_out(str(other), f"Continue reads {path.name} instead")
     _Continue(mapping(config), path.name, reader).add_to(builder)
     return builder.result()
 

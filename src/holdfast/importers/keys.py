@@ -44,7 +44,6 @@ class Syntax(Enum):
 
     BRACES = r"\$\{([A-Za-z_]\w*)\}"
     DOLLAR = r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))"
-    DEFAULTS = r"\$\{(?:env:)?([A-Za-z_]\w*)(?::?-[^}]*)?\}"
     ENV_BRACES = r"\{env:([^}]+)\}"
     OS_ENVIRON = r"\Aos\.environ/(.+)"
 

@@ -43,7 +43,8 @@ _USUAL = {"anthropic": "anthropic-messages"}
 """The API of a provider that OpenClaw knows, where nothing names another."""
 _BARE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", re.ASCII)
 _DEFAULT = re.compile(r"(?<!\$)\$\{([A-Z_][A-Z0-9_]*):-([^}${]*)\}", re.ASCII)
-_MODES = {"oauth": "OpenClaw", "token": "OpenClaw", "aws-sdk": "OpenClaw"}
+_SIGN_INS = ("oauth", "token", "aws-sdk")
+_INCLUDE = "$include"
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -120,11 +121,10 @@ class _OpenClaw:
             if name:
                 names[called] = name
         self._tell_other_keys(builder, used, names)
-        for part in ("$include",):
-            if part in self.config or part in mapping(self.config.get("models")):
-                builder.leave_out(
-                    f"{part} ({self.file})", "further files are not read: import each by its path"
-                )
+        if _INCLUDE in self.config or _INCLUDE in mapping(self.config.get("models")):
+            builder.leave_out(
+                f"{_INCLUDE} ({self.file})", "further files are not read: import each by its path"
+            )
         self._add_fallbacks(builder, names)
 
     def _tell_other_keys(self, builder: ResultBuilder, used: set[str], names: Mapping[str, str]) -> None:
@@ -147,7 +147,7 @@ class _OpenClaw:
         for label, raw in self.profiles.items():
             profile = mapping(raw)
             owner, at = word(profile.get("provider")), f"auth-profiles.json: {label}"
-            if word(profile.get("type")) not in ("", "api_key") or word(profile.get("mode")) in _MODES:
+            if word(profile.get("type")) not in ("", "api_key") or word(profile.get("mode")) in _SIGN_INS:
                 builder.leave_out(
                     f"the sign-in '{label}' (auth-profiles.json)", SIGN_IN.format(title="OpenClaw")
                 )
@@ -230,7 +230,7 @@ class _Provider:
         if dialect is None:
             refuse_api(builder, shown, _NATIVE.get(api, f"'{api}'"), keys, url=url)
             return None
-        if word(self.raw.get("auth")) in _MODES:
+        if word(self.raw.get("auth")) in _SIGN_INS:
             builder.refuse(shown, SIGN_IN.format(title="OpenClaw"), keys, url=url)
             return None
         builder.tell_fields(self.raw, "openclaw.provider", at=self.at)
