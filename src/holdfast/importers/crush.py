@@ -17,7 +17,7 @@ from .entries import ImportResult
 from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .kinds import Kind, kinds
-from .read_files import mapping, table_of, word
+from .read_files import mapping, merged, table_of, word
 from .rows import (
     CHAT,
     MESSAGES,
@@ -78,7 +78,7 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     config: dict[str, Any] = {}
     present = [file for file in paths if file.exists()]
     for file in present:
-        config = _merged(config, mapping(table_of(file)))
+        config = merged(config, mapping(table_of(file)))
     reader = KeyReader(environ, dict(_variables(config)), _FILE, own_first=True)
     builder = ResultBuilder("crush", reader, honours_base_urls=False)
     if not present:
@@ -88,17 +88,6 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
             builder.leave_out(str(file.with_name("crushrc")), "it is a program, and is not run")
     _Crush(config, _FILE, reader).add_to(builder)
     return builder.result()
-
-
-def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Return two configurations as one; the second wins, table by table."""
-    merged = dict(first)
-    for name, value in second.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
-            merged[name] = _merged(merged[name], value)
-        else:
-            merged[name] = value
-    return merged
 
 
 def _variables(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

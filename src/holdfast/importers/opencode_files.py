@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..harness import jsonc
-from .read_files import mapping, table_of
+from .read_files import mapping, merged, table_of
 
 GLOBAL = ("config.json", "opencode.json", "opencode.jsonc")
 _HOME = ("opencode.jsonc", "opencode.json")
@@ -19,12 +19,12 @@ _FILE = re.compile(r"\{file:([^}]+)\}")
 def config_of(path: Path | None, environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Return the configuration and the names of the files that it is of. Raises ConfigError when one cannot
     be read."""
-    merged: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     names: list[str] = []
     for name, table in _tables(path, environ):
-        merged = _merged(merged, table)
+        config = merged(config, table)
         names.append(name)
-    return merged, names
+    return config, names
 
 
 def data_directory(environ: Mapping[str, str]) -> Path:
@@ -59,16 +59,6 @@ def _files(path: Path | None, environ: Mapping[str, str]) -> Iterator[Path]:
     if environ.get("OPENCODE_CONFIG"):
         yield Path(environ["OPENCODE_CONFIG"]).expanduser()
     yield from (Path("~/.opencode").expanduser() / name for name in _HOME)
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for name, value in above.items():
-        own = merged.get(name)
-        merged[name] = value
-        if isinstance(own, Mapping) and isinstance(value, Mapping):
-            merged[name] = _merged(own, value)
-    return merged
 
 
 def _with_absolute_files(value: Any, directory: Path) -> Any:

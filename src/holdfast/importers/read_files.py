@@ -114,6 +114,17 @@ def mapping(value: object) -> Mapping[str, Any]:
     return {str(name): inner for name, inner in value.items()}
 
 
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two configurations as one; `above` wins, table by table."""
+    result = dict(below)
+    for name, value in above.items():
+        own = result.get(name)
+        result[name] = value
+        if isinstance(own, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(own, value)
+    return result
+
+
 def word(value: object) -> str:
     """Return `value` without surrounding space if it is text, else ""."""
     if not isinstance(value, str):
