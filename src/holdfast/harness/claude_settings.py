@@ -27,14 +27,15 @@ _MANAGED = (
     "/Library/Application Support/ClaudeCode/managed-settings.json",
 )
 _ON = ("1", "true", "yes", "on")
-_CLOUDS = {
-    "BEDROCK": "Amazon Bedrock",
-    "MANTLE": "Amazon Bedrock",
-    "ANTHROPIC_AWS": "Amazon Web Services",
-    "VERTEX": "Google Vertex",
-    "ANTHROPIC_GOOGLE_CLOUD": "Google Cloud",
-    "FOUNDRY": "Microsoft Foundry",
+CLOUDS = {
+    "CLAUDE_CODE_USE_BEDROCK": "Amazon Bedrock",
+    "CLAUDE_CODE_USE_MANTLE": "Amazon Bedrock",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS": "Amazon Web Services",
+    "CLAUDE_CODE_USE_VERTEX": "Google Vertex",
+    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD": "Google Cloud",
+    "CLAUDE_CODE_USE_FOUNDRY": "Microsoft Foundry",
 }
+"""Variables that send every request to a cloud where they are on."""
 ALSO_MODELS = (
     *(f"ANTHROPIC_DEFAULT_{alias}_MODEL" for alias in ("HAIKU", "SONNET", "OPUS", "FABLE")),
     "ANTHROPIC_SMALL_FAST_MODEL",
@@ -52,14 +53,24 @@ def _layers(environ: Mapping[str, str], working: Path) -> Iterator[Layer]:
         project = working / ".claude" / name
         if project != user:
             yield of_json(Scope.PROJECT, project)
-    for managed in map(Path, _MANAGED):
+    for managed in managed_files():
         yield of_json(Scope.ALWAYS, managed)
-        for path in sorted(managed.with_suffix(".d").glob("*.json")):
-            yield of_json(Scope.ALWAYS, path)
+
+
+def managed_files() -> Iterator[Path]:
+    """Yield the files of the machine's administrator, whether they exist or not; a later one wins."""
+    for managed in map(Path, _MANAGED):
+        yield managed
+        yield from sorted(managed.with_suffix(".d").glob("*.json"))
+
+
+def is_on(value: object) -> bool:
+    """Return whether a variable's value means that it is on."""
+    return str(value).lower() in _ON
 
 
 def _is_on(value: Value, _: Context) -> bool:
-    return str(value).lower() in _ON
+    return is_on(value)
 
 
 def _is_no_pin(value: Value, _: Context) -> bool:
@@ -119,12 +130,12 @@ _LIST_IT = "add PROVIDER/MODEL to it"
 _WITH_PIN = "holdfast connect claude --pin PROVIDER/MODEL"
 _CLOUD_RULES = tuple(
     _env(
-        f"CLAUDE_CODE_USE_{switch}",
+        switch,
         Effect.REFUSE,
         f"every request goes to {cloud}, and none to the gateway",
         _is_on,
     )
-    for switch, cloud in _CLOUDS.items()
+    for switch, cloud in CLOUDS.items()
 )
 _PROXY_RULES = tuple(
     _env(

@@ -11,6 +11,7 @@ from ..config.model_tables import name_of, written
 from ..providers import presets
 from .addresses import DIALECTS, OfPreset, OwnUrl
 from .base import ResultBuilder
+from .claude import MODELS
 from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .read_files import mapping, toml_in, word, words
 from .rows import (
@@ -32,11 +33,6 @@ _KEYS_OF = {
 }
 _KEY, _OPENAI_KEY = _KEYS_OF["anthropic"][0], _KEYS_OF["openai"][0]
 _CLAUDE_KEYS = ("ANTHROPIC_AUTH_TOKEN", _KEY, _KEYS_OF["openrouter"][0], *_KEYS_OF["gemini"])
-_CLAUDE_MODELS = (
-    "ANTHROPIC_MODEL",
-    "ANTHROPIC_SMALL_FAST_MODEL",
-    *(f"ANTHROPIC_DEFAULT_{alias}_MODEL" for alias in ("OPUS", "SONNET", "HAIKU", "FABLE")),
-)
 _TOLD = {
     "custom_endpoints": "an entry has one address: holdfast provider add NAME --url URL, for each other",
     "endpointAutoSelect": "a provider here keeps its address",
@@ -117,7 +113,7 @@ def _claude(builder: ResultBuilder, profile: Profile) -> None:
     if not url and name != _KEY:
         builder.refuse(shown, f"it has {name} and no address", keys)
         return
-    models = [written(word(env.get(name))) for name in _CLAUDE_MODELS if word(env.get(name))]
+    models = [written(word(env.get(name))) for name in MODELS if word(env.get(name))]
     auth = ""
     dialect = _FORMATS.get(profile.format, MESSAGES)
     if name != _KEY and dialect == MESSAGES:

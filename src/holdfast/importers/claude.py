@@ -2,7 +2,7 @@
 `settings`, `llm-gateway`, `iam`).
 
 Its settings set variables of the process, and those of the user's file win over the environment's, those of
-the machine's managed file over both. A project's files may redirect it, so they are not read."""
+the machine's managed files over both. A project's files may redirect it, so they are not read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.model_tables import written
+from ..harness.claude_settings import CLOUDS, is_on, managed_files
 from ..providers import presets
 from .addresses import OfPreset, OwnUrl, Where
 from .base import ResultBuilder
@@ -32,27 +33,18 @@ from .rows import (
     with_header_key,
 )
 
-_MANAGED = (
-    Path("/etc/claude-code/managed-settings.json"),
-    Path("/Library/Application Support/ClaudeCode/managed-settings.json"),
-)
-_CLOUDS = {
-    "CLAUDE_CODE_USE_BEDROCK": "Amazon Bedrock",
-    "CLAUDE_CODE_USE_MANTLE": "Amazon Bedrock",
-    "CLAUDE_CODE_USE_VERTEX": "Google Vertex AI",
-    "CLAUDE_CODE_USE_FOUNDRY": "Microsoft Foundry",
-}
 _KEY = presets.find("anthropic")["env"][0]
 _TOKEN = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105
 _CC_SWITCH = "PROXY_MANAGED"
 """What CC Switch writes in the place of a token while its proxy runs."""
-_MODELS = (
+MODELS = (
     "ANTHROPIC_MODEL",
     "ANTHROPIC_SMALL_FAST_MODEL",
     *(f"ANTHROPIC_DEFAULT_{alias}_MODEL" for alias in ("OPUS", "SONNET", "HAIKU", "FABLE")),
     "ANTHROPIC_CUSTOM_MODEL_OPTION",
     "CLAUDE_CODE_SUBAGENT_MODEL",
 )
+"""Variables that name a model."""
 _ALIASES = frozenset("default best opus sonnet haiku fable opusplan inherit".split())
 _LONG = re.compile(r"\[1m\]\Z", re.IGNORECASE)
 _LONG_CONTEXT = 1_000_000
@@ -84,7 +76,7 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
         path = path / "settings.json"
     settings = table_of(path)
     own = {name: (value, path.name) for name, value in _variables(mapping(settings))}
-    for managed in _MANAGED:
+    for managed in managed_files():
         own |= {name: (value, str(managed)) for name, value in _variables(mapping(table_of(managed)))}
     if settings is None and not own:
         builder = ResultBuilder("claude")
@@ -119,8 +111,8 @@ class _Claude:
         if (self.path.parent / ".credentials.json").exists():
             builder.leave_out("the sign-in (.credentials.json)", SIGN_IN.format(title="Claude Code"))
         url, keys = self.reader.value("ANTHROPIC_BASE_URL"), self._keys(builder)
-        for switch, cloud in _CLOUDS.items():
-            if self.reader.value(switch).lower() not in ("", "0", "false"):
+        for switch, cloud in CLOUDS.items():
+            if is_on(self.reader.value(switch)):
                 why = f"Claude Code asks {cloud}, whose API is no dialect of Holdfast, and not this address"
                 builder.refuse(f"{url or 'Anthropic'} ({self.at(switch)})", why, keys, url=url)
                 return
@@ -220,7 +212,7 @@ class _Claude:
 
     def _models(self, builder: ResultBuilder) -> Iterator[object]:
         """Yield the models that are named; note the aliases, which Claude Code resolves itself."""
-        named = {name: self.reader.value(name) for name in _MODELS} | {
+        named = {name: self.reader.value(name) for name in MODELS} | {
             "model": word(self.settings.get("model"))
         }
         for at, name in named.items():
