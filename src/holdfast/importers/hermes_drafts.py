@@ -13,15 +13,13 @@ from . import headers
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
 from .base import ResultBuilder
 from .hermes_builtin import BuiltIn, host_of
-from .hermes_entries import ANY_MODEL, HermesEntry, Ignored, dialect_of, normal
+from .hermes_entries import ANY_MODEL, RESPONSES_HOSTS, HermesEntry, Ignored, dialect_of, normal
 from .hermes_home import HermesHome
 from .hermes_keys import HomeKeys, has_key
 from .hermes_resume import is_local_kind
 from .keys import FoundKey, NoKey, command_key
 from .names import preset_for
 from .read_files import mapping, word, words
-
-_RESPONSES_HOSTS = ("api.openai.com", "api.x.ai")
 
 
 @dataclass
@@ -119,7 +117,7 @@ class Drafts:
         if called == "auto":
             called = "custom"
         mode = word(home.block.get("api_mode"))
-        if mode == "codex_responses" and host_of(home.url) not in _RESPONSES_HOSTS:
+        if mode == "codex_responses" and host_of(home.url) not in RESPONSES_HOSTS:
             mode = ""  # hermes takes it for a remnant of another provider
         dialect = dialect_of(mode, home.url) or "openai-chat"
         keys = list(home.default_keys)

@@ -32,7 +32,8 @@ _KEY_FIELDS = ("api_key", "apiKey")
 _NO_URL = "it has no URL"
 ANY_MODEL = "*"
 """Stands for all models in a list of them."""
-_RESPONSES_HOSTS = ("api.openai.com", "api.x.ai")
+RESPONSES_HOSTS = ("api.openai.com", "api.x.ai")
+"""Hosts that hermes asks by the Responses API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def dialect_of(mode: str, url: str = "") -> Dialect | None:
     except ValueError:
         return None
     host, path = parts.hostname or "", parts.path.rstrip("/")
-    if host in _RESPONSES_HOSTS:
+    if host in RESPONSES_HOSTS:
         return Dialect.OPENAI_RESPONSES
     if host == "api.anthropic.com" or path.endswith(("/anthropic", "/anthropic/v1")):
         return Dialect.ANTHROPIC_MESSAGES
