@@ -18,7 +18,6 @@ from holdfast.core.errors import NotReady
 from holdfast.core.model_roles import Role
 from holdfast.core.provisioning_state import Record, State
 from holdfast.core.secret import Secret
-from holdfast.sdk import api
 from holdfast.sdk.api import NOWHERE, Holdfast
 
 pytestmark = pytest.mark.timeout(1800)
@@ -63,16 +62,6 @@ def proxy() -> Iterator[Proxy]:
             admin = Proxy(url)
             yield admin
             admin.close()
-
-
-@pytest.fixture
-def hf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Holdfast]:
-    monkeypatch.setenv("PROXY_ADMIN", MASTER)
-    home = tmp_path / "home"
-    home.mkdir(mode=0o700)
-    (home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.05]\n")
-    with api.open(home) as held:
-        yield held
 
 
 def begin(hf: Holdfast, proxy: Proxy, **limits: Any) -> Record:

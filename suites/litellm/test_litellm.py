@@ -3,7 +3,6 @@ go."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -13,7 +12,6 @@ from proxy import MASTER, ensure, free_port, running
 from holdfast.core.model_roles import Role
 from holdfast.core.provisioning_state import Record, State
 from holdfast.core.secret import Secret
-from holdfast.sdk import api
 from holdfast.sdk.api import NOWHERE, Holdfast
 
 pytestmark = pytest.mark.timeout(1800)
@@ -24,16 +22,6 @@ OLD, NEW, SMALL = "claude-sonnet-4-20250514", "claude-sonnet-4-5", "claude-haiku
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
     ensure()
-
-
-@pytest.fixture
-def hf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Holdfast]:
-    monkeypatch.setenv("PROXY_ADMIN", MASTER)
-    home = tmp_path / "home"
-    home.mkdir(mode=0o700)
-    (home / "holdfast.toml").write_text("[settings]\nprobe_delays = [0.05]\n")
-    with api.open(home) as held:
-        yield held
 
 
 def ask(hf: Holdfast, record: Record, model: str = "") -> httpx2.Response:
