@@ -64,3 +64,18 @@ def test_what_was_retired_can_be_set_up_as_another_kind(
     (shown,) = json.loads(cli("provision", "status", "--json").stdout)
     assert (shown["kind"], shown["capability"], shown["key"]) == ("token", "derived", "env:TOOL_TOKEN")
     assert shown["url"] == f"{service.root}/v1"
+
+
+def test_what_was_retired_and_then_refused_has_no_key_in_status_nor_in_the_configuration(
+    cli: Cli, service: AmazeePlane, home: Path
+) -> None:
+    settings = ("--kind", "litellm", "--url", service.root, "--admin", "env:PROXY_ADMIN", "--accept")
+    assert cli("provision", "team", *settings).exit_code == 0
+    cli("provision", "retire", "team")
+    service.spoil("/key/generate", refusing(403, {"detail": "not you"}))
+    assert cli("provision", "team", *settings).exit_code == 4
+    (shown,) = json.loads(cli("provision", "status", "--json").stdout)
+    assert (shown["state"], shown["key"], shown["key_here"]) == ("absent", "", True)
+    assert "another machine" not in cli("provision", "status").stdout
+    assert "store:" not in (home / "holdfast.toml").read_text()
+    assert "another machine" not in cli("heal").stdout

@@ -19,6 +19,7 @@ from holdfast.core.identity import ProviderName
 from holdfast.core.provisioning_state import Capability, Record, State, failed
 from holdfast.providers import profiles
 from holdfast.provisioning.base import Minted, Question, Tools, endpoint, minted
+from holdfast.provisioning.litellm import is_of_a_proxy
 
 ROWS: list[dict[str, Any]] = [
     json.loads(line) for line in Path(__file__).with_name("litellm.jsonl").read_text("utf-8").splitlines()
@@ -161,3 +162,13 @@ def test_the_same_fault_means_the_same_in_both_versions_whatever_its_status() ->
     assert [case for case, results in both.items() if results[0][0] != results[1][0]], (
         "or the status would have been enough"
     )
+
+
+def test_both_versions_say_in_their_own_words_that_they_do_not_know_a_key() -> None:
+    """A route that they do not have is answered as by any other server."""
+    said = {
+        (row["case"], is_of_a_proxy(Reply(404, body=json.dumps(row["body"]).encode())))
+        for row in ROWS
+        if row["case"] in ("key_delete.again", "auth_me", "notfound")
+    }
+    assert said == {("key_delete.again", True), ("auth_me", False), ("notfound", False)}

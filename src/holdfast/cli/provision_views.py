@@ -154,8 +154,10 @@ def view(record: Record) -> dict[str, Any]:
 
 def has_key_here(context: CliContext, record: Record) -> bool:
     """Tell whether the key of a record that has one is in this home, where it is stored at all."""
+    from ..core.provisioning_state import WITH_KEY
+
     scheme, _, label = record.key.partition(":")
-    if scheme != "store" or record.state == "retired":
+    if scheme != "store" or record.state not in WITH_KEY:
         return True
     return context.vault.file.get(record.name, label) is not None
 

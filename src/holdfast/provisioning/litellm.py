@@ -125,7 +125,7 @@ class LiteLLM:
         questions = [self._admin(record, "POST", "/key/delete", {"keys": [digest]}) for digest in deletions]
         replies = [*map(tools.ask, questions)]
         for reply in replies:
-            if reply.status == 404 and not _is_of_a_proxy(reply):
+            if reply.status == 404 and not is_of_a_proxy(reply):
                 raise not_given_back(record, tools.summary(reply))
         return fate_of(replies, record, tools)
 
@@ -147,7 +147,7 @@ class LiteLLM:
         )
 
 
-def _is_of_a_proxy(reply: Reply) -> bool:
+def is_of_a_proxy(reply: Reply) -> bool:
     """Return whether a 404 is LiteLLM's for a key that it does not know. What stands before a proxy that
     sleeps or has moved says 404 in another form, and so does a proxy without this route."""
     try:

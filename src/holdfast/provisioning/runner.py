@@ -174,6 +174,8 @@ class Runner:
         """Store a new intent, and request its key."""
         if record.intent:  # an operator who goes on has seen what was saved
             self.ports.answers.remove(record.intent)
+        if record.state is State.RETIRED:
+            record = replace(record, key="")  # it was removed here
         intent = new_intent(secrets.token_hex(8), record, self._tools(record))
         self.ports.answers.reserve(intent)
         new = intend(record, intent, self.ports.records.now())
