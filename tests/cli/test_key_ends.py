@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,40 @@ def test_a_sign_in_that_does_not_renew_itself_is_named_before_its_end(
     assert (end["level"], end["run"]) == ("note", "holdfast key login corp")
     assert f"note: {end['what']}" in status
     assert "run: holdfast key login corp" in status
+
+
+def test_the_command_for_one_of_two_sign_ins_names_its_key_and_works(cli: Cli, home: Path) -> None:
+    signed_in(home, 1, "")
+    dead = CONFIG[CONFIG.index("[signin.corp]") :].replace("https://l.corp.example", "http://127.0.0.1:1")
+    text = CONFIG.replace('["oauth:corp"]', '["oauth:other", "oauth:corp"]').partition("[signin.corp]")[0]
+    (home / "holdfast.toml").write_text(text + dead + dead.replace("signin.corp", "signin.other"))
+    (end,) = (
+        each for each in json.loads(cli("doctor", "--json").stdout)["findings"] if each["check"] == "end"
+    )
+    assert end["run"] == "holdfast key login corp --key corp"
+    assert "sign-in 'corp' was refused (no answer)" in cli(*end["run"].split()[1:]).stderr
+    assert "not signed in: holdfast key login corp --key other" in cli("key", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("refresh", "ended", "text", "absent"),
+    [
+        ("a-refresh-token", "", "and is renewed automatically", "holdfast key login"),
+        ("", "", "no refresh token: holdfast key login corp; its token ends", "renewed"),
+        ("a-refresh-token", "revoked", "revoked: holdfast key login corp; its token ends", "renewed"),
+    ],
+)
+def test_the_list_of_keys_promises_a_renewal_only_where_there_is_one(
+    cli: Cli, home: Path, refresh: str, ended: str, text: str, absent: str
+) -> None:
+    signed_in(home, 1, refresh)
+    file = SecretsFile(home / "secrets.toml")
+    grant = file.grant("corp")
+    assert grant is not None
+    file.put_grant("corp", replace(grant, ended=ended))
+    listed = cli("key", "list").stdout
+    assert text in listed
+    assert absent not in listed
 
 
 @pytest.mark.parametrize(("days", "is_named"), [(13, True), (20, False), (None, False)])

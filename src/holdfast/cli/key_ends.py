@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import HoldfastError
 from .context import CliContext
-from .output import clock
+from .output import clock, command_of
 
 if TYPE_CHECKING:
     from ..core.identity import Key, Provider
@@ -51,13 +51,14 @@ def _of_sign_ins(context: CliContext) -> Iterator[KeyEnd]:
             grant = context.vault.file.grant(name) if scheme == "oauth" else None
             if grant is None or grant.refresh is not None or grant.expires_at is None:
                 continue
-            yield KeyEnd(f"the sign-in of {_called(key)}", grant.expires_at, _login(provider, key))
+            yield KeyEnd(f"the sign-in of {_called(key)}", grant.expires_at, login_command(provider, key))
 
 
-def _login(provider: Provider, key: Key) -> str:
+def login_command(provider: Provider, key: Key) -> str:
+    """Return the command that signs in for a key of this provider."""
     signing_in = [each for each in provider.keys if each.ref.startswith("oauth:")]
-    label = f" {key.label}" if len(signing_in) > 1 else ""
-    return f"holdfast key login {provider.name}{label}"
+    which = {"key": key.label} if len(signing_in) > 1 else {}
+    return command_of("holdfast key login", provider.name, which)
 
 
 def _called(key: Key) -> str:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .context import CliContext
+from .key_ends import login_command
 from .output import clock, finite
 from .references import is_free_to_read
 
 if TYPE_CHECKING:
     from ..core.changes import Cooldown, Evidence
     from ..core.identity import Key, Provider
+    from ..credentials.grant import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,14 @@ class History:
     def view(self, provider: Provider, key: Key) -> dict[str, Any]:
         """Return a key as JSON values.
 
-        `state` is found, missing (`why` gives the reason) or not read; a cooldown without an
-        end has null as `until`.
+        `state` is found (where it is not renewed, `why` says so), missing (`why` gives the reason) or not
+        read; a cooldown without an end has null as `until`.
         """
         from ..core.changes import subject_prefixes
         from ..core.secret import redact
 
         vault = self.context.vault
-        tail, state, why = _read(self.context, key)
+        tail, state, why = _read(self.context, provider, key)
         fingerprint = None
         if self.evidence or self.cooldowns:  # only then the pepper is read, and created if there is none
             fingerprint = vault.fingerprint(key, vault.pepper())
@@ -66,7 +68,8 @@ def lines_of(shown: dict[str, Any]) -> Iterator[str]:
     if shown["why"]:
         yield shown["why"]
     if shown["ends"] is not None:
-        yield f"its token ends {clock(shown['ends'])} and is renewed automatically"
+        renewal = "" if shown["why"] else " and is renewed automatically"
+        yield f"its token ends {clock(shown['ends'])}{renewal}"
     for evidence in shown["evidence"]:
         host = evidence["url"].partition("://")[2].partition("/")[0]
         last_ok = evidence["last_ok"]
@@ -114,22 +117,30 @@ def _cooldown(row: Cooldown) -> dict[str, Any]:
     }
 
 
-def _read(context: CliContext, key: Key) -> tuple[str, str, str]:
+def _read(context: CliContext, provider: Provider, key: Key) -> tuple[str, str, str]:
     """Return (last characters, state, reason) of a key's value."""
     from ..core.errors import SecretMissing
 
     scheme, _, name = key.ref.partition(":")
     if scheme == "oauth":
-        grant = context.vault.file.grant(name)
-        why = "not signed in"
-        if grant is not None:
-            why = grant.ended
+        state, why = _signed_in(context.vault.file.grant(name))
         if why:
-            return "", "missing", f"{why}: holdfast key login {key.provider}"
-        return "", "found", ""
+            why = f"{why}: {login_command(provider, key)}"
+        return "", state, why
     if not is_free_to_read(key):
         return "", "not read", ""
     try:
         return str(context.vault.secret(key)), "found", ""
     except SecretMissing as error:
         return "", "missing", "; ".join(error.tried)
+
+
+def _signed_in(grant: Grant | None) -> tuple[str, str]:
+    """Return the state of a sign-in, and why it is missing or is not renewed."""
+    if grant is None:
+        return "missing", "not signed in"
+    if grant.ended:
+        return "missing", grant.ended
+    if grant.refresh is None and grant.expires_at is not None:
+        return "found", "no refresh token"
+    return "found", ""
