@@ -10,6 +10,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any, NamedTuple
 
+from ..core.changes import CLOCK_SLACK
 from ..core.secret import Secret, redact
 from ..distribution import install_command
 from .printed_key import printed_key
@@ -32,7 +33,6 @@ _LONGEST_WANTED = 3_600.0
 """The most seconds for which a source is not asked because it wants that."""
 _ENDED = 60.0
 """Seconds for which a key is used that has ended by this machine's clock."""
-_CLOCK_SLACK = 60.0
 _NO_KEYRING = "NoKeyringError"
 """What the package raises on a machine without any keyring; whatever else it raises may pass."""
 
@@ -63,7 +63,7 @@ class Life(NamedTuple):
     def holds(self, now: float) -> bool:
         """Return whether a new request may use the token. After a clock was set back it may not: the time
         that is left is unknown then."""
-        return self.since - _CLOCK_SLACK <= now < self.until
+        return self.since - CLOCK_SLACK <= now < self.until
 
 
 OVER = Life(0.0, 0.0, 0.0, 0.0)
@@ -128,8 +128,8 @@ class CachedSource:
         """Get a new secret; the old one is kept when that fails. Raises Unreadable."""
         self._rest.check(self._clock())
         try:
-            text, ends = self._fetch()
-            text = text if isinstance(text, Secret) else secret_of(text)
+            value, ends = self._fetch()
+            secret = value if isinstance(value, Secret) else secret_of(value)
         except Gone:
             raise
         except Silent as silence:
@@ -139,7 +139,7 @@ class CachedSource:
             if self._secret is not None and self._clock() < self._life.ends:
                 self._go_on(Silent(str(reason)))
             raise
-        secret, now = text, self._clock()
+        now = self._clock()
         self._rest.end()
         self._late = 0.0
         if ends is None:

@@ -69,7 +69,8 @@ class Source(Protocol):
         """Return the secret if that needs no file, program or keyring, else None."""
 
     def read(self) -> Secret:
-        """Read the secret again, whatever is cached. Raises Unreadable, Silent where it may pass."""
+        """Read the secret again, whatever is cached. Raises Unreadable, Silent where it may pass, ConfigError
+        where our own file cannot be read."""
 
     def note(self) -> str:
         """Return a warning for `doctor` about this source; empty when there is none."""
@@ -191,9 +192,9 @@ class StoreSource:
     def read(self) -> Secret:
         try:
             secret = self._file.get(self._provider, self._label)
-        except ConfigError as error:
+        except ConfigError:
             self._silent_at = stamp(self._file.path)
-            raise Silent(error.what, next_step=error.next_step) from None
+            raise
         now = stamp(self._file.path)
         if secret is None and now is not None and now[1] == 0:  # we never write an empty one
             self._silent_at = now
