@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +122,19 @@ def test_a_sign_in_anew_is_not_overwritten_by_what_could_not_be_written_before(
     assert kept(desk) == ANOTHER
 
 
-def test_a_sign_in_anew_during_a_renewal_of_the_old_one_stays(desk: Desk) -> None:
-    desk.sign_in()
+def while_it_has(desk: Desk, grant: Grant | None) -> Callable[[], tuple[int, bytes]]:
+    """An answer with tokens, before which the file gets another sign-in, or none."""
 
     def slow() -> tuple[int, bytes]:
-        SecretsFile(desk.path).put_grant("corp", ANOTHER)
+        SecretsFile(desk.path).put_grant("corp", grant)
         return token(1)
 
-    desk.answers = [slow]
+    return slow
+
+
+def test_a_sign_in_anew_during_a_renewal_of_the_old_one_stays(desk: Desk) -> None:
+    desk.sign_in()
+    desk.answers = [while_it_has(desk, ANOTHER)]
     assert desk.vault.secret(OAUTH) == Secret("access-9")
     assert (kept(desk), desk.another().secret(OAUTH)) == (ANOTHER, Secret("access-9"))
 
@@ -148,12 +154,7 @@ def test_a_sign_in_anew_is_used_at_once_although_the_old_token_is_still_good(des
 
 def test_a_sign_in_that_is_removed_during_a_renewal_stays_removed(desk: Desk) -> None:
     desk.sign_in()
-
-    def slow() -> tuple[int, bytes]:
-        SecretsFile(desk.path).put_grant("corp", None)
-        return token(1)
-
-    desk.answers = [slow]
+    desk.answers = [while_it_has(desk, None)]
     for _ in range(2):
         with pytest.raises(SignInEnded, match="not signed in"):
             desk.vault.secret(OAUTH)

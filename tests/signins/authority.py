@@ -14,6 +14,24 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 CANARY = "canary-7d41"
+_CHOICE = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+SERVED = 200, {"id": "1", "object": "chat.completion", "model": "m", "choices": [_CHOICE]}
+EXPIRED = 401, {"error": {"message": "token expired", "code": "token_expired"}}
+
+
+class JsonHandler(BaseHTTPRequestHandler):
+    """Answers with JSON, and writes no log."""
+
+    def tell(self, status: int, answer: dict[str, Any]) -> None:
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 class Authority:
@@ -90,7 +108,7 @@ class Authority:
         self.server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     authority: Authority
     protocol_version = "HTTP/1.1"
 
@@ -117,17 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
                     authority.served + good,
                     authority.turned_away + (not good),
                 )
-            message = {"role": "assistant", "content": "hi"}
-            fine = {
-                "id": "1",
-                "object": "chat.completion",
-                "model": "m",
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            }
-            self.tell(
-                200 if good else 401,
-                fine if good else {"error": {"message": "token expired", "code": "token_expired"}},
-            )
+            self.tell(*(SERVED if good else EXPIRED))
             return
         asked = dict(parse_qsl(body.decode()))
         authority.posts.append((self.path, asked))
@@ -148,14 +156,3 @@ class _Handler(BaseHTTPRequestHandler):
             )
         else:
             self.tell(*authority.token(asked))
-
-    def tell(self, status: int, answer: dict[str, Any]) -> None:
-        body = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass

@@ -19,6 +19,7 @@ import holdfast
 from cli.conftest import Cli
 from holdfast.core.errors import ConfigError
 from holdfast.credentials import cached_source
+from signins.authority import EXPIRED, SERVED, JsonHandler
 
 JWT = "eyJ-assertion-canary-0001"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -51,7 +52,7 @@ class TokenService:
         return 200, {"access_token": self.token, "token_type": "Bearer", "expires_in": self.life}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler, BaseHTTPRequestHandler):
     service: TokenService
 
     def do_POST(self) -> None:
@@ -60,26 +61,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/token":
             fields = json.loads(body) if kind == "application/json" else dict(parse_qsl(body))
             service.asked.append((kind, str(self.headers["authorization"]), fields))
-            self.answer(*service.issue())
+            self.tell(*service.issue())
             return
         service.calls.append(f"{self.headers['authorization']} {body}")
-        if self.headers["authorization"] != f"Bearer {service.token}":
-            self.answer(401, {"error": {"message": "expired", "code": "token_expired"}})
-            return
-        message = {"role": "assistant", "content": "hi"}
-        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-        self.answer(200, {"id": "1", "object": "chat.completion", "model": "m", "choices": choices})
-
-    def answer(self, status: int, document: dict[str, Any]) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+        is_good = self.headers["authorization"] == f"Bearer {service.token}"
+        self.tell(*(SERVED if is_good else EXPIRED))
 
 
 @pytest.fixture
