@@ -166,9 +166,9 @@ def test_the_same_fault_means_the_same_in_both_versions_whatever_its_status() ->
 
 def test_both_versions_say_in_their_own_words_that_they_do_not_know_a_key() -> None:
     """A route that they do not have is answered as by any other server."""
-    said = {
+    results = {
         (row["case"], is_of_a_proxy(Reply(404, body=json.dumps(row["body"]).encode())))
         for row in ROWS
         if row["case"] in ("key_delete.again", "auth_me", "notfound")
     }
-    assert said == {("key_delete.again", True), ("auth_me", False), ("notfound", False)}
+    assert results == {("key_delete.again", True), ("auth_me", False), ("notfound", False)}
