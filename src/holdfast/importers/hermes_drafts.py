@@ -81,13 +81,13 @@ class Drafts:
         if not has_key(keys) and word(raw.get("key_cmd")):
             keys = [command_key(word(raw.get("key_cmd")))]
         if not has_key(keys):
-            auth = ""
             keys.append(self.keys.by_host(entry.url))
-        if not isinstance(in_header, FoundKey):
+        holds_the_key = bool(auth) and in_header in keys
+        if not (holds_the_key and isinstance(in_header, FoundKey)):
             auth = ""
         draft = Draft(entry.name, OwnUrl(entry.url, entry.dialect, auth), keys, entry.location)
         draft.names = set(entry.called)
-        draft.fields["headers"] = headers.carried(self.builder, extra, at=at)
+        draft.fields["headers"] = headers.carried(self.builder, extra, at=at, hold_the_key=holds_the_key)
         draft.models = _models(entry)
         draft.is_open = not draft.models or ANY_MODEL in words(raw.get("models"))
         if ANY_MODEL in words(raw.get("models")):

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from .addresses import OfPreset, OwnUrl
 from .base import ResultBuilder
@@ -15,7 +14,7 @@ from .entries import ImportResult
 from .keys import KeyReader, Syntax
 from .litellm_rows import Deployment, deployments
 from .read_files import mapping, table_of, word
-from .rows import rows_in
+from .rows import name_at, rows_in
 
 _OTHER_FALLBACKS = ("default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _SETTINGS = ("router_settings", "litellm_settings", "general_settings")
@@ -118,14 +117,7 @@ def _name_of(row: Deployment) -> str:
         return row.where.name
     if not isinstance(row.where, OwnUrl):
         return row.group
-    try:
-        parts = urlsplit(row.where.url)
-        name = parts.hostname or row.family
-        if parts.port:
-            name += f"-{parts.port}"
-    except ValueError:
-        return row.family
-    return name
+    return name_at(row.where.url, row.family)
 
 
 def _pins(builder: ResultBuilder, rows: list[Deployment], owners: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from ..providers import presets
 from .addresses import DIALECTS, Unresolved, Where, where_is
 from .base import ResultBuilder
 from .entries import ImportResult
-from .headers import carried, key_in
+from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .names import preset_for
 from .placeholders import is_placeholder
@@ -25,6 +25,7 @@ from .rows import (
     SIGN_IN,
     refuse_api,
     rows_in,
+    with_header_key,
 )
 
 _FILE = "openclaw.json"
@@ -237,19 +238,16 @@ class _Provider:
         for row in rows_in(self.raw.get("models")):
             builder.tell_fields(row, "openclaw.model", at=f"{self.at}.models: {word(row.get('id'))}")
         headers = mapping(self.raw.get("headers"))
-        auth, in_header = key_in(headers, self._read)
-        if auth:
-            keys = [in_header]
-        elif self.raw.get("authHeader") is True:
-            auth = "bearer"
-        where = self._where(url, dialect, auth)
+        at = f"'{self.called}' ({self.at})"
+        given = (self._where(url, dialect), keys)
+        where, used = with_header_key(builder, headers, self._read, given=given, at=at)
         return builder.add(
             self.called,
             where,
-            keys,
+            used,
             location=self.at,
             models=list(self._models()) or None,
-            headers=carried(builder, headers, at=f"'{self.called}' ({self.at})"),
+            headers=carried(builder, headers, at=at),
         )
 
     def _url(self) -> str:
@@ -258,9 +256,12 @@ class _Provider:
         )
         return self.reader.expand(text, Syntax.BRACES).text
 
-    def _where(self, url: str, dialect: str, auth: str) -> Where:
+    def _where(self, url: str, dialect: str) -> Where:
         if "${" in url:
             return Unresolved(self.reader.expand(url, Syntax.BRACES).why_not)
+        auth = ""
+        if self.raw.get("authHeader") is True:
+            auth = "bearer"
         return where_is(url, dialect, preset_for("openclaw", self.called), auth=auth)
 
     def all_keys(self) -> list[FoundKey | NoKey]:
