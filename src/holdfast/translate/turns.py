@@ -1,0 +1,152 @@
+"""The turns of a request in the order that endpoints want: users and models in turn, and each call answered
+directly after the turn that made it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from .caps import Caps
+from .form import Call, Part, Result, Role, Text, Turn
+from .losses import Losses
+from .names import call_id
+
+INTERRUPTED = "interrupted"
+
+
+def leading_words(turns: Sequence[Turn]) -> tuple[list[Turn], list[Turn]]:
+    """Return the system's turns before all others, and the others."""
+    number = 0
+    while number < len(turns) and turns[number].role is Role.SYSTEM:
+        number += 1
+    return list(turns[:number]), list(turns[number:])
+
+
+def told_by_the_user(turns: Iterable[Turn], caps: Caps, losses: Losses) -> list[Turn]:
+    """Return turns in which the system's words are the user's, in marks, unless the endpoint takes them
+    in the middle. Their place stays, so that what was cached before it keeps its use."""
+    return [_in_marks(turn, caps, losses) for turn in turns]
+
+
+def _in_marks(turn: Turn, caps: Caps, losses: Losses) -> Turn:
+    if turn.role is not Role.SYSTEM or caps.mid_system:
+        return turn
+    words = [part.text for part in turn.parts if isinstance(part, Text) and part.text.strip()]
+    if not words:
+        return replace(turn, role=Role.USER, parts=())
+    losses.less("mid_system", turn.at)
+    text = "<system-reminder>\n" + "\n\n".join(words) + "\n</system-reminder>"
+    return replace(turn, role=Role.USER, parts=(Text(text, turn.at),))
+
+
+@dataclass(slots=True)
+class _Group:
+    """Turns of one speaker that become one. `results` are those of its calls, by their index in `calls`."""
+
+    role: Role
+    at: str
+    parts: list[Part] = field(default_factory=list)
+    calls: list[tuple[str, Call]] = field(default_factory=list)
+    results: dict[int, Result] = field(default_factory=dict)
+
+
+class _Pairing:
+    def __init__(self, caps: Caps, losses: Losses) -> None:
+        self._caps, self._losses = caps, losses
+        self.groups: list[_Group] = []
+        self._open: dict[str, list[tuple[_Group, deque[int]]]] = {}
+        self._made: dict[str, int] = {}
+        self._used: set[str] = set()
+
+    def take(self, turn: Turn) -> None:
+        """Take the next turn: its results go to their calls, the rest joins the speaker's turn before."""
+        parts = [part for part in turn.parts if not isinstance(part, Result)]
+        for part in turn.parts:
+            if isinstance(part, Result):
+                self._answer(part)
+        if not parts:
+            return
+        group = self._group(turn)
+        for part in parts:
+            if isinstance(part, Call):
+                self._call(group, part)
+            else:
+                group.parts.append(part)
+
+    def _group(self, turn: Turn) -> _Group:
+        last = self.groups[-1:]
+        if not last or last[0].role is not turn.role or last[0].results:
+            self.groups.append(_Group(turn.role, turn.at))
+        return self.groups[-1]
+
+    def _call(self, group: _Group, call: Call) -> None:
+        wire = self._unused(call.id)
+        open_calls = self._open.setdefault(call.id, [])
+        if not open_calls or open_calls[-1][0] is not group:
+            open_calls.append((group, deque()))
+        open_calls[-1][1].append(len(group.calls))
+        group.calls.append((wire, call))
+        group.parts.append(replace(call, id=wire))
+
+    def _unused(self, given: str) -> str:
+        times = self._made.get(given, 0)
+        wire = call_id(given, self._caps.call_id)
+        while wire in self._used:
+            times += 1
+            wire = call_id(given, self._caps.call_id, f"#{times}")
+        self._made[given] = times
+        self._used.add(wire)
+        return wire
+
+    def _answer(self, result: Result) -> None:
+        """Give a result to the first call without one, of the last turn that has one by that id."""
+        open_calls = self._open.get(result.call)
+        if not open_calls:
+            self._losses.refuse(result.at, _orphan(result.call, known=result.call in self._made))
+        group, indices = open_calls[-1]
+        index = indices.popleft()
+        if not indices:
+            open_calls.pop()
+        group.results[index] = replace(result, call=group.calls[index][0])
+
+    def missing(self, group: _Group) -> None:
+        """Fill in the results that are not there. Raises Untranslatable where that may not be."""
+        for index, (wire, call) in enumerate(group.calls):
+            if index in group.results:
+                continue
+            if not self._caps.fill_missing:
+                self._losses.refuse(call.at, f"the call '{call.id}' of '{call.name}' has no result")
+            self._losses.less("fill_missing", call.at)
+            group.results[index] = Result(wire, (Text(INTERRUPTED, call.at),), at=call.at)
+
+
+def _orphan(call: str, *, known: bool) -> str:
+    if known:
+        return f"the call '{call}' has a result already"
+    return f"no call before it has the id '{call}'"
+
+
+def paired(turns: Iterable[Turn], caps: Caps, losses: Losses) -> list[Turn]:
+    """Return the turns so that neighbours differ in their speaker (but for the system's), ids of calls are
+    unique and such as the endpoint takes, and the results of a turn's calls, in their order, begin the user's
+    turn that follows it. Raises Untranslatable about a result without a call."""
+    pairing = _Pairing(caps, losses)
+    for turn in turns:
+        pairing.take(turn)
+    made: list[Turn] = []
+    for group in pairing.groups:
+        pairing.missing(group)
+        results: list[Part] = [group.results[index] for index in range(len(group.calls))]
+        _join(made, Turn(group.role, tuple(group.parts), group.at))
+        if results:
+            _join(made, Turn(Role.USER, tuple(results), group.results[0].at))
+    return made
+
+
+def _join(made: list[Turn], turn: Turn) -> None:
+    """Add a turn, to the one before it if both are the user's."""
+    if made and turn.role is Role.USER and made[-1].role is Role.USER:
+        turn = Turn(Role.USER, made[-1].parts + turn.parts, made[-1].at)
+        made.pop()
+    made.append(turn)
