@@ -31,7 +31,9 @@ class Caps:
     cache_mark            the top-level `cache_control` of Messages
     top_k, seed, penalties, temperature, verbosity, prefill, tool_choice   taken at all
     efforts               the levels of effort that it takes, lowest first; () where it takes none
-    effort_off            the level that turns thinking off; "" where there is none
+    effort_off            the level that turns thinking off; "" where there is none; "disabled" where chat
+                          wants `thinking: {"type": "disabled"}` instead of a level
+    tier                  `service_tier`
     thinking              Messages: how thinking is asked for: "adaptive", "budget" or "" for none
     max_output            the model's own limit of output in tokens; None where it is not known
     call_id               what an id of a call looks like: "" for [A-Za-z0-9_-]{1,64}, or "mistral"
@@ -64,6 +66,7 @@ class Caps:
     tool_choice: bool = True
     efforts: tuple[str, ...] = ("low", "medium", "high")
     effort_off: str = ""
+    tier: bool = False
     thinking: str = ""
     max_output: int | None = None
     call_id: str = ""

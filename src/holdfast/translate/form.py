@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 NO_RAW: Mapping[str, Any] = {}
+NO_PATHS: Mapping[str, str] = {}
 
 
 class Role(Enum):
@@ -244,7 +245,8 @@ class Effort:
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request. `turns` hold the system's words too, at their places. `choice` is None where the caller did
-    not say, `tier` is "". `usage_asked`: a stream of chat is to end with its usage."""
+    not say, `tier` is "". `usage_asked`: a stream of chat is to end with its usage. `paths` holds the JSON
+    paths of members that the caller's dialect calls otherwise than chat does."""
 
     model: str
     turns: tuple[Turn, ...]
@@ -258,3 +260,8 @@ class Request:
     tier: str = ""
     stream: bool = False
     usage_asked: bool = False
+    paths: Mapping[str, str] = field(default_factory=lambda: NO_PATHS, compare=False)
+
+    def path(self, name: str) -> str:
+        """Return the JSON path of a member of the request; `name` is what chat calls it."""
+        return self.paths.get(name, name)
