@@ -5,12 +5,16 @@ Several slots may be open at once; each has one part. A whole answer is the fold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from .form import Call, Part, Refusal, Seal, Text, Thinking
+
+DONE: Mapping[str, Any] = MappingProxyType({"object": "[DONE]"})
+"""Stands for the sign `[DONE]`, which is no JSON, where a reader is fed."""
 
 
 class Why(Enum):
@@ -46,6 +50,14 @@ class Usage(NamedTuple):
 NO_USAGE = Usage()
 
 
+def settled(stop: Stop, called: bool) -> Stop:
+    """Return why an answer ended: for its calls if it has any, unless the provider names another reason than
+    that it was done."""
+    if stop.why not in (Why.DONE, Why.TOOLS):
+        return stop
+    return stop._replace(why=(Why.DONE, Why.TOOLS)[called])
+
+
 class Start(NamedTuple):
     """The answer begins: the provider's id of it and model, and when it was made (epoch seconds, or 0)."""
 
@@ -76,6 +88,8 @@ class Sealed(NamedTuple):
 
 
 class Close(NamedTuple):
+    """A part is whole. A call that was not closed when the answer stopped was cut off."""
+
     slot: int
 
 
@@ -109,7 +123,7 @@ class AnswerReader(Protocol):
     """Reads an endpoint's answer. After BrokenOff or End it gives nothing more."""
 
     def feed(self, data: Mapping[str, Any]) -> list[Event]:
-        """Return what one event of the endpoint's stream means."""
+        """Return what one event of the endpoint's stream means. `[DONE]` is fed as `DONE`."""
         ...
 
     def end(self) -> list[Event]:
@@ -227,3 +241,35 @@ def fold(events: Iterable[Event]) -> Answer:
     for event in events:
         folded.feed(event)
     return folded.answer()
+
+
+def replay(answer: Answer) -> Iterator[Event]:
+    """Yield events of which an answer is the fold, part by part."""
+    yield Start(answer.id, answer.model, answer.created)
+    for slot, part in enumerate(answer.parts):
+        empty, text = _emptied(part)
+        yield Open(slot, empty)
+        if text:
+            yield Delta(slot, text)
+        if isinstance(part, Thinking) and part.seal is not None:
+            yield Sealed(slot, part.seal)
+        yield Close(slot)
+    if answer.usage != NO_USAGE:
+        yield UsageSeen(answer.usage)
+    if answer.stop is not None:
+        yield Stopped(answer.stop)
+    if answer.ended:
+        yield End()
+    if answer.broken is not None:
+        yield answer.broken
+
+
+def _emptied(part: Part) -> tuple[Part, str]:
+    """Return a part as it is opened, and its text."""
+    if isinstance(part, Call):
+        return replace(part, args=""), part.args
+    if isinstance(part, Thinking):
+        return Thinking(), part.text
+    if isinstance(part, Text | Refusal):
+        return replace(part, text=""), part.text
+    return part, ""

@@ -59,7 +59,8 @@ class Opaque(Enum):
     REDACTED   a thinking block without a text (Messages)
     ENCRYPTED  a reasoning item's content (Responses)
     DETAILS    `reasoning_details`, a list (chat, as OpenRouter and others give it)
-    THOUGHT    `thought_signature` beside a call (Gemini behind chat)
+    THOUGHT    `thought_signature` beside a call (Gemini behind chat): the value is its `extra_content`. A
+               caller gets it as a thought without a text, whose `item` is the call's id
     PLAIN      nothing: the text itself is to come back, to its own model only
     """
 
@@ -77,7 +78,7 @@ class Seal:
 
     mark  names the endpoint and the model that wrote it (`envelope.Sealer.mark`); "" where it came as it is,
           from a dialect that has such values itself
-    item  the id of a Responses item
+    item  the id of a Responses item; for THOUGHT, of the call
     """
 
     kind: Opaque

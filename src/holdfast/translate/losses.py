@@ -84,6 +84,10 @@ class Losses:
             raise KeyError(name)
         self._names[name] = None
 
+    def note(self, name: str) -> None:
+        """Note that `name` of LESS happens to an answer, of which nothing can be refused any more."""
+        self._names[name] = None
+
     def refuse(self, at: str, why: str, next_step: str = "") -> NoReturn:
         """Raise Untranslatable about the field `at`."""
         raise Untranslatable(at, why, next_step)
