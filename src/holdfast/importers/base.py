@@ -15,12 +15,13 @@ from ..core.identity import ProviderName, can_be_pinned
 from ..core.secret import redact
 from ..harness.own_entry import is_own_gateway
 from ..providers import presets
-from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
+from . import other_keys
+from .addresses import OfPreset, OwnUrl, Unresolved, Where
 from .entries import Entry, ImportResult, labelled
 from .fields import known
 from .keys import FoundKey, KeyReader, NoKey, Pairing
 from .names import name_for, unused
-from .pairing import Families, Pairs, place_of, refused
+from .pairing import Families, Pairs, place_of, refused, with_one_url
 
 _NO_KEY = "no key stands there"
 _OURS = ("holdfast", "holdfast-responses", "holdfast-messages")
@@ -98,7 +99,7 @@ class ResultBuilder:
             shown += f" ({location})"
         if isinstance(where, OfPreset) and self.honours_base_urls:
             where = place_of(where, self.families())
-        where, owned = _with_one_url(where, _found(keys))
+        where, owned = with_one_url(where, _found(keys))
         self._note_pairs(owned, where, location or called)
         if isinstance(where, Unresolved):
             step = "holdfast provider add NAME --url URL"
@@ -143,6 +144,7 @@ class ResultBuilder:
         """Return the result, with the keys that may be where they are, and fallbacks only between entries
         that are imported."""
         entries = {entry.name: entry for entry in self._decided()}
+        self._tell_other_keys()
         fallbacks = []
         for pin, then in self.fallbacks.items():
             others = [other for other in dict.fromkeys(then) if other != pin]
@@ -189,6 +191,30 @@ class ResultBuilder:
             step = ""
         for why in reasons:
             self.leave_out(f"the key of '{entry.name}'", f"{why}{step}")
+
+    def _tell_other_keys(self) -> None:
+        """Note the keys in variables of the program's own files that no provider has, and no note names."""
+        noted = {what.partition(" ")[0] for what, _ in self.left_out}
+        candidates = self._candidates.values()
+        kept = {
+            identity
+            for candidate in candidates
+            for key in candidate.entry.keys
+            for identity in key.identities
+        }
+        at_preset = {
+            candidate.where.name: name
+            for name, candidate in self._candidates.items()
+            if isinstance(candidate.where, OfPreset)
+        }
+        for name in other_keys.in_files(self.reader, self.families()):
+            key = self.reader.variable(name)
+            used = isinstance(key, FoundKey) and (self._pairs.has(key) or not kept.isdisjoint(key.identities))
+            if used or name in noted:
+                continue
+            step = other_keys.command_for(name, self.families(), at_preset, self._candidates)
+            why = f"no provider that is imported has it: {step}   (export it first)"
+            self.leave_out(f"{name} ({self.reader.set_at})", why)
 
     def _note_pairs(self, keys: Iterable[FoundKey], where: Where, location: str) -> None:
         for key in keys:
@@ -260,25 +286,6 @@ def _found(keys: Iterable[FoundKey | NoKey]) -> list[FoundKey]:
 
 def _shown(key: FoundKey) -> str:
     return key.ref.removeprefix("env:") or f"key '{key.label}'"
-
-
-def _with_one_url(where: Where, keys: list[FoundKey]) -> tuple[Where, list[FoundKey]]:
-    """Return where a provider is, and its keys: a preset whose keys all go to one other URL is there; a key
-    keeps a URL of its own only where it differs."""
-    if isinstance(where, OfPreset):
-        others = {canonical(key.url): key.url for key in keys if key.url and not where.has(key.url)}
-        if len(others) == 1 and all(key.url for key in keys):
-            where = where.moved_to(next(iter(others.values())))
-    return where, [_without_same_url(key, where) for key in keys]
-
-
-def _without_same_url(key: FoundKey, where: Where) -> FoundKey:
-    """Return the key without its URL where that is its provider's."""
-    if isinstance(where, OfPreset) and where.has(key.url):
-        return replace(key, url="")
-    if isinstance(where, OwnUrl) and key.url and canonical(key.url) == canonical(where.url):
-        return replace(key, url="")
-    return key
 
 
 def _without_auth_where_none_is_meant(entry: Entry, no_keys: Sequence[NoKey]) -> Entry:

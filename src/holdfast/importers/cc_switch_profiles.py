@@ -21,6 +21,7 @@ from .rows import (
     PIN,
     RESPONSES,
     SIGN_IN,
+    first_key,
     refuse_api,
     rows_in,
     tell,
@@ -41,6 +42,7 @@ _TOLD = {
     "limitDailyUsd": "a token has a budget: holdfast token new --help",
     "limitMonthlyUsd": "a token has a budget: holdfast token new --help",
 }
+_BEARER = "experimental_bearer_token"
 _OFFICIAL = "it is the program's own sign-in, and has no address and no key"
 
 
@@ -60,14 +62,17 @@ class Profile:
         """Return the key that is written at a place of the profile."""
         return self.reader.literal(word(text), at=f"{self.at} {where}", label=self.called)
 
-    def first_of(self, names: tuple[str, ...]) -> tuple[str, list[FoundKey | NoKey]]:
+    def first_of(
+        self, builder: ResultBuilder, names: tuple[str, ...], *, url: str
+    ) -> tuple[str, list[FoundKey | NoKey]]:
         """Return the first of some variables that the profile sets, with the key in it; "" and none without
-        one."""
+        one. Note the others."""
         env = mapping(self.settings.get("env"))
-        for name in names:
-            if word(env.get(name)):
-                return name, [self.literal(env.get(name), f"env.{name}")]
-        return "", []
+        keys = {name: self.literal(env.get(name), f"env.{name}") for name in names}
+        name, key = first_key(builder, keys, at=self.at, url=url)
+        if not name:
+            return "", []
+        return name, [key]
 
     @property
     def format(self) -> str:
@@ -98,7 +103,7 @@ class Profile:
 def _claude(builder: ResultBuilder, profile: Profile) -> None:
     env = mapping(profile.settings.get("env"))
     url = word(env.get("ANTHROPIC_BASE_URL")) or word(profile.settings.get("base_url"))
-    name, keys = profile.first_of(_CLAUDE_KEYS)
+    name, keys = profile.first_of(builder, _CLAUDE_KEYS, url=url)
     shown = f"{profile.called} ({profile.at})"
     kind = word(profile.meta.get("providerType"))
     if kind in _SIGN_INS:
@@ -134,12 +139,12 @@ def _codex(builder: ResultBuilder, profile: Profile) -> None:
     active = word(config.get("model_provider"))
     table = mapping(mapping(config.get("model_providers")).get(active))
     url = word(table.get("base_url")) or word(config.get("base_url")) or word(config.get("openai_base_url"))
-    key = profile.literal(auth.get(_OPENAI_KEY), f"auth.{_OPENAI_KEY}")
-    token = word(table.get("experimental_bearer_token"))
-    if token and key == NoKey():
-        key = profile.literal(token, "config: experimental_bearer_token")
-    if word(table.get("env_key")) and key == NoKey():
-        key = profile.reader.variable(word(table.get("env_key")))
+    keys = {
+        f"auth.{_OPENAI_KEY}": profile.literal(auth.get(_OPENAI_KEY), f"auth.{_OPENAI_KEY}"),
+        _BEARER: profile.literal(table.get(_BEARER), f"config: {_BEARER}"),
+        "env_key": profile.reader.variable(word(table.get("env_key"))),
+    }
+    _, key = first_key(builder, keys, at=profile.at, url=url)
     if mapping(auth.get("tokens")) or word(profile.meta.get("providerType")) in _SIGN_INS:
         builder.refuse(shown, SIGN_IN.format(title="Codex"), [key], url=url)
         return
@@ -175,7 +180,7 @@ def _first_of(chosen: str, listed: list[object]) -> list[object]:
 def _gemini(builder: ResultBuilder, profile: Profile) -> None:
     env = mapping(profile.settings.get("env"))
     url = word(env.get("GOOGLE_GEMINI_BASE_URL"))
-    _, keys = profile.first_of(_KEYS_OF["gemini"])
+    _, keys = profile.first_of(builder, _KEYS_OF["gemini"], url=url)
     shown = f"{profile.called} ({profile.at})"
     if url:
         refuse_api(builder, shown, "Google's own API", keys, url=url)

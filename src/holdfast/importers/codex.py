@@ -20,9 +20,11 @@ from .keys import FoundKey, KeyReader, NoKey, command_key
 from .names import preset_for
 from .pairing import place_of
 from .read_files import mapping, table_of, word
+from .rows import first_key
 
 _RESPONSES = "openai-responses"
 _BUILT_IN = "openai"
+_HEADER = "a header"
 _SIGNED_IN = "Codex takes its own sign-in, and auth.json has no API key"
 _INHERITED = ("model", "model_provider", "openai_base_url")
 _LOCAL = ("ollama", "lmstudio", "oss")
@@ -186,18 +188,22 @@ class _Provider:
         """Add the provider, or note why it is left out."""
         wire_api = word(self.raw.get("wire_api")) or "responses"
         dialect = DIALECTS.get(wire_api)
-        auth, key = self._auth_and_key()
-        url = word(self.raw.get("base_url"))
+        at, url = f"'{self.name}' ({self.location})", word(self.raw.get("base_url"))
+        auth, key = self._auth_and_key(at, url)
         if dialect is None or mapping(self.raw.get("aws")):
             why = f"wire_api '{wire_api}' is not supported"
             if dialect:
                 why = "Holdfast does not sign requests for AWS"
             self.builder.refuse(f"{self.name} ({self.location})", why, [key], url=url)
             return
-        at = f"'{self.name}' ({self.location})"
         self.builder.tell_fields(self.raw, "codex.provider", at=at)
         self.builder.tell_fields(mapping(self.raw.get("auth")), "codex.auth", at=f"auth of {at}")
-        headers = {**mapping(self.raw.get("http_headers")), **self._headers_in_variables()}
+        in_variables = self._headers_in_variables()
+        headers = in_variables | {
+            name: value
+            for name, value in mapping(self.raw.get("http_headers")).items()
+            if name not in in_variables
+        }
         self.builder.add(
             self.name,
             self._where(url, dialect, auth, key),
@@ -218,35 +224,42 @@ class _Provider:
             return Unresolved("there is no base_url, and Codex would ask OpenAI")
         return OfPreset(_BUILT_IN, dialect)
 
-    def _auth_and_key(self) -> tuple[str, FoundKey | NoKey]:
-        """Return the key, as Codex chooses it, and how it is sent, "" for the usual way."""
-        key = self._key()
-        if not isinstance(key, NoKey) or key.why:
-            return "", key
-        reader = self.builder.reader
-        auth, key = key_in(mapping(self.raw.get("env_http_headers")), reader.variable)
+    def _auth_and_key(self, at: str, url: str) -> tuple[str, FoundKey | NoKey]:
+        """Return the key, as Codex chooses it, and how it is sent, "" for the usual way; note the others."""
+        keys = self._keys()
+        auth, in_header = key_in(mapping(self.raw.get("env_http_headers")), self.builder.reader.variable)
         if not auth:
-            auth, key = key_in(mapping(self.raw.get("http_headers")), self._literal)
-        if auth:
-            return auth, key
-        if self.raw.get("requires_openai_auth") is not True:
-            return "", NoKey()
-        if isinstance(self.signed_in, FoundKey):
-            return "", replace(self.signed_in, label=self.name)
-        return "", NoKey(self.signed_in.why or _SIGNED_IN)
+            auth, in_header = key_in(mapping(self.raw.get("http_headers")), self._literal)
+        if all(key == NoKey() for key in keys.values()):
+            keys[_HEADER] = in_header
+        keys["auth.json"] = self._of_sign_in()
+        used, key = first_key(self.builder, keys, at=at, url=url)
+        if used != _HEADER:
+            auth = ""
+        return auth, key
 
-    def _key(self) -> FoundKey | NoKey:
-        """Return the key: of the program in `auth`, else of `env_key`, else the token in the file."""
+    def _keys(self) -> dict[str, FoundKey | NoKey]:
+        """Return the keys that the table gives, in their order."""
         auth = mapping(self.raw.get("auth"))
         command, arguments = word(auth.get("command")), auth.get("args")
+        printed: FoundKey | NoKey = NoKey()
         if command:
             if not isinstance(arguments, list):
                 arguments = []
-            return command_key(shlex.join([command, *map(str, arguments)]))
-        named = word(self.raw.get("env_key"))
-        if named:
-            return self.builder.reader.variable(named)
-        return self._literal(word(self.raw.get("experimental_bearer_token")))
+            printed = command_key(shlex.join([command, *map(str, arguments)]))
+        return {
+            "auth": printed,
+            "env_key": self.builder.reader.variable(word(self.raw.get("env_key"))),
+            "experimental_bearer_token": self._literal(word(self.raw.get("experimental_bearer_token"))),
+        }
+
+    def _of_sign_in(self) -> FoundKey | NoKey:
+        """Return the key of auth.json, where the table asks for it."""
+        if self.raw.get("requires_openai_auth") is not True:
+            return NoKey()
+        if isinstance(self.signed_in, FoundKey):
+            return replace(self.signed_in, label=self.name)
+        return NoKey(self.signed_in.why or _SIGNED_IN)
 
     def _literal(self, text: str) -> FoundKey | NoKey:
         return self.builder.reader.literal(text, at=self.location, label=self.name)

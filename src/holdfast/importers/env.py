@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..core.secret import redact, without_user
 from ..providers import presets
+from . import other_keys
 from .addresses import OfPreset, OwnUrl, Unresolved, Where
 from .base import ResultBuilder
 from .entries import ImportResult
@@ -22,7 +22,6 @@ from .read_files import variables_of
 _BEARER_TOKENS = {"ANTHROPIC_AUTH_TOKEN": "anthropic"}
 """Variables of a bearer token for a provider that usually takes a key in another way."""
 _MODELS = ("AZURE_", "LITELLM_", "LLM_")
-_KEY = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEYS?|AUTH_TOKEN|API_TOKEN)(?:_?\d+)?", re.ASCII)
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
@@ -110,14 +109,9 @@ def _tell_others(builder: ResultBuilder, names: list[str]) -> None:
     """Note the variables that look like keys and belong to no preset."""
     families = builder.families()
     for name in names:
-        if not _KEY.fullmatch(name) or not builder.reader.value(name):
+        if not other_keys.is_for_a_key(name) or not builder.reader.value(name):
             continue
-        urls = list(dict.fromkeys(families.of_stem(stem_of(name)).values()))
-        if name not in builder.reader.set_by and not urls and not name.startswith(_MODELS):
+        in_file = name in builder.reader.set_by
+        if not in_file and not families.of_stem(stem_of(name)) and not name.startswith(_MODELS):
             continue  # a shell has the keys of many services
-        url = "URL"
-        if len(urls) == 1 and "$" not in urls[0]:
-            url = redact(without_user(urls[0]))
-        called = re.sub(r"[^a-z0-9]+", "-", stem_of(name).lower()).strip("-") or "NAME"
-        why = f"no preset has it: holdfast provider add {called} --url {url} --key env:{name}"
-        builder.leave_out(name, why)
+        builder.leave_out(name, f"no preset has it: {other_keys.command_for(name, families, {})}")

@@ -13,6 +13,7 @@ _AUTH = {"authorization": "bearer", "api-key": "api-key", "x-api-key": "x-api-ke
 """How a key is sent, by the header that holds it."""
 _BEARER = "bearer "
 _ANOTHER = "another key is used, and an entry has one way to send it"
+_FORM = "a key there begins with Bearer: write keys = [ … ] yourself"
 _ACCOUNTS = frozenset({"openai-organization", "openai-project"})
 """Headers whose values look like secrets and are none."""
 
@@ -22,28 +23,41 @@ def key_in(
 ) -> tuple[str, FoundKey | NoKey]:
     """Return the key in a provider's headers, as `read` reads its text, and the way in which it is sent; ""
     without one."""
-    for name, value in headers.items():
-        auth, text = _AUTH.get(name.lower(), ""), str(value).strip()
-        if not auth or not text:
-            continue
-        if auth != "bearer":
-            return auth, read(text)
-        if text.lower().startswith(_BEARER):
-            return auth, read(text[len(_BEARER) :].strip())
-    return "", NoKey()
+    name = _holder(headers)
+    if not name:
+        return "", NoKey()
+    auth, text = _AUTH[name.lower()], str(headers[name]).strip()
+    if auth == "bearer":
+        text = text[len(_BEARER) :].strip()
+    return auth, read(text)
+
+
+def _holder(headers: Mapping[str, object]) -> str:
+    """Return the name of the first header that holds a key; "" for none."""
+    return next((name for name, value in headers.items() if _holds_key(name, str(value).strip())), "")
+
+
+def _holds_key(name: str, text: str) -> bool:
+    auth = _AUTH.get(name.lower(), "")
+    if auth == "bearer":
+        return text.lower().startswith(_BEARER)
+    return bool(auth and text)
 
 
 def carried(
     builder: ResultBuilder, headers: Mapping[str, object], *, at: str, hold_the_key: bool = True
 ) -> dict[str, str] | None:
     """Return the headers that hold no secret, for the field `headers` of an entry, None for none; note each
-    of the others by its name. Those of `key_in` belong to neither, where they hold the key that is used."""
+    of the others by its name. That of `key_in` belongs to neither, where it holds the key that is used."""
     kept: dict[str, str] = {}
+    used = ""
+    if hold_the_key:
+        used = _holder(headers)
     for name, value in headers.items():
         text = str(value).strip()
         if name.lower() in _AUTH:
-            if text and not hold_the_key:
-                builder.leave_out(f"header '{name}' of {at}", _ANOTHER)
+            if text and name != used:
+                builder.leave_out(f"header '{name}' of {at}", _why_not_used(name, text))
             continue
         why = why_not_configured(name, text)
         if not why and name.lower() not in _ACCOUNTS and (looks_secret(text) or text.startswith("!")):
@@ -53,3 +67,10 @@ def carried(
         else:
             kept[name] = text
     return kept or None
+
+
+def _why_not_used(name: str, text: str) -> str:
+    """Return why a header that is for a key is not carried."""
+    if _holds_key(name, text):
+        return _ANOTHER
+    return _FORM

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from ..config.model_tables import written
+from ..core.secret import redact, without_user
 from ..providers import presets
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, place
 from .base import ResultBuilder
@@ -63,9 +64,10 @@ class _Refused(Exception):
 def deployments(builder: ResultBuilder, config: Mapping[str, Any]) -> Iterator[Deployment]:
     """Yield the deployments that can be imported; note the others, and what is lost of each."""
     credentials, usual = _credentials(config), _usual(config)
+    named: set[str] = set()
     rows = config.get("model_list")
     if not isinstance(rows, list):
-        return
+        rows = []
     for at, raw in enumerate(rows):
         row = mapping(raw)
         given = mapping(row.get("litellm_params"))
@@ -84,9 +86,24 @@ def deployments(builder: ResultBuilder, config: Mapping[str, Any]) -> Iterator[D
             builder.refuse(made.shown, f"{why}: {_STEP}", [made.key()])
             continue
         builder.tell_fields(row, "litellm.row", at=made.shown)
+        named.add(name)
         deployment = made.deployment()
         if deployment is not None:
             yield deployment
+    for name in credentials:
+        if name not in named:
+            _tell_idle(builder, name, credentials[name])
+
+
+def _tell_idle(builder: ResultBuilder, name: str, values: Mapping[str, Any]) -> None:
+    """Note a credential that no row of model_list names."""
+    row = _Row(builder, info={}, params=values, called=f"credential '{name}'", location="credential_list")
+    address = row.reader.expand(row.base, Syntax.OS_ENVIRON)
+    url, shown = address.text, "URL"
+    if url and not address.missing:
+        shown = redact(without_user(url))
+    step = f"holdfast provider add NAME --url {shown}"
+    builder.refuse(row.shown, f"no row of model_list names it: {step}", [row.key()], url=url)
 
 
 def _usual(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -124,9 +141,14 @@ class _Row:
     def reader(self) -> KeyReader:
         return self.builder.reader
 
+    @property
+    def base(self) -> str:
+        """Return the address, as it is written; "" for none."""
+        return word(self.params.get("api_base")) or word(self.params.get("base_url"))
+
     def deployment(self) -> Deployment | None:
         """Return the deployment; None, with a note, when it cannot be imported."""
-        base = word(self.params.get("api_base")) or word(self.params.get("base_url"))
+        base = self.base
         address = self.reader.expand(base, Syntax.OS_ENVIRON)
         family, model = self._family_and_model(base)
         responses = model.startswith(_RESPONSES_PREFIX) or word(self.info.get("mode")) == "responses"

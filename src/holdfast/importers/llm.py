@@ -140,7 +140,7 @@ class _Llm:
 
     def _add_spot(self, builder: ResultBuilder, spot: _Spot) -> str | None:
         models = [own for _, own in spot.models]
-        headers = carried(builder, spot.headers, at=spot.at)
+        headers = carried(builder, spot.headers, at=spot.at, hold_the_key=bool(spot.url))
 
         def read(text: str) -> FoundKey | NoKey:
             return self.reader.literal(text, at=f"{spot.at}.headers", label=spot.models[0][0])

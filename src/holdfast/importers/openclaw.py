@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ..config.model_tables import written
-from ..providers import presets
 from .addresses import DIALECTS, Unresolved, Where, where_is
 from .base import ResultBuilder
 from .entries import ImportResult
@@ -108,39 +107,21 @@ class _OpenClaw:
         """Add the providers of the files, then those that only a key is stored for; and the fallbacks."""
         tables = mapping(mapping(self.config.get("models")).get("providers"))
         names: dict[str, str] = {}
-        stored, used = self._stored(builder), set[str]()
+        stored = self._stored(builder)
         for called in dict.fromkeys((*tables, *self.own_models, *stored)):
             raw = {**mapping(tables.get(called)), **_set_in(mapping(self.own_models.get(called)))}
             at = f"{self.file}: models.providers.{called}"
             if not raw:
                 at = f"auth-profiles.json: {called}"
             keys = stored.get(called, [])
-            provider = _Provider(called, raw, at=at, stored=keys, reader=self.reader)
-            used |= {key.ref for key in provider.all_keys() if isinstance(key, FoundKey)}
-            used |= {f"env:{variable}" for variable in self.reader.set_by if variable in str(raw)}
-            name = provider.add_to(builder)
+            name = _Provider(called, raw, at=at, stored=keys, reader=self.reader).add_to(builder)
             if name:
                 names[called] = name
-        self._tell_other_keys(builder, used, names)
         if _INCLUDE in self.config or _INCLUDE in mapping(self.config.get("models")):
             builder.leave_out(
                 f"{_INCLUDE} ({self.file})", "further files are not read: import each by its path"
             )
         self._add_fallbacks(builder, names)
-
-    def _tell_other_keys(self, builder: ResultBuilder, used: set[str], names: Mapping[str, str]) -> None:
-        """Note the keys among the file's variables that OpenClaw takes for providers of its own list."""
-        for variable in sorted(self.reader.set_by):
-            preset, ref = presets.owner_of_variable(variable), f"env:{variable}"
-            if preset is None or ref in used or not self.reader.set_by[variable].strip():
-                continue
-            step = f"holdfast provider add {preset} --preset {preset} --key {ref}"
-            if preset in names:
-                step = f"holdfast key add {names[preset]} --from {ref}"
-            elif builder.families().of_key(ref):
-                step = f"holdfast provider add {preset} --url URL --key {ref}"
-            why = f"the files give it to no provider: {step}   (export it first)"
-            builder.leave_out(f"{variable} ({self.file})", why)
 
     def _stored(self, builder: ResultBuilder) -> dict[str, list[FoundKey | NoKey]]:
         """Return the keys of the main agent, by provider; note the sign-ins."""

@@ -21,8 +21,10 @@ from .names import preset_for
 from .opencode_files import config_of, data_directory
 from .pairing import usual_key
 from .read_files import mapping, table_of, word, words
+from .rows import first_key
 
 _USUAL_PACKAGE = "@ai-sdk/openai-compatible"
+_TOKEN, _HEADER = "authToken", "a header"
 _FILE = re.compile(r"\{file:([^}]+)\}")
 _SIGN_INS = {
     "oauth": "a refresh token works for one program only, and opencode uses it",
@@ -131,7 +133,10 @@ class _Provider:
             location=self.location,
             models=[given or model for model, given in models.items()],
             headers=carried(
-                self.builder, mapping(self.options.get("headers")), at=at, hold_the_key=bool(auth)
+                self.builder,
+                mapping(self.options.get("headers")),
+                at=at,
+                hold_the_key=bool(auth) and key == self._in_header()[1],
             ),
         )
         for called, row in mapping(self.raw.get("models")).items():
@@ -153,25 +158,29 @@ class _Provider:
         return where_is(address.text, dialect, preset, auth=auth), ""
 
     def auth_and_key(self) -> tuple[str, FoundKey | NoKey]:
-        """Return how the key is sent, "" for the usual way, and the key: of the options, else of the sign-in,
-        else of the first variable that is set."""
-        own = word(self.options.get("apiKey"))
-        if own:
-            return "", self._read(own)
-        token = word(self.options.get("authToken"))
-        if token and self.url:
-            return "bearer", self._read(token)
-        auth, key = key_in(mapping(self.options.get("headers")), self._read)
-        if auth and self.url:
-            return auth, key
-        signed_in = word(self.sign_in.get("key"))
-        if signed_in and word(self.sign_in.get("type")) not in _SIGN_INS:
-            return "", self.builder.reader.literal(signed_in, at="auth.json", label=self.name)
+        """Return how the key is sent, "" for the usual way, and the key: of the options, else of the headers,
+        else of the sign-in, else of the first variable that is set; note the others."""
+        token, stored = word(self.options.get("authToken")), ""
+        if word(self.sign_in.get("type")) not in _SIGN_INS:
+            stored = word(self.sign_in.get("key"))
+        keys = {"apiKey": self._read(word(self.options.get("apiKey")))}
+        auths = {_TOKEN: "bearer"}
+        if self.url:
+            keys[_TOKEN] = self._read(token)
+        if self.url and all(key == NoKey() for key in keys.values()):
+            auths[_HEADER], keys[_HEADER] = self._in_header()
+        keys["auth.json"] = self.builder.reader.literal(stored, at="auth.json", label=self.name)
+        used, key = first_key(self.builder, keys, at=f"'{self.name}' ({self.location})", url=self.url)
+        if used:
+            return auths.get(used, ""), key
         if token:
             return "", NoKey("authToken is a subscription's token there, and not a key")
         names = words(self.raw.get("env"))
         set_here = [name for name in names if self.builder.reader.value(name)]
         return "", self.builder.reader.variable(next(iter([*set_here, *names]), ""))
+
+    def _in_header(self) -> tuple[str, FoundKey | NoKey]:
+        return key_in(mapping(self.options.get("headers")), self._read)
 
     def _read(self, text: str) -> FoundKey | NoKey:
         """Read `{env:NAME}`, `{file:PATH}`, a text with references in it, or a literal."""

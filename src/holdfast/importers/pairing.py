@@ -136,6 +136,10 @@ class Pairs:
             for identity in key.identities:
                 self._uses.setdefault(identity, []).append(Use(url, location))
 
+    def has(self, key: FoundKey) -> bool:
+        """Return whether the files use a key, also for a provider that is left out."""
+        return not self._uses.keys().isdisjoint(key.identities)
+
     def elsewhere(self, key: FoundKey, where: OfPreset | OwnUrl) -> Use | None:
         """Return the first other place than `where` at which the files use a key."""
         uses = [use for identity in key.identities for use in self._uses.get(identity, ())]
@@ -165,6 +169,25 @@ def place_of(preset: OfPreset, families: Families) -> Where:
     if native:
         return Unresolved(f"{native} gives one of its native API, which is none of our dialects")
     return preset.moved_to(next(iter(others.values())))
+
+
+def with_one_url(where: Where, keys: list[FoundKey]) -> tuple[Where, list[FoundKey]]:
+    """Return where a provider is, and its keys: a preset whose keys all go to one other URL is there; a key
+    keeps a URL of its own only where it differs."""
+    if isinstance(where, OfPreset):
+        others = {canonical(key.url): key.url for key in keys if key.url and not where.has(key.url)}
+        if len(others) == 1 and all(key.url for key in keys):
+            where = where.moved_to(next(iter(others.values())))
+    return where, [_without_same_url(key, where) for key in keys]
+
+
+def _without_same_url(key: FoundKey, where: Where) -> FoundKey:
+    """Return the key without its URL where that is its provider's."""
+    if isinstance(where, OfPreset) and where.has(key.url):
+        return replace(key, url="")
+    if isinstance(where, OwnUrl) and key.url and canonical(key.url) == canonical(where.url):
+        return replace(key, url="")
+    return key
 
 
 def refused(key: FoundKey, where: OfPreset | OwnUrl, pairs: Pairs, families: Families) -> str:

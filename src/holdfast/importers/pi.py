@@ -22,6 +22,7 @@ from .keys import FoundKey, KeyReader, NoKey, Syntax, command_key
 from .names import preset_for
 from .pairing import usual_key
 from .read_files import mapping, table_of, word
+from .rows import first_key
 
 _BARE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", re.ASCII)
 _CHAT = "openai-completions"
@@ -164,16 +165,17 @@ class _Provider:
 
     def _auth_and_key(self) -> tuple[str, FoundKey | NoKey]:
         """Return how the key is sent, "" for the usual way, and the key: of the sign-in, else of models.json,
-        else of its headers."""
+        else of its headers; note a second one."""
         auth = ""
         if self.raw.get("authHeader") is True:
             auth = "bearer"
-        signed_in = word(self.sign_in.get("key"))
-        if signed_in:
-            return auth, self._read_key(signed_in, "auth.json")
-        own = word(self.raw.get("apiKey"))
-        if own:
-            return auth, self._read_key(own, "models.json")
+        keys = {
+            "auth.json": self._read_key(word(self.sign_in.get("key")), "auth.json"),
+            "apiKey": self._read_key(word(self.raw.get("apiKey")), "models.json"),
+        }
+        used, key = first_key(self.builder, keys, at=f"'{self.name}' ({self.location})", url=self.url)
+        if used:
+            return auth, key
         return key_in(mapping(self.raw.get("headers")), lambda text: self._read_key(text, "models.json"))
 
     def _read_key(self, text: str, at: str) -> FoundKey | NoKey:

@@ -27,8 +27,8 @@ PROXY = "Holdfast takes the proxy of HTTPS_PROXY in its own environment"
 TIMEOUT = "time-outs are set for all providers together: [settings] of holdfast.toml"
 SIGN_IN = "a refresh token works for one program only, and {title} uses it"
 PIN = "a session is given its model: holdfast session pin SESSION {pin}"
+_ONE_WAY = "an entry has one way to send a key"
 _IN_HEADER = "a header holds the key, and an entry has one way to send it"
-_FORM = "a key there begins with Bearer: write keys = [ … ] yourself"
 _STEP = "holdfast provider add NAME --url URL   (with an address that speaks one)"
 _KNOWN_STEP = "holdfast provider add NAME --preset {preset}   (its maker serves a dialect of Holdfast too)"
 
@@ -74,6 +74,19 @@ def where_of(url: str, dialect: str, default_url: str = "", *, auth: str = "") -
     return OwnUrl(default_url, dialect, auth)
 
 
+def first_key(
+    builder: ResultBuilder, keys: Mapping[str, FoundKey | NoKey], *, at: str, url: str
+) -> tuple[str, FoundKey | NoKey]:
+    """Return the first of the keys that a provider's files give, and its name there, "" for none; note each
+    other one, which has the provider's URL too."""
+    named = {name: key for name, key in keys.items() if key != NoKey()}
+    used = next(iter(named), "")
+    for name, key in named.items():
+        if isinstance(key, FoundKey) and key != named[used]:
+            builder.refuse(f"{name} of {at}", f"{used} is used: {_ONE_WAY}", [key], url=url)
+    return used, named.get(used, NoKey())
+
+
 def with_header_key(
     builder: ResultBuilder,
     headers: Mapping[str, object],
@@ -87,9 +100,6 @@ def with_header_key(
     where, keys = given
     auth, key = key_in(headers, read)
     if not auth:
-        for name in headers:
-            if name.lower() == "authorization":
-                builder.leave_out(f"header '{name}' of {at}", _FORM)
         return where, keys
     if any(isinstance(other, FoundKey) for other in keys):
         builder.leave_out(f"the other key of {at}", _IN_HEADER)

@@ -12,13 +12,15 @@ from typing import Any
 
 from ..config.model_tables import written
 from ..core.addresses import is_loopback
+from ..core.secret import redact, without_user
 from .addresses import OfPreset, OwnUrl
 from .base import ResultBuilder
 from .entries import ImportResult
 from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey
 from .kinds import Kind, kinds
-from .read_files import mapping, table_of, word
+from .other_keys import is_for_a_key
+from .read_files import mapping, merged, table_of, word
 from .rows import (
     CHAT,
     MESSAGES,
@@ -38,8 +40,11 @@ _DEFAULTS = tuple(
     f"{role}_model"
     for role in ("default", "inline_assistant", "commit_message", "thread_summary", "subagent")
 )
+_ALTERNATIVES = "inline_alternatives"
 _AGENT_NAMES = {"open_router": "openrouter"}
 """Names in the settings of the agent, where they differ."""
+_OTHER_MODELS = ("edit_predictions", "inline_completions")
+_OTHER_STEP = "Holdfast does not know it: holdfast provider add NAME --url {url}"
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -72,7 +77,7 @@ class _Zed:
 
     def add_to(self, builder: ResultBuilder) -> None:
         """Add the providers of the user's own, then those that Zed knows; note the models that it uses."""
-        tables = mapping(self.settings.get("language_models"))
+        tables = merged(_older(self.settings), mapping(self.settings.get("language_models")))
         names: dict[str, str] = {}
         for kind, dialect in _OWN.items():
             for called, raw in mapping(tables.get(kind)).items():
@@ -89,7 +94,11 @@ class _Zed:
                 name = self._add_known(builder, kind, mapping(raw), at)
                 if name:
                     names[_AGENT_NAMES.get(kind, kind)] = name
+            elif kind not in _OWN and word(mapping(raw).get("api_url")):
+                url = word(mapping(raw).get("api_url"))
+                builder.refuse(f"{kind} ({at})", _OTHER_STEP.format(url=redact(without_user(url))), url=url)
         self._tell_defaults(builder, names)
+        self._tell_others(builder)
 
     def _add_own(
         self, builder: ResultBuilder, called: str, raw: Mapping[str, Any], *, dialect: str, at: str
@@ -160,8 +169,12 @@ class _Zed:
 
     def _tell_defaults(self, builder: ResultBuilder, names: Mapping[str, str]) -> None:
         agent = {**mapping(self.settings.get("assistant")), **mapping(self.settings.get("agent"))}
-        for role in _DEFAULTS:
-            chosen = mapping(agent.get(role))
+        chosen_for = [(role, mapping(agent.get(role))) for role in _DEFAULTS]
+        chosen_for += [(_ALTERNATIVES, row) for row in rows_in(agent.get(_ALTERNATIVES))]
+        old = mapping(agent.get("provider"))
+        if word(old.get("default_model")):
+            chosen_for.append(("provider", {"provider": old.get("name"), "model": old["default_model"]}))
+        for role, chosen in chosen_for:
             owner, called = word(chosen.get("provider")), word(chosen.get("model"))
             if not called:
                 continue
@@ -170,6 +183,32 @@ class _Zed:
                 builder.leave_out(what, PIN.format(pin=f"{names[owner]}/{called}"))
             else:
                 builder.leave_out(what, "its provider was not imported")
+
+    def _tell_others(self, builder: ResultBuilder) -> None:
+        """Note the models for completions, and the variables that Zed gives to other programs."""
+        for name in _OTHER_MODELS:
+            for kind, raw in mapping(self.settings.get(name)).items():
+                if word(mapping(raw).get("api_url")):
+                    builder.leave_out(f"{name}.{kind} ({self.file})", "only models for chats are read")
+        for name, raw in mapping(self.settings.get("agent_servers")).items():
+            variables = list(filter(is_for_a_key, mapping(mapping(raw).get("env"))))
+            if variables:
+                why = "the variables are another program's: a provider of yours can have its key"
+                builder.leave_out(f"{', '.join(variables)} ({self.file}: agent_servers.{name})", why)
+
+
+def _older(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the addresses that versions of 2024 have in `assistant`, as `language_models` has them now."""
+    assistant = mapping(settings.get("assistant"))
+    provider = mapping(assistant.get("provider"))
+    older: dict[str, Any] = {}
+    if word(assistant.get("openai_api_url")):
+        older["openai"] = {"api_url": assistant["openai_api_url"]}
+    names = ("api_url", "low_speed_timeout_in_seconds", "available_models")
+    known = {name: provider[name] for name in names if name in provider}
+    if word(provider.get("name")) and known:
+        older[word(provider.get("name")).lower()] = known
+    return older
 
 
 def _tell(builder: ResultBuilder, raw: Mapping[str, Any], at: str) -> None:
