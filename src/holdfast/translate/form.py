@@ -172,7 +172,7 @@ class Tool:
 
     schema   of its arguments; None where the caller gave none
     strict   the arguments must follow the schema
-    grammar  of the text that a FREE tool takes, as the caller wrote it
+    grammar  of the text that a FREE tool takes, as the caller wrote it; its `syntax` is lark or regex
     served   for SERVED: its type, such as `web_search`, without a date
     raw      the caller's own object
     """
@@ -184,6 +184,7 @@ class Tool:
     schema: Mapping[str, Any] | None = None
     strict: Flag = Flag.UNSET
     grammar: str = ""
+    syntax: str = ""
     served: str = ""
     raw: Mapping[str, Any] = field(default_factory=lambda: NO_RAW, compare=False)
     at: str = field(default="", compare=False)
@@ -246,8 +247,8 @@ class Effort:
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request. `turns` hold the system's words too, at their places. `choice` is None where the caller did
-    not say, `tier` is "". `usage_asked`: a stream of chat is to end with its usage. `paths` holds the JSON
-    paths of members that the caller's dialect calls otherwise than chat does."""
+    not say, `tier` and `verbosity` (low, medium, high) are "". `usage_asked`: a stream of chat is to end with
+    its usage. `paths` holds the JSON paths of members that the caller's dialect calls otherwise than chat."""
 
     model: str
     turns: tuple[Turn, ...]
@@ -259,6 +260,7 @@ class Request:
     effort: Effort = Effort()
     cache_key: str = ""
     tier: str = ""
+    verbosity: str = ""
     stream: bool = False
     usage_asked: bool = False
     paths: Mapping[str, str] = field(default_factory=lambda: NO_PATHS, compare=False)

@@ -1,0 +1,49 @@
+"""Images and documents as `data:` addresses, and types by the names of files."""
+
+from __future__ import annotations
+
+from .form import File, Image
+
+BASE64 = ";base64"
+
+_TYPES = {
+    "csv": "text/csv",
+    "gif": "image/gif",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "json": "application/json",
+    "md": "text/markdown",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "txt": "text/plain",
+    "webp": "image/webp",
+}
+
+
+def from_address(url: str) -> tuple[str, str] | None:
+    """Return the media type and the base64 text of a `data:` address; None for any other address, or where
+    the data are not base64."""
+    head, comma, data = url.partition(",")
+    if not comma or head[:5].lower() != "data:":
+        return None
+    kind = head[5:]
+    if not kind.lower().endswith(BASE64):
+        return None
+    return kind[: -len(BASE64)].partition(";")[0].strip().lower(), data
+
+
+def is_data(url: str) -> bool:
+    """Return whether an address holds its data itself."""
+    return url[:5].lower() == "data:"
+
+
+def address(part: Image | File) -> str:
+    """Return the address of an image or a document, with its data if it has them."""
+    if part.url:
+        return part.url
+    return f"data:{part.media}{BASE64},{part.data}"
+
+
+def type_by_name(name: str) -> str:
+    """Return the media type that the end of a file's name says; "" if it is not known."""
+    return _TYPES.get(name.rpartition(".")[2].lower(), "")
