@@ -1,0 +1,288 @@
+"""Reads the answer of an endpoint that speaks Messages: as a stream of events, or whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from .caps import Caps
+from .events import (
+    BrokenOff,
+    Close,
+    Delta,
+    End,
+    Event,
+    Open,
+    Sealed,
+    Start,
+    Stop,
+    Stopped,
+    Usage,
+    UsageSeen,
+    Why,
+)
+from .form import Call, Opaque, Part, Seal, Text, Thinking
+from .lenient import NOTHING, count_of, index_of, json_of, members_of, objects_of, says_something, text_of
+from .names import made_id
+from .provider_errors import ended_without, reported, senseless, unknown
+
+_STOPS = {
+    "end_turn": Why.DONE,
+    "tool_use": Why.TOOLS,
+    "max_tokens": Why.LENGTH,
+    "stop_sequence": Why.STOP_SEQUENCE,
+    "refusal": Why.REFUSED,
+    "model_context_window_exceeded": Why.CONTEXT,
+}
+_PARTS: dict[str, tuple[Part, str]] = {
+    "text": (Text(""), "text"),
+    "thinking": (Thinking(), "thinking"),
+    "redacted_thinking": (Thinking(), ""),
+}
+"""The blocks that are no calls: what they become, and the member that holds their text."""
+_SEARCHES = frozenset({"server_tool_use", "web_search_tool_result"})
+"""What a provider's own search adds to an answer; what it found is in the text."""
+_DELTAS = {
+    "text_delta": ("text", "text"),
+    "citations_delta": ("text", ""),
+    "input_json_delta": ("tool_use", "partial_json"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("thinking", "signature"),
+}
+"""The kind of the block that a delta belongs to, and the member that holds its text."""
+_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+_THINKING = "thinking_tokens"
+
+
+class _Block:
+    """A block that is open. `more` says that text or arguments came after its start; `given` are the
+    arguments that came with it."""
+
+    __slots__ = ("given", "kind", "more", "seal", "slot")
+
+    def __init__(self, slot: int, kind: str) -> None:
+        self.slot, self.kind, self.more = slot, kind, False
+        self.given: object = None
+        self.seal: Seal | None = None
+
+
+class MessagesReader:
+    """Reads one answer. `mark` goes into the seals of opaque values, `seed` makes ids that are missing."""
+
+    __slots__ = (
+        "_blocks",
+        "_called",
+        "_caps",
+        "_id",
+        "_last",
+        "_mark",
+        "_over",
+        "_seed",
+        "_slots",
+        "_stop",
+        "_usage",
+    )
+
+    def __init__(self, caps: Caps, mark: str, seed: str) -> None:
+        self._caps, self._mark = caps, mark
+        self._blocks: dict[int, _Block] = {}
+        self._id = ""
+        self._slots, self._last = 0, -1
+        self._called = self._over = False
+        self._stop: Mapping[str, Any] = NOTHING
+        self._usage: dict[str, int] = {}
+        self._seed = seed
+
+    def feed(self, data: Mapping[str, Any]) -> list[Event]:
+        """Return what one event of the stream means."""
+        if self._over:
+            return []
+        read = self._EVENTS.get(text_of(data.get("type")))
+        if read is not None:
+            return read(self, data)
+        if data.get("error"):
+            return self._reported(data)
+        return []
+
+    def end(self) -> list[Event]:
+        """Return the break, where the stream ended before message_stop."""
+        if self._over:
+            return []
+        return self._broken(ended_without("message_stop"))
+
+    def whole(self, body: Mapping[str, Any]) -> list[Event]:
+        """Return the events of a whole answer."""
+        if body.get("type") == "error":
+            return self._reported(body)
+        if not isinstance(body.get("content"), list):
+            return self._broken(senseless("has no content"))
+        events = self._begin(body)
+        for index, block in enumerate(objects_of(body["content"])):
+            events += self._open({"index": index, "content_block": block})
+            if self._over:
+                return events
+            events += self._close({"index": index})
+        return events + self._ending({"delta": body}) + self._finish(NOTHING)
+
+    def _start(self, data: Mapping[str, Any]) -> list[Event]:
+        return self._begin(members_of(data.get("message")))
+
+    def _begin(self, message: Mapping[str, Any]) -> list[Event]:
+        if self._id:
+            return []
+        self._id = text_of(message.get("id")) or made_id("msg_", self._seed)
+        return [Start(self._id, text_of(message.get("model"))), *self._counted(message.get("usage"))]
+
+    def _open(self, data: Mapping[str, Any]) -> list[Event]:
+        index = index_of(data.get("index"), self._last + 1)
+        content = members_of(data.get("content_block"))
+        kind = text_of(content.get("type"))
+        events = self._begin(NOTHING) + self._close({"index": index})
+        self._last = index
+        if kind == "tool_use":
+            return events + self._open_call(index, content)
+        if kind in _PARTS:
+            return events + self._open_part(index, kind, content)
+        if kind in _SEARCHES and self._caps.web_search:
+            kind = "search"
+        elif says_something(content):
+            return events + self._broken(unknown("holds a block of the type", kind))
+        self._blocks[index] = _Block(-1, kind)
+        return events
+
+    def _open_part(self, index: int, kind: str, content: Mapping[str, Any]) -> list[Event]:
+        part, member = _PARTS[kind]
+        block = self._add(index, kind)
+        if kind == "thinking":
+            block.seal = self._signed(text_of(content.get("signature")))
+        if kind == "redacted_thinking":
+            block.seal = Seal(Opaque.REDACTED, text_of(content.get("data")), self._mark)
+        events: list[Event] = [Open(block.slot, part)]
+        text = text_of(content.get(member))
+        if text:
+            events.append(Delta(block.slot, text))
+        return events
+
+    def _open_call(self, index: int, content: Mapping[str, Any]) -> list[Event]:
+        name = text_of(content.get("name"))
+        if not name:
+            return self._broken(senseless("calls a tool without a name"))
+        block = self._add(index, "tool_use")
+        block.given = content.get("input")
+        self._called = True
+        return [
+            Open(block.slot, Call(text_of(content.get("id")) or made_id("toolu_", self._id, index), name))
+        ]
+
+    def _add(self, index: int, kind: str) -> _Block:
+        block = self._blocks[index] = _Block(self._slots, kind)
+        self._slots += 1
+        return block
+
+    def _signed(self, signature: str) -> Seal:
+        if not signature:
+            return Seal(Opaque.PLAIN, "", self._mark)
+        return Seal(Opaque.SIGNATURE, signature, self._mark)
+
+    def _delta(self, data: Mapping[str, Any]) -> list[Event]:
+        block = self._blocks.get(index_of(data.get("index"), self._last))
+        delta = members_of(data.get("delta"))
+        if block is None:
+            return self._broken(senseless("goes on with a block that is not open"))
+        if block.kind == "search":
+            return []
+        name = text_of(delta.get("type"))
+        kind, member = _DELTAS.get(name, ("", ""))
+        if not kind and not says_something(delta):
+            return []
+        if kind != block.kind:
+            return self._broken(unknown(f"has in a block '{block.kind[:40]}' the piece", name))
+        text = text_of(delta.get(member))
+        if not text:
+            return []
+        if member == "signature":
+            block.seal = self._signed(text)
+            return []
+        block.more = True
+        return [Delta(block.slot, text)]
+
+    def _close(self, data: Mapping[str, Any]) -> list[Event]:
+        block = self._blocks.pop(index_of(data.get("index"), self._last), None)
+        if block is None or block.slot < 0:
+            return []
+        events: list[Event] = []
+        if block.kind == "tool_use" and not block.more:
+            args = json_of(block.given or {})
+            if args is None:
+                return self._broken(senseless("calls a tool with arguments that cannot be written"))
+            events.append(Delta(block.slot, args))
+        if block.seal is not None:
+            events.append(Sealed(block.slot, block.seal))
+        return [*events, Close(block.slot)]
+
+    def _ending(self, data: Mapping[str, Any]) -> list[Event]:
+        delta = members_of(data.get("delta"))
+        if text_of(delta.get("stop_reason")):
+            self._stop = delta
+        return self._counted(data.get("usage"))
+
+    def _finish(self, _data: Mapping[str, Any]) -> list[Event]:
+        events = self._begin(NOTHING)
+        for index in list(self._blocks):
+            events += self._close({"index": index})
+        reason = text_of(self._stop.get("stop_reason"))
+        if self._over:
+            return events
+        if not reason and not self._called:
+            return events + self._broken(ended_without("a stop_reason"))
+        why = _STOPS.get(reason or "end_turn")
+        if why is None:
+            return events + self._broken(unknown("ends with the stop_reason", reason))
+        self._over = True
+        return [*events, Stopped(self._stop_for(why)), End()]
+
+    def _stop_for(self, why: Why) -> Stop:
+        if why in (Why.DONE, Why.TOOLS):
+            return Stop((Why.DONE, Why.TOOLS)[self._called])
+        if why is Why.STOP_SEQUENCE:
+            return Stop(why, text_of(self._stop.get("stop_sequence")))
+        if why is Why.REFUSED:
+            return Stop(why, text_of(members_of(self._stop.get("stop_details")).get("explanation")))
+        return Stop(why)
+
+    def _counted(self, given: object) -> list[Event]:
+        usage = members_of(given)
+        counts = {name: count_of(usage.get(name)) for name in _COUNTS}
+        counts[_THINKING] = count_of(members_of(usage.get("output_tokens_details")).get(_THINKING))
+        seen = {name: count for name, count in counts.items() if count is not None}
+        if not seen:
+            return []
+        self._usage |= seen
+        return [UsageSeen(_usage_of(self._usage))]
+
+    def _reported(self, data: Mapping[str, Any]) -> list[Event]:
+        return self._broken(reported(data.get("error")))
+
+    def _broken(self, broken: BrokenOff) -> list[Event]:
+        self._over = True
+        return [broken]
+
+    _EVENTS: ClassVar[dict[str, Callable[..., list[Event]]]] = {
+        "content_block_delta": _delta,
+        "content_block_start": _open,
+        "content_block_stop": _close,
+        "message_start": _start,
+        "message_delta": _ending,
+        "message_stop": _finish,
+        "error": _reported,
+    }
+
+
+def _usage_of(counts: Mapping[str, int]) -> Usage:
+    """Return the counts in the form's sense: what a cache read or took is part of the input."""
+    fresh, read, write, output = map(counts.get, _COUNTS)
+    if fresh is not None:
+        fresh += (read or 0) + (write or 0)
+    return Usage(
+        input=fresh, cache_read=read, cache_write=write, output=output, thinking=counts.get(_THINKING)
+    )

@@ -1,0 +1,290 @@
+"""Reads the answer of an endpoint that speaks Responses: as a stream of events, or whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from .caps import Caps
+from .events import BrokenOff, End, Event, Sealed, Start, Stop, Stopped, Usage, UsageSeen, Why
+from .form import Call, Opaque, Seal, Thinking, ToolKind
+from .lenient import NOTHING, count_of, index_of, members_of, objects_of, says_something, text_of
+from .names import made_id
+from .provider_errors import ended_without, reported, senseless, unknown
+from .response_items import CALL, TEXTS, THOUGHT, Items, is_over
+
+_INCOMPLETE = {"max_output_tokens": Why.LENGTH, "max_tokens": Why.LENGTH, "content_filter": Why.REFUSED}
+_CALLS = {
+    "function_call": (ToolKind.FUNCTION, "arguments"),
+    "custom_tool_call": (ToolKind.FREE, "input"),
+}
+"""The items that are calls: how the tool is called, and the member that holds what it is given."""
+_SEARCH = "web_search_call"
+_TEXT_OF = {"output_text": "text", "refusal": "refusal"}
+_FAILED = frozenset({"response.failed", "response.cancelled"})
+
+
+class ResponsesReader:
+    """Reads one answer. `mark` goes into the seals of opaque values, `seed` makes ids that are missing.
+
+    The last word on a part or an item must be the sum of the pieces before it; where no piece came, it is
+    taken as it is."""
+
+    __slots__ = ("_caps", "_id", "_ids", "_items", "_last", "_mark", "_over", "_seed")
+
+    def __init__(self, caps: Caps, mark: str, seed: str) -> None:
+        self._caps, self._mark, self._seed = caps, mark, seed
+        self._items = Items()
+        self._ids: set[str] = set()
+        self._id, self._last = "", 0
+        self._over = False
+
+    def feed(self, data: Mapping[str, Any]) -> list[Event]:
+        """Return what one event of the stream means."""
+        if self._over:
+            return []
+        read = self._EVENTS.get(text_of(data.get("type")))
+        if read is not None:
+            return self._given(read(self, data))
+        if data.get("error"):
+            return self._given(self._reported(data))
+        return []
+
+    def end(self) -> list[Event]:
+        """Return the break, where the stream ended before response.completed or its like."""
+        if self._over:
+            return []
+        return self._given([ended_without("response.completed")])
+
+    def whole(self, body: Mapping[str, Any]) -> list[Event]:
+        """Return the events of a whole answer."""
+        if body.get("error"):
+            return self._given(self._reported(body))
+        if not isinstance(body.get("output"), list):
+            return self._given([senseless("has no output")])
+        status = text_of(body.get("status")) or "completed"
+        return self._given(self._finish({"type": f"response.{status}", "response": body}))
+
+    def _given(self, events: list[Event]) -> list[Event]:
+        if events and isinstance(events[-1], BrokenOff | End):
+            self._over = True
+        return events
+
+    def _index(self, data: Mapping[str, Any]) -> int:
+        self._last = index_of(data.get("output_index"), self._last)
+        return self._last
+
+    def _begin(self, data: Mapping[str, Any]) -> list[Event]:
+        if self._id:
+            return []
+        response = members_of(data.get("response"))
+        self._id = text_of(response.get("id")) or made_id("resp_", self._seed)
+        return [Start(self._id, text_of(response.get("model")), count_of(response.get("created_at")) or 0)]
+
+    def _item_added(self, data: Mapping[str, Any]) -> list[Event]:
+        index, item = self._index(data), members_of(data.get("item"))
+        events = self._begin(NOTHING) + self._items.again(index)
+        if text_of(item.get("type")) in _CALLS:
+            return events + self._call_added(index, item)
+        return events + self._judged(item)
+
+    def _call_added(self, index: int, item: Mapping[str, Any]) -> list[Event]:
+        """Open a call; one whose name comes only at its end is opened then."""
+        name = text_of(item.get("name"))
+        if not name:
+            return []
+        given = text_of(item.get("call_id")) or text_of(item.get("id")) or made_id("call_", self._id, index)
+        kind, _ = _CALLS[item["type"]]
+        return self._items.add(index, CALL, Call(given, name, kind=kind))
+
+    def _judged(self, item: Mapping[str, Any]) -> list[Event]:
+        """Break the answer off at an item that nobody here knows."""
+        kind = text_of(item.get("type"))
+        known = kind in ("message", "reasoning") or (kind == _SEARCH and self._caps.web_search != "")
+        if known or not says_something(item):
+            return []
+        return [unknown("holds an item of the type", kind)]
+
+    def _part_added(self, data: Mapping[str, Any]) -> list[Event]:
+        part = members_of(data.get("part"))
+        kind = text_of(part.get("type"))
+        if kind in TEXTS or kind == "reasoning_text" or not says_something(part):
+            return []
+        return [unknown("holds a part of the type", kind)]
+
+    def _part_done(self, data: Mapping[str, Any]) -> list[Event]:
+        index, part = self._index(data), members_of(data.get("part"))
+        return self._settled(index, index_of(data.get("content_index"), 0), part)
+
+    def _settled(self, index: int, number: int, part: Mapping[str, Any]) -> list[Event]:
+        kind = text_of(part.get("type"))
+        if kind not in TEXTS:
+            return self._part_added({"part": part})
+        return self._begin(NOTHING) + self._items.settle(index, (kind, number), part.get(_TEXT_OF[kind]))
+
+    def _text(self, data: Mapping[str, Any]) -> list[Event]:
+        return self._said(data, "output_text")
+
+    def _refusal(self, data: Mapping[str, Any]) -> list[Event]:
+        return self._said(data, "refusal")
+
+    def _said(self, data: Mapping[str, Any], kind: str) -> list[Event]:
+        key = (kind, index_of(data.get("content_index"), 0))
+        events = self._items.say(self._index(data), key, text_of(data.get("delta")))
+        if self._id:
+            return events
+        return self._begin(NOTHING) + events
+
+    def _summary(self, data: Mapping[str, Any]) -> list[Event]:
+        return self._thought(data, "summary", data.get("summary_index"))
+
+    def _reasoning(self, data: Mapping[str, Any]) -> list[Event]:
+        return self._thought(data, "content", data.get("content_index"))
+
+    def _thought(self, data: Mapping[str, Any], source: str, part: object) -> list[Event]:
+        text, number = text_of(data.get("delta")), index_of(part, 0)
+        return self._begin(NOTHING) + self._items.think(self._index(data), source, number, text)
+
+    def _args(self, data: Mapping[str, Any]) -> list[Event]:
+        return self._items.say(self._index(data), CALL, text_of(data.get("delta")))
+
+    def _args_done(self, data: Mapping[str, Any]) -> list[Event]:
+        index = self._index(data)
+        if not self._items.is_open(index, CALL):
+            return []
+        return self._items.settle(index, CALL, data.get("arguments", data.get("input")))
+
+    def _text_done(self, data: Mapping[str, Any]) -> list[Event]:
+        return self._part_done({**data, "part": {"type": "output_text", "text": data.get("text")}})
+
+    def _refusal_done(self, data: Mapping[str, Any]) -> list[Event]:
+        return self._part_done({**data, "part": {"type": "refusal", "refusal": data.get("refusal")}})
+
+    def _item_done(self, data: Mapping[str, Any]) -> list[Event]:
+        index, item = self._index(data), members_of(data.get("item"))
+        if self._items.is_done(index):
+            return []
+        events = self._begin(NOTHING) + self._last_word(index, item)
+        if is_over(events):
+            return events
+        self._ids.add(text_of(item.get("id")) or str(index))
+        return events + self._items.close(index)
+
+    def _last_word(self, index: int, item: Mapping[str, Any]) -> list[Event]:
+        read = self._ITEMS.get(text_of(item.get("type")))
+        if read is None:
+            return self._judged(item)
+        return read(self, index, item)
+
+    def _message(self, index: int, item: Mapping[str, Any]) -> list[Event]:
+        events: list[Event] = []
+        for number, part in enumerate(objects_of(item.get("content"))):
+            events += self._settled(index, number, part)
+            if is_over(events):
+                break
+        return events
+
+    def _call(self, index: int, item: Mapping[str, Any]) -> list[Event]:
+        kind, member = _CALLS[item["type"]]
+        events: list[Event] = []
+        if not self._items.is_open(index, CALL):
+            events = self._call_added(index, item) or [senseless("calls a tool without a name")]
+        if not is_over(events):
+            events += self._items.settle(index, CALL, item.get(member))
+        if is_over(events) or kind is ToolKind.FREE or item.get("status") == "incomplete":
+            return events
+        if not self._items.has_text(index, CALL):
+            events += self._items.say(index, CALL, "{}")
+        return events
+
+    def _thinking(self, index: int, item: Mapping[str, Any]) -> list[Event]:
+        texts = {
+            "content": [text_of(part.get("text")) for part in objects_of(item.get("content"))],
+            "summary": [text_of(part.get("text")) for part in objects_of(item.get("summary"))],
+        }
+        events = self._items.settle_thought(index, texts)
+        opaque = text_of(item.get("encrypted_content"))
+        if is_over(events) or not (opaque or self._items.is_open(index, THOUGHT)):
+            return events
+        if not self._items.is_open(index, THOUGHT):
+            events += self._items.add(index, THOUGHT, Thinking())
+        seal = Seal(Opaque.PLAIN, "", self._mark)
+        if opaque:
+            seal = Seal(Opaque.ENCRYPTED, opaque, self._mark, text_of(item.get("id")))
+        return [*events, Sealed(self._items.number(index, THOUGHT), seal)]
+
+    def _finish(self, data: Mapping[str, Any]) -> list[Event]:
+        """End the answer, with what the last event holds and the stream did not bring."""
+        response = members_of(data.get("response"))
+        events = self._begin(data)
+        if data["type"] in _FAILED or response.get("error"):
+            return events + self._reported(response)
+        for index, item in enumerate(objects_of(response.get("output"))):
+            if text_of(item.get("id")) not in self._ids:
+                events += self._item_done({"output_index": index, "item": item})
+            if is_over(events):
+                return events
+        events += self._items.close_all() + _counted(response.get("usage"))
+        return events + self._stopped(data["type"], response)
+
+    def _stopped(self, kind: str, response: Mapping[str, Any]) -> list[Event]:
+        if kind == "response.completed":
+            whys = {self._items.called: Why.TOOLS, self._items.refused: Why.REFUSED}
+            return [Stopped(Stop(whys.get(True, Why.DONE))), End()]
+        if kind != "response.incomplete":
+            return [unknown("has the status", kind.partition(".")[2])]
+        reason = text_of(members_of(response.get("incomplete_details")).get("reason"))
+        if reason not in _INCOMPLETE:
+            return [unknown("is incomplete because of", reason)]
+        return [Stopped(Stop(_INCOMPLETE[reason])), End()]
+
+    def _reported(self, data: Mapping[str, Any]) -> list[Event]:
+        return [reported(data.get("error") or data)]
+
+    _EVENTS: ClassVar[dict[str, Callable[..., list[Event]]]] = {
+        "response.output_text.delta": _text,
+        "response.function_call_arguments.delta": _args,
+        "response.custom_tool_call_input.delta": _args,
+        "response.reasoning_summary_text.delta": _summary,
+        "response.reasoning_text.delta": _reasoning,
+        "response.refusal.delta": _refusal,
+        "response.created": _begin,
+        "response.queued": _begin,
+        "response.in_progress": _begin,
+        "response.output_item.added": _item_added,
+        "response.content_part.added": _part_added,
+        "response.output_text.done": _text_done,
+        "response.refusal.done": _refusal_done,
+        "response.function_call_arguments.done": _args_done,
+        "response.custom_tool_call_input.done": _args_done,
+        "response.content_part.done": _part_done,
+        "response.output_item.done": _item_done,
+        "response.completed": _finish,
+        "response.incomplete": _finish,
+        "response.failed": _finish,
+        "response.cancelled": _finish,
+        "error": _reported,
+    }
+
+    _ITEMS: ClassVar[dict[str, Callable[..., list[Event]]]] = {
+        "message": _message,
+        "reasoning": _thinking,
+        "function_call": _call,
+        "custom_tool_call": _call,
+    }
+
+
+def _counted(given: object) -> list[Event]:
+    usage = members_of(given)
+    read, thinking = (
+        members_of(usage.get("input_tokens_details")),
+        members_of(usage.get("output_tokens_details")),
+    )
+    counts = (
+        *(usage.get("input_tokens"), read.get("cached_tokens"), read.get("cache_write_tokens")),
+        *(usage.get("output_tokens"), thinking.get("reasoning_tokens")),
+    )
+    seen = Usage(*map(count_of, counts))
+    if not any(count is not None for count in seen):
+        return []
+    return [UsageSeen(seen)]

@@ -1,0 +1,59 @@
+"""The errors that a provider reports inside of its answer, and the end of an answer that has no end.
+
+The class is what the event itself says; the words count only where many providers use the same ones.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..core.faults import FaultClass
+from ..core.secret import redact
+from .events import BrokenOff
+from .lenient import members_of, text_of
+
+_K = FaultClass
+_LONGEST = 1_000
+_CLASSES = {
+    _K.RATE_LIMITED: "rate_limit_error rate_limit_exceeded rate_limited too_many_requests 429",
+    _K.QUOTA_EXHAUSTED: "insufficient_quota billing_error billing_hard_limit_reached 402",
+    _K.PROVIDER_UNAVAILABLE: "overloaded_error overloaded server_is_overloaded slow_down 503 529",
+    _K.CONTEXT_OVERFLOW: "context_length_exceeded model_context_window_exceeded",
+    _K.CONTENT_BLOCKED: "content_filter content_policy_violation content_policy_error cyber_policy",
+    _K.AUTH_REJECTED: "authentication_error invalid_api_key 401",
+    _K.NOT_ENTITLED: "permission_error 403",
+    _K.MODEL_UNAVAILABLE: "not_found_error model_not_found 404",
+    _K.BAD_REQUEST: "invalid_request_error invalid_prompt bad_request 400",
+    _K.TRANSIENT: "api_error server_error internal_error internal_server_error timeout_error 500 502 504",
+}
+_CLASS_OF = {code: kind for kind, codes in _CLASSES.items() for code in codes.split()}
+_OVERFLOW = re.compile(r"prompt is too long|exceed\w* (?:the )?context|maximum context length", re.IGNORECASE)
+
+
+def reported(error: object) -> BrokenOff:
+    """Return the end of an answer in which the provider reports an error: an object with `code`, `type` and
+    `message`, or a bare sentence."""
+    members = members_of(error)
+    codes = [str(members.get(name) or "") for name in ("code", "type")]
+    message = text_of(error) or text_of(members.get("message")) or text_of(members.get("detail"))
+    kind = next((_CLASS_OF[code] for code in codes if code in _CLASS_OF), _K.TRANSIENT)
+    if _OVERFLOW.search(message[:_LONGEST]):
+        kind = _K.CONTEXT_OVERFLOW
+    shown = redact(message[:_LONGEST] or "the provider reported an error", limit=_LONGEST)
+    return BrokenOff(shown, kind, redact(next(filter(None, codes), ""), limit=80))
+
+
+def ended_without(missing: str) -> BrokenOff:
+    """Return the end of an answer that ended without `missing`."""
+    return BrokenOff(f"the provider's answer ended without {missing}", _K.TRANSIENT, "truncated")
+
+
+def senseless(what: str) -> BrokenOff:
+    """Return the end of an answer that contradicts itself, or that nobody can act on."""
+    return BrokenOff(f"the provider's answer {what}", _K.TRANSIENT, "malformed_answer")
+
+
+def unknown(what: str, name: str) -> BrokenOff:
+    """Return the end of an answer in which something has no counterpart in the caller's dialect."""
+    text = f"the provider's answer {what} '{redact(name, limit=80)}', which cannot be translated"
+    return BrokenOff(text, _K.UNKNOWN, "untranslatable")

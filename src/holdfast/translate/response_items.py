@@ -1,0 +1,136 @@
+"""The items of a Responses answer while they arrive: what is open, what came of it, and what is closed."""
+
+from __future__ import annotations
+
+from .events import BrokenOff, Close, Delta, Event, Open
+from .form import Call, Part, Refusal, Text, Thinking
+from .provider_errors import senseless
+
+Key = tuple[str, int]
+"""The kind of a part, and its index in its item."""
+CALL, THOUGHT = ("call", 0), ("thought", 0)
+TEXTS: dict[str, Part] = {"output_text": Text(""), "refusal": Refusal("")}
+"""The parts of a message, which are opened by their first text."""
+_BETWEEN = "\n\n"
+"""Stands between the parts of one thought."""
+
+
+class _Slot:
+    """A slot, and the text that came. `source` says where a thought comes from, `part` which part of it came
+    last."""
+
+    __slots__ = ("number", "part", "source", "texts")
+
+    def __init__(self, number: int, source: str) -> None:
+        self.number, self.source, self.part = number, source, 0
+        self.texts: list[str] = []
+
+
+class Items:
+    """Gives the events of parts. An item is known by its index in the answer."""
+
+    __slots__ = ("_count", "_done", "_open", "called", "refused")
+
+    def __init__(self) -> None:
+        self._open: dict[int, dict[Key, _Slot]] = {}
+        self._done: set[int] = set()
+        self._count = 0
+        self.called = self.refused = False
+
+    def is_done(self, index: int) -> bool:
+        """Return whether an item has ended."""
+        return index in self._done
+
+    def is_open(self, index: int, key: Key) -> bool:
+        """Return whether a part is open."""
+        return key in self._open.get(index, ())
+
+    def has_text(self, index: int, key: Key) -> bool:
+        """Return whether an open part has a text that is more than space."""
+        return any(map(str.strip, self._open[index][key].texts))
+
+    def source(self, index: int) -> str:
+        """Return where the open thought of an item comes from: its summary or its content; "" if none is
+        open."""
+        if not self.is_open(index, THOUGHT):
+            return ""
+        return self._open[index][THOUGHT].source
+
+    def add(self, index: int, key: Key, part: Part, source: str = "") -> list[Event]:
+        """Open a part."""
+        slot = self._open.setdefault(index, {})[key] = _Slot(self._count, source)
+        self._count += 1
+        self.called = self.called or isinstance(part, Call)
+        self.refused = self.refused or isinstance(part, Refusal)
+        return [Open(slot.number, part)]
+
+    def say(self, index: int, key: Key, text: str) -> list[Event]:
+        """Add text to a part; a message's is opened by it."""
+        if not text:
+            return []
+        slots = self._open.get(index)
+        slot = slots and slots.get(key)
+        if slot:
+            slot.texts.append(text)
+            return [Delta(slot.number, text)]
+        if index in self._done or key[0] not in TEXTS:
+            return [senseless("goes on with an item that is not open")]
+        return self.add(index, key, TEXTS[key[0]]) + self.say(index, key, text)
+
+    def think(self, index: int, source: str, part: int, text: str) -> list[Event]:
+        """Add text to the thought of an item; a thought has one source, the first that speaks."""
+        if not text or self.source(index) not in ("", source):
+            return []
+        events: list[Event] = []
+        if not self.is_open(index, THOUGHT):
+            events = self.add(index, THOUGHT, Thinking(), source)
+        slot = self._open[index][THOUGHT]
+        if slot.texts and slot.part != part:
+            text = _BETWEEN + text
+        slot.part = part
+        return events + self.say(index, THOUGHT, text)
+
+    def settle(self, index: int, key: Key, full: object) -> list[Event]:
+        """Take the last word on a part: it is the sum of its pieces, or else the only one."""
+        if not isinstance(full, str) or index in self._done:
+            return []
+        slot = self._open.get(index, {}).get(key)
+        if slot is None or not slot.texts:
+            return self.say(index, key, full)
+        if "".join(slot.texts) != full:
+            return [senseless("ends a part with other words than its pieces had")]
+        return []
+
+    def settle_thought(self, index: int, sources: dict[str, list[str]]) -> list[Event]:
+        """Take the last word on a thought; `sources` are the parts of each."""
+        source = self.source(index) or next((name for name in sources if any(sources[name])), "")
+        full = _BETWEEN.join(filter(None, sources.get(source, ())))
+        if not full:
+            return []
+        if not self.is_open(index, THOUGHT):
+            return self.add(index, THOUGHT, Thinking(), source) + self.say(index, THOUGHT, full)
+        return self.settle(index, THOUGHT, full)
+
+    def number(self, index: int, key: Key) -> int:
+        """Return the slot of an open part."""
+        return self._open[index][key].number
+
+    def close(self, index: int) -> list[Event]:
+        """Close what is open of an item, which has ended."""
+        self._done.add(index)
+        return [Close(slot.number) for slot in self._open.pop(index, {}).values()]
+
+    def close_all(self) -> list[Event]:
+        """Close what is open of all items."""
+        return [event for index in list(self._open) for event in self.close(index)]
+
+    def again(self, index: int) -> list[Event]:
+        """Begin an item anew, at an index that may have been used."""
+        events = self.close(index)
+        self._done.discard(index)
+        return events
+
+
+def is_over(events: list[Event]) -> bool:
+    """Return whether the last of some events says that the answer broke off."""
+    return bool(events) and isinstance(events[-1], BrokenOff)
