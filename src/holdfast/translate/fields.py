@@ -123,8 +123,11 @@ class Fields:
 
     def only(self, *known: Collection[str]) -> None:
         """Note that every other member is lost, unless it says nothing."""
+        others = set(self.raw).difference(*known)
+        if not others:
+            return
         for name in self.raw:
-            if not any(name in names for names in known) and self.has(name):
+            if name in others and self.has(name):
                 self._losses.less("unknown_member", self.path(name))
 
     def refuse(self, name: str, why: str, next_step: str = "") -> NoReturn:
