@@ -1,0 +1,109 @@
+"""What is offered to a model: the caller's tools as functions, and how it may choose among them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from .context import Target
+from .form import Choice, Choose, Flag, Request, Tool, ToolKind
+from .losses import Losses
+from .names import wire_name
+
+NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}
+_TEXT_ARGUMENT: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+}
+_SEARCH = "web_search"
+
+
+class Function(NamedTuple):
+    """A tool as a function, by the endpoint's name of it."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    strict: bool
+
+
+def own_tools(request: Request, target: Target) -> list[Tool]:
+    """Return the tools without those that run at a provider, except where the endpoint has such a tool
+    itself. Raises Untranslatable where the model would be left without the tool that it has to call."""
+    kept = [tool for tool in request.tools if _is_there(tool, target)]
+    for tool in request.tools:
+        if _is_there(tool, target):
+            continue
+        if not kept or _is_chosen(tool, request.choice):
+            why = f"the tool '{tool.name}' runs at a provider, and not at this one"
+            target.losses.refuse(tool.at, why, _OWN_STEP)
+        target.losses.less(_loss_of(tool), tool.at)
+    return kept
+
+
+def _is_there(tool: Tool, target: Target) -> bool:
+    if tool.kind is not ToolKind.SERVED:
+        return True
+    return bool(tool.served == _SEARCH and target.caps.web_search)
+
+
+_OWN_STEP = "offer tools that the caller runs itself, or choose a provider that has it"
+
+
+def _is_chosen(tool: Tool, choice: Choice | None) -> bool:
+    return choice is not None and choice.mode is Choose.ONE and choice.name in (tool.name, tool.served)
+
+
+def _loss_of(tool: Tool) -> str:
+    if tool.served == _SEARCH:
+        return "web_search"
+    return "served_tools"
+
+
+def function_of(tool: Tool, target: Target) -> Function:
+    """Return a tool of the caller's as a function. A free tool has its text as the only argument."""
+    losses = target.losses
+    if tool.group:
+        losses.less("namespace", tool.at)
+    if tool.kind is ToolKind.SEARCH:
+        losses.less("tool_search", tool.at)
+    name = wire_name(tool.group, tool.name)
+    if tool.kind is ToolKind.FREE:
+        return Function(name, _with_grammar(tool, losses), _TEXT_ARGUMENT, strict=False)
+    strict = tool.strict is Flag.ON
+    if strict and not target.caps.strict:
+        losses.less("strict", tool.at)
+        strict = False
+    return Function(name, tool.description, tool.schema or NO_ARGUMENTS, strict)
+
+
+def _with_grammar(tool: Tool, losses: Losses) -> str:
+    if not tool.grammar:
+        return tool.description
+    losses.less("grammar", tool.at)
+    return f"{tool.description}\n\nThe input must follow this grammar:\n{tool.grammar}".strip()
+
+
+def checked_choice(request: Request, tools: Collection[Tool], target: Target) -> Choice | None:
+    """Return how the model is to choose; None where the caller did not say or offers no tools. Raises
+    Untranslatable for a choice that the endpoint does not take, or that names no tool."""
+    choice = request.choice
+    if choice is None:
+        return None
+    at = choice.at or request.path("tool_choice")
+    if choice.mode is Choose.ONE and not any(_fits(choice, tool) for tool in tools):
+        target.losses.refuse(at, f"no tool is called '{choice.name}'")
+    if not tools and choice.mode is Choose.ANY:
+        target.losses.refuse(at, "a tool must be called, and none is offered")
+    if not tools or choice.mode is Choose.AUTO:
+        return None
+    if not target.caps.tool_choice:
+        target.losses.refuse(at, "the endpoint lets no one say which tool is called", "leave tool_choice out")
+    return choice
+
+
+def _fits(choice: Choice, tool: Tool) -> bool:
+    if choice.name == tool.served:
+        return True
+    return (choice.group, choice.name) == (tool.group, tool.name)

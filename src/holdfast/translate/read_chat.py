@@ -1,0 +1,205 @@
+"""Reads a request of OpenAI's chat completions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from .chat_parts import MODELS, USERS, WORDS, calls, content, thoughts
+from .chat_tools import choice_of, tools_of
+from .envelope import Sealer
+from .fields import Fields
+from .form import Effort, Flag, Limits, Part, Refusal, Request, Result, Role, Shape, Turn
+from .losses import Losses
+
+_KNOWN = {
+    "max_completion_tokens", "max_tokens", "messages", "model", "parallel_tool_calls", "prompt_cache_key",
+    "reasoning", "reasoning_effort", "response_format", "service_tier", "stop", "stream", "stream_options",
+    "temperature", "thinking", "tool_choice", "tools", "top_k", "top_p",
+}  # fmt: skip
+_LOST = {
+    "cache_control": "cache_control",
+    "frequency_penalty": "penalties",
+    "metadata": "client_metadata",
+    "min_p": "temperature",
+    "presence_penalty": "penalties",
+    "prompt_cache_options": "cache_control",
+    "prompt_cache_retention": "cache_control",
+    "repetition_penalty": "penalties",
+    "safety_identifier": "user",
+    "seed": "seed",
+    "top_a": "temperature",
+    "user": "user",
+    "verbosity": "verbosity",
+}
+_REFUSED = {
+    "audio": ("spoken answers have no counterpart", 'ask for modalities ["text"], without audio'),
+    "function_call": ("this older way to offer tools is not translated", "send tools and tool_choice"),
+    "functions": ("this older way to offer tools is not translated", "send tools and tool_choice"),
+    "logit_bias": ("a bias of tokens has no counterpart", "leave logit_bias out"),
+    "logprobs": ("probabilities of tokens have no counterpart", "leave logprobs out"),
+    "moderation": ("a check of the input has no counterpart", "leave moderation out"),
+    "prediction": ("a predicted output has no counterpart", "leave prediction out"),
+    "store": ("an answer cannot be stored", "send store: false, or nothing"),
+    "top_logprobs": ("probabilities of tokens have no counterpart", "leave top_logprobs out"),
+    "web_search_options": ("search by the provider is not offered", "leave web_search_options out"),
+}
+_ONLY = {"n": (1, "only 1 choice can be given"), "modalities": (["text"], 'only ["text"] can be given')}
+"""Members that may have one value, and why no other."""
+
+
+def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
+    """Return what a request asks for. Raises Untranslatable for what cannot be said without the dialect."""
+    fields = Fields(body, "", losses)
+    fields.forbid(_REFUSED)
+    for name, (usual, why) in _ONLY.items():
+        if fields.has(name) and fields.raw[name] != usual:
+            fields.refuse(name, why, f"leave {name} out")
+    if not fields.has("messages"):
+        fields.refuse("messages", "is missing")
+    fields.drop(_LOST)
+    fields.only(_KNOWN, _LOST, _REFUSED, _ONLY)
+    tools, choice = choice_of(fields, tools_of(fields, losses), losses)
+    options = fields.inner("stream_options")
+    return Request(
+        model=fields.text("model"),
+        turns=tuple(_turn(message, sealer, losses) for message in fields.objects("messages")),
+        tools=tools,
+        choice=choice,
+        parallel=fields.flag("parallel_tool_calls"),
+        limits=_limits(fields),
+        shape=_shape(fields),
+        effort=_effort(fields),
+        cache_key=fields.text("prompt_cache_key"),
+        tier=fields.text("service_tier"),
+        stream=fields.flag("stream") is Flag.ON,
+        usage_asked=options is not None and options.flag("include_usage") is Flag.ON,
+    )
+
+
+def _limits(fields: Fields) -> Limits:
+    name = "max_tokens"
+    if fields.has("max_completion_tokens"):
+        name = "max_completion_tokens"
+    longest = fields.count(name)
+    if longest == 0:
+        fields.refuse(name, "must be 1 or more")
+    return Limits(
+        max_output=longest,
+        stop=_stop(fields),
+        temperature=fields.number("temperature"),
+        top_p=fields.number("top_p"),
+        top_k=fields.count("top_k"),
+    )
+
+
+def _stop(fields: Fields) -> tuple[str, ...]:
+    if isinstance(fields.raw.get("stop"), str):
+        return tuple(filter(None, [fields.text("stop")]))
+    stops = []
+    for at, stop in fields.items("stop"):
+        if not isinstance(stop, str) or not stop:
+            fields.refuse(at, "must be a text")
+        stops.append(stop)
+    return tuple(stops)
+
+
+def _shape(fields: Fields) -> Shape | None:
+    wanted = fields.inner("response_format")
+    if wanted is None:
+        return None
+    kind = wanted.text("type")
+    if kind not in ("text", "json_object", "json_schema"):
+        wanted.refuse("type", f"'{kind}' cannot be translated; known are text, json_object, json_schema")
+    wanted.only(("type", "json_schema"))
+    if kind == "text":
+        return None
+    inner = wanted.inner("json_schema")
+    if kind == "json_object":
+        return Shape()
+    if inner is None:
+        wanted.refuse("json_schema", "is missing")
+    inner.only(("schema", "name", "strict", "description"))
+    schema = inner.mapping("schema")
+    if schema is None:
+        inner.refuse("schema", "is missing")
+    return Shape(schema, inner.text("name"), inner.flag("strict"), inner.text("description"))
+
+
+def _effort(fields: Fields) -> Effort:
+    """Return how much to think: in OpenAI's member, or in those with which others add a budget."""
+    level, asked = fields.text("reasoning_effort"), fields.inner("reasoning")
+    switch = fields.inner("thinking")
+    effort = Effort(level)
+    if asked is not None:
+        asked.only(("effort", "max_tokens", "exclude", "enabled", "summary"))
+        shown = asked.flag("exclude") is not Flag.ON
+        effort = Effort(level or asked.text("effort"), asked.count("max_tokens"), shown)
+        if asked.flag("enabled") is Flag.OFF:
+            effort = Effort("none")
+    if switch is not None:
+        switch.only(("type", "budget_tokens"))
+        effort = replace(effort, budget=switch.count("budget_tokens") or effort.budget)
+        if switch.text("type") == "disabled":
+            effort = Effort("none")
+    return effort
+
+
+def _turn(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
+    role = message.text("role")
+    if role == "function":
+        message.refuse("role", "results of functions are not translated", "send tools and role 'tool'")
+    if role not in _ROLES:
+        message.refuse("role", f"'{role}' is not known; known are {', '.join(_ROLES)}")
+    return _ROLES[role](message, sealer, losses)
+
+
+def _system(message: Fields, _: Sealer, losses: Losses) -> Turn:
+    _rest(message)
+    return Turn(Role.SYSTEM, tuple(content(message, losses, WORDS, needed=True)), message.at)
+
+
+def _user(message: Fields, _: Sealer, losses: Losses) -> Turn:
+    _rest(message)
+    return Turn(Role.USER, tuple(content(message, losses, USERS, needed=True)), message.at)
+
+
+def _tool(message: Fields, _: Sealer, losses: Losses) -> Turn:
+    _rest(message, "tool_call_id")
+    parts = tuple(content(message, losses, USERS, needed=True))
+    return Turn(Role.USER, (Result(message.text("tool_call_id"), parts, at=message.at),), message.at)
+
+
+_MODELS = (
+    "annotations", "reasoning", "reasoning_content", "reasoning_details", "refusal", "tool_calls",
+)  # fmt: skip
+_MODELS_REFUSED = {
+    "audio": ("a spoken answer is at the other provider", "send its transcript as content"),
+    "function_call": ("this older way to call tools is not translated", "send tool_calls"),
+}
+
+
+def _assistant(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
+    message.forbid(_MODELS_REFUSED)
+    message.drop({"annotations": "citations"})
+    _rest(message, *_MODELS, *_MODELS_REFUSED)
+    parts: list[Part] = [*thoughts(message, sealer), *content(message, losses, MODELS, needed=False)]
+    if message.text("refusal"):
+        parts.append(Refusal(message.text("refusal"), message.at))
+    return Turn(Role.ASSISTANT, (*parts, *calls(message, sealer, losses)), message.at)
+
+
+def _rest(message: Fields, *known: str) -> None:
+    """Note the members of a message that are lost. Names of speakers have no counterpart."""
+    message.drop({"name": "user"})
+    message.only(("role", "content", "name"), known)
+
+
+_ROLES: dict[str, Callable[[Fields, Sealer, Losses], Turn]] = {
+    "system": _system,
+    "developer": _system,
+    "user": _user,
+    "assistant": _assistant,
+    "tool": _tool,
+}

@@ -1,0 +1,165 @@
+"""Writes a request for an endpoint that speaks Anthropic Messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from .context import Target
+from .form import Choice, Choose, Flag, Request, Role, Text, Tool, ToolKind, Turn
+from .names import wire_name
+from .offers import checked_choice, function_of, own_tools
+from .turns import leading_words, paired, told_by_the_user
+from .write_messages_blocks import blocks_of, cleaned
+from .write_messages_thinking import write_thinking
+
+_CHOICES = {Choose.AUTO: "auto", Choose.NONE: "none", Choose.ANY: "any", Choose.ONE: "tool"}
+_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+_OFF = {"type": "disabled"}
+_SEARCH_MEMBERS = ("max_uses", "allowed_domains", "blocked_domains", "user_location")
+
+
+def write(request: Request, target: Target) -> dict[str, Any]:
+    """Return the request's JSON object. Raises Untranslatable."""
+    body: dict[str, Any] = {"model": target.model, "max_tokens": _max_tokens(request, target)}
+    system, turns = _turns(request, target)
+    if system:
+        body["system"] = system
+    body["messages"] = [_message(turn, target) for turn in turns]
+    _tools(body, request, target)
+    write_thinking(body, request, target, turns)
+    _shape(body, request, target)
+    _sampling(body, request, target)
+    stops = request.limits.stop
+    if any(not stop.strip() for stop in stops):
+        target.losses.refuse(request.path("stop"), "the endpoint takes no blank text to stop at")
+    if stops:
+        body["stop_sequences"] = list(stops)
+    _hints(body, request, target)
+    if request.stream:
+        body["stream"] = True
+    return body
+
+
+def _max_tokens(request: Request, target: Target) -> int:
+    wanted, limit = request.limits.max_output, target.caps.max_output
+    if wanted is None and limit is None:
+        what = f"the endpoint wants to know how long an answer of '{target.model}' may be"
+        row = f'models = [{{ id = "{target.model}", output = N }}]'
+        step = (
+            f"send max_tokens, or write {row}, with the model's own limit, into its provider in holdfast.toml"
+        )
+        target.losses.refuse(request.path("max_tokens"), what, step)
+    if wanted is None or limit is None:
+        return wanted or limit or 0
+    if wanted > limit:
+        target.losses.less("max_tokens", request.path("max_tokens"))
+    return min(wanted, limit)
+
+
+def _turns(request: Request, target: Target) -> tuple[str, list[Turn]]:
+    """Return the system's words, and the turns of the conversation."""
+    caps, losses = target.caps, target.losses
+    first, others = leading_words(request.turns)
+    if not others:
+        first, others = first[:-1], first[-1:]
+        caps = replace(caps, mid_system=False)
+    turns = [cleaned(turn, target, request.model) for turn in told_by_the_user(others, caps, losses)]
+    turns = paired(turns, caps, losses)
+    if not turns:
+        losses.refuse(request.path("messages"), "there is nothing to answer")
+    if turns[-1].role is Role.ASSISTANT and not caps.prefill:
+        why = "the endpoint does not continue an answer that the request begins"
+        losses.refuse(turns[-1].at, why, "end the request with a user's message")
+    words = [part.text for turn in first for part in turn.parts if isinstance(part, Text)]
+    return "\n\n".join(word for word in words if word.strip()), turns
+
+
+def _message(turn: Turn, target: Target) -> dict[str, Any]:
+    return {"role": turn.role.value, "content": blocks_of(turn.parts, target)}
+
+
+def _tools(body: dict[str, Any], request: Request, target: Target) -> None:
+    tools = own_tools(request, target)
+    choice = checked_choice(request, tools, target)
+    if not tools:
+        return
+    body["tools"] = list({made["name"]: made for made in (_tool(tool, target) for tool in tools)}.values())
+    written = _choice(choice)
+    if request.parallel is Flag.OFF and written.get("type") != "none":
+        if target.caps.parallel_flag:
+            written = {"type": "auto", **written, "disable_parallel_tool_use": True}
+        else:
+            target.losses.less("parallel", request.path("parallel_tool_calls"))
+    if written:
+        body["tool_choice"] = written
+
+
+def _choice(choice: Choice | None) -> dict[str, Any]:
+    if choice is None:
+        return {}
+    if choice.mode is Choose.ONE:
+        return {"type": "tool", "name": wire_name(choice.group, choice.name)}
+    return {"type": _CHOICES[choice.mode]}
+
+
+def _tool(tool: Tool, target: Target) -> dict[str, Any]:
+    if tool.kind is ToolKind.SERVED:
+        search = {name: tool.raw[name] for name in _SEARCH_MEMBERS if tool.raw.get(name) is not None}
+        return {"type": target.caps.web_search, "name": "web_search", **search}
+    function = function_of(tool, target)
+    made: dict[str, Any] = {"name": function.name, "input_schema": {"type": "object", **function.schema}}
+    if function.description:
+        made["description"] = function.description
+    if function.strict:
+        made["strict"] = True
+    return made
+
+
+def _sampling(body: dict[str, Any], request: Request, target: Target) -> None:
+    """Write temperature, top_p and top_k where the endpoint takes them: not beside thinking, and only one of
+    the first two. For 1, which changes nothing, nothing is written."""
+    limits, losses = request.limits, target.losses
+    thinks = body.get("thinking", _OFF) != _OFF
+    free = target.caps.temperature and not thinks
+    if limits.temperature not in (None, 1):
+        if free:
+            body["temperature"] = min(limits.temperature, 1)
+        if body.get("temperature") != limits.temperature:
+            losses.less("temperature", request.path("temperature"))
+    if limits.top_p not in (None, 1):
+        if free and "temperature" not in body:
+            body["top_p"] = limits.top_p
+        else:
+            losses.less("temperature", request.path("top_p"))
+    if limits.top_k is not None:
+        if target.caps.top_k and not thinks:
+            body["top_k"] = limits.top_k
+        else:
+            losses.less("top_k", request.path("top_k"))
+
+
+def _shape(body: dict[str, Any], request: Request, target: Target) -> None:
+    shape, path = request.shape, request.path("response_format")
+    if shape is None:
+        return
+    if not target.caps.schema:
+        target.losses.refuse(path, "the endpoint cannot be held to a schema", "ask for the form in words")
+    if shape.schema is None:
+        target.losses.refuse(path, "JSON without a schema cannot be asked for", "give a json_schema")
+    if shape.description:
+        target.losses.less("unknown_member", f"{path}.description")
+    body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": shape.schema}
+
+
+def _hints(body: dict[str, Any], request: Request, target: Target) -> None:
+    losses = target.losses
+    tier = _TIERS.get(request.tier, "")
+    if tier and target.caps.tier:
+        body["service_tier"] = tier
+    elif request.tier and not tier:
+        losses.less("service_tier", request.path("service_tier"))
+    if target.caps.cache_mark and (request.cache_key or target.cache_key):
+        body["cache_control"] = {"type": "ephemeral"}
+    elif request.cache_key:
+        losses.less("cache_control", request.path("prompt_cache_key"))

@@ -1,0 +1,70 @@
+"""Chat requests as an endpoint that speaks Messages gets them, and the parts that they are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.translate import read_chat, write_messages
+from holdfast.translate.caps import Caps
+from holdfast.translate.context import Target
+from holdfast.translate.envelope import Sealer
+from holdfast.translate.form import Opaque, Seal
+from holdfast.translate.losses import Losses
+from holdfast.translate.names import ToolNames
+
+SEALER = Sealer(b"key of a home")
+MARK = SEALER.mark("https://api.example", "claude")
+OTHER_MARK = SEALER.mark("https://api.example", "another")
+USER = {"role": "user", "content": "hi"}
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+TOOL_WRITTEN = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
+FREE = {"type": "custom", "custom": {"name": "patch", "description": "Patch.", "format": {"type": "text"}}}
+TEXT_ARGUMENT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+PNG = "data:image/png;base64,aaaa"
+PDF = "data:application/pdf;base64,aaaa"
+BUDGET = {"thinking": "budget"}
+ADAPTIVE = {"thinking": "adaptive", "efforts": ("low", "medium", "high", "xhigh")}
+
+
+def translated(body: dict[str, Any], **caps: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    losses = Losses()
+    request = read_chat.read({"model": "m", "messages": [USER], **body}, SEALER, losses)
+    given = Caps(**{"max_output": 4096, **caps})
+    target = Target(given, MARK, "claude", ToolNames(request.tools, losses), losses)
+    return write_messages.write(request, target), losses.names
+
+
+def sealed(kind: Opaque, value: str = "", mark: str = MARK) -> str:
+    return SEALER.seal(Seal(kind, value, mark))
+
+
+def call(args: str = "{}", name: str = "f", at: str = "a") -> dict[str, Any]:
+    return {"id": at, "type": "function", "function": {"name": name, "arguments": args}}
+
+
+def calling(*calls: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": None, "tool_calls": list(calls), **more}
+
+
+def result(content: Any = "done", at: str = "a") -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": at, "content": content}
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+def told(role: str, *blocks: dict[str, Any]) -> dict[str, Any]:
+    return {"role": role, "content": list(blocks)}
+
+
+def used(given: dict[str, Any], name: str = "f", at: str = "a") -> dict[str, Any]:
+    return {"type": "tool_use", "id": at, "name": name, "input": given}
+
+
+def answered(content: Any = "done", at: str = "a") -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": at, "content": content}
+
+
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aaaa"}}
+HI = told("user", text("hi"))

@@ -1,0 +1,89 @@
+"""Whatever JSON a chat request holds: it is translated into JSON that the endpoint takes, or refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat_requests import FREE, PDF, PNG, TOOL, USER, call, calling, result, sealed, text, translated
+from holdfast.translate.form import Opaque
+from holdfast.translate.losses import Untranslatable
+
+WHOLE: dict[str, Any] = {
+    "model": "m",
+    "max_completion_tokens": 9,
+    "messages": [
+        {"role": "system", "content": "be"},
+        {"role": "user", "name": "Ann", "content": [
+            text("hi"), {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},
+            {"type": "file", "file": {"file_data": PDF, "filename": "a.pdf"}},
+        ]},
+        calling(call('{"x": 1}'), {"id": "b", "type": "custom", "custom": {"name": "p", "input": "x"}},
+            content="a", reasoning_content="hm", refusal="no", annotations=[{}],
+            reasoning_details=[{"type": "reasoning.encrypted", "data": sealed(Opaque.SIGNATURE, "s")}]),
+        result([text("B")], "b"),
+        result(),
+        {"role": "developer", "content": "mind"},
+        USER,
+    ],
+    "tools": [TOOL, FREE, {"type": "web_search"}],
+    "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [TOOL]}},
+    "parallel_tool_calls": False,
+    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}},
+    "reasoning": {"effort": "high", "max_tokens": 5, "exclude": False},
+    "thinking": {"type": "enabled", "budget_tokens": 2000},
+    "stop": ["x"], "stream": True, "stream_options": {"include_usage": True}, "n": 1, "seed": 1, "user": "u",
+    "temperature": 0.5, "top_p": 0.5, "top_k": 5, "service_tier": "auto", "prompt_cache_key": "k",
+}  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+    | st.sampled_from(["auto", "text", "function", "a", "f", "hf1.e30.00000000", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(st.sampled_from(["type", "role", "content", "name", "text", "x"]), inner, max_size=3),
+    max_leaves=4,
+)  # fmt: skip
+
+
+def _slots(value: Any) -> list[tuple[Any, Any]]:
+    """Every object or list in a value, with each of its keys."""
+    keys: list[Any] = []
+    if isinstance(value, dict):
+        keys = list(value)
+    elif isinstance(value, list):
+        keys = list(range(len(value)))
+    return [(value, key) for key in keys] + [slot for key in keys for slot in _slots(value[key])]
+
+
+SLOTS = len(_slots(WHOLE))
+
+
+def test_the_whole_request_is_translated() -> None:
+    body, losses = translated(WHOLE)
+    assert len(body["messages"]) == 3
+    assert losses
+
+
+@given(st.lists(st.tuples(st.integers(0, SLOTS - 1), JSON), min_size=1, max_size=3))
+def test_random_json_in_any_member_is_translated_or_refused(changes: list[tuple[int, Any]]) -> None:
+    body = copy.deepcopy(WHOLE)
+    slots = _slots(body)
+    for number, value in changes:
+        holder, key = slots[number]
+        holder[key] = value
+    try:
+        written, _ = translated(body)
+    except Untranslatable:
+        return
+    json.dumps(written)
+
+
+@given(JSON)
+def test_a_random_request_is_refused(body: Any) -> None:
+    try:
+        translated({"messages": body})
+    except Untranslatable:
+        return

@@ -1,0 +1,138 @@
+"""Which thoughts are given back to a model that speaks Messages, and when it may think on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chat_requests import (
+    ADAPTIVE,
+    BUDGET,
+    MARK,
+    OTHER_MARK,
+    USER,
+    call,
+    calling,
+    result,
+    sealed,
+    text,
+    told,
+    translated,
+)
+from holdfast.translate.envelope import Sealer
+from holdfast.translate.form import Opaque, Seal
+
+
+def detail(**members: Any) -> dict[str, Any]:
+    return {"type": "reasoning.text", **members}
+
+
+THOUGHTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {
+    "a signature beside its text": (
+        {
+            "reasoning_content": "hm",
+            "reasoning_details": [detail(text="hm", signature=sealed(Opaque.SIGNATURE, "s"))],
+        },
+        [{"type": "thinking", "thinking": "hm", "signature": "s"}],
+        "",
+    ),
+    "a signature alone": (
+        {
+            "reasoning": "hm",
+            "reasoning_details": [{"type": "reasoning.encrypted", "data": sealed(Opaque.SIGNATURE, "s")}],
+        },
+        [{"type": "thinking", "thinking": "hm", "signature": "s"}],
+        "",
+    ),
+    "a thought that nobody can read": (
+        {"reasoning_details": [{"type": "reasoning.encrypted", "data": sealed(Opaque.REDACTED, "r")}]},
+        [{"type": "redacted_thinking", "data": "r"}],
+        "",
+    ),
+    "a readable thought and another": (
+        {
+            "reasoning_content": "hm",
+            "reasoning_details": [
+                {"data": sealed(Opaque.REDACTED, "r")},
+                {"data": sealed(Opaque.SIGNATURE, "s")},
+            ],
+        },
+        [
+            {"type": "thinking", "thinking": "hm", "signature": "s"},
+            {"type": "redacted_thinking", "data": "r"},
+        ],
+        "",
+    ),
+    "a thought of an endpoint that signs none": (
+        {"reasoning_content": "hm", "reasoning_details": [{"data": sealed(Opaque.PLAIN)}]},
+        [{"type": "thinking", "thinking": "hm", "signature": ""}],
+        "",
+    ),
+    "a thought of another model": (
+        {
+            "reasoning_content": "hm",
+            "reasoning_details": [{"data": sealed(Opaque.SIGNATURE, "s", OTHER_MARK)}],
+        },
+        [],
+        "thinking_of_another_model",
+    ),
+    "an encrypted item of another dialect": (
+        {"reasoning_details": [{"data": sealed(Opaque.ENCRYPTED, "s")}]},
+        [],
+        "thinking_of_another_model",
+    ),
+    "several signatures whose texts cannot be told apart": (
+        {
+            "reasoning_content": "hm",
+            "reasoning_details": [
+                {"data": sealed(Opaque.SIGNATURE, "s")},
+                {"data": sealed(Opaque.SIGNATURE, "t")},
+            ],
+        },
+        [],
+        "reasoning_not_returned",
+    ),
+    "a signature of another home": (
+        {
+            "reasoning_content": "hm",
+            "reasoning_details": [{"data": Sealer(b"other").seal(Seal(Opaque.SIGNATURE, "s", MARK))}],
+        },
+        [],
+        "reasoning_not_returned",
+    ),
+    "a genuine signature": (
+        {"reasoning_details": [detail(text="hm", signature="genuine")]},
+        [],
+        "reasoning_not_returned",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", THOUGHTS)
+def test_thoughts_go_only_to_the_model_that_thought_them(name: str) -> None:
+    members, expected, loss = THOUGHTS[name]
+    body, losses = translated({"messages": [USER, {"role": "assistant", "content": "a", **members}, USER]})
+    assert body["messages"][1] == told("assistant", *expected, text("a"))
+    assert losses == tuple(filter(None, [loss]))
+
+
+THINKS = {"reasoning_content": "hm", "reasoning_details": [{"data": sealed(Opaque.SIGNATURE, "s")}]}
+
+
+@pytest.mark.parametrize(
+    ("messages", "thinks"),
+    [
+        ([USER, calling(call()), result()], False),
+        ([USER, calling(call(), **THINKS), result()], True),
+        ([USER, calling(call(), **THINKS), result(), calling(call(at="b")), result(at="b")], True),
+        ([USER, calling(call()), result(), {"role": "assistant", "content": "a"}, USER], True),
+    ],
+)
+def test_a_level_of_effort_waits_for_the_end_of_calls_without_thoughts(
+    messages: list[dict[str, Any]], thinks: bool
+) -> None:
+    body, _ = translated({"messages": messages, "reasoning_effort": "medium"}, **BUDGET)
+    assert ("thinking" in body) is thinks
+    body, _ = translated({"messages": messages, "reasoning_effort": "medium"}, **ADAPTIVE)
+    assert body["thinking"] == {"type": "adaptive"}
