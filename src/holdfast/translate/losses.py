@@ -17,6 +17,7 @@ LESS: dict[str, str] = {
     "effort": "how much to think was brought to a level that the endpoint knows, or left out",
     "error_flag": "a failed tool's result says so in its text",
     "examples": "examples of a tool's input were left out",
+    "fallbacks": "other models for when the model refuses were left out",
     "file_name": "the name of a file was left out",
     "fill_missing": "an interrupted call was given the result 'interrupted'",
     "grammar": "the grammar of a tool's text is told to the model in words",
