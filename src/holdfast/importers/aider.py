@@ -186,13 +186,14 @@ class _Aider:
         if not names and isinstance(key, NoKey):
             builder.leave_out(f"{known.key} ({self.file})", key.why)
             return
-        by_url: dict[tuple[str, str], list[str]] = {}
+        places: dict[tuple[str, str, str], list[str]] = {}
         for name in names or [""]:
             extra = self._extra(f"{prefix}/{name}", name)
             tell(builder, f"{_SETTINGS}: {prefix}/{name}", extra, _EXTRA_TOLD)
             url = word(extra.get("api_base")) or word(extra.get("base_url"))
-            by_url.setdefault((url, word(extra.get("api_key"))), []).append(name)
-        for (url, text), there in by_url.items():
+            headers = repr(sorted(self._headers(prefix, [name]).items()))
+            places.setdefault((url, word(extra.get("api_key")), headers), []).append(name)
+        for (url, text, _), there in places.items():
             used = key
             if text:
                 used = self.reader.literal(text, at=f"{_SETTINGS}: {prefix}/{there[0]}", label=prefix)

@@ -21,7 +21,7 @@ from .base import ResultBuilder
 from .entries import ImportResult
 from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey, command_key
-from .read_files import mapping, table_of, word
+from .read_files import file_at, mapping, table_of, word
 from .rows import (
     MESSAGES,
     PIN,
@@ -71,9 +71,7 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return what the settings, or the file of settings at `path`, define. Raises ConfigError when a file
     cannot be read."""
-    path = path or default_path(environ)
-    if path.is_dir():
-        path = path / "settings.json"
+    path = file_at(path or default_path(environ), "settings.json")
     settings = table_of(path)
     own = {name: (value, path.name) for name, value in _variables(mapping(settings))}
     for managed in managed_files():

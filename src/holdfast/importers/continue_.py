@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,17 @@ from ..config.model_tables import written
 from .addresses import OwnUrl, Unresolved, Where, canonical
 from .base import ResultBuilder
 from .entries import ImportResult
-from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .kinds import kind_of
 from .read_files import mapping, table_of, variables_of, word, words
 from .rows import (
-    WhereAndKeys,
     inputs,
     name_at,
     refuse_api,
     rows_in,
     where_of,
-    with_header_key,
 )
+from .spots import Spot, Spots
 
 _FILES = ("config.yaml", "config.yml", "config.json")
 _SECRET = re.compile(r"\$\{\{\s*(?:secrets|inputs)\.(?:[^}\s]*/)?([A-Za-z_]\w*)\s*\}\}", re.ASCII)
@@ -61,18 +59,6 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     return builder.result()
 
 
-@dataclass(slots=True)
-class _Spot:
-    """Models that are asked at one address with one key."""
-
-    kind: str
-    where: Where
-    key: FoundKey | NoKey
-    at: str
-    models: list[object] = field(default_factory=list)
-    headers: dict[str, object] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class _Continue:
     """A configuration of Continue, and the name of its file."""
@@ -83,44 +69,28 @@ class _Continue:
 
     def add_to(self, builder: ResultBuilder) -> None:
         """Add an entry for each spot that the models are asked at."""
-        spots: dict[tuple[object, ...], _Spot] = {}
+        spots = Spots()
         for index, raw in enumerate(rows_in(self.config.get("models"))):
             spot = self._spot(builder, raw, f"{self.file}: models[{index}]")
-            if spot is None:
-                continue
-            known = spots.setdefault(_identity(spot), spot)
-            known.models += [name for name in spot.models if name not in known.models]
-            known.headers |= spot.headers
+            if spot is not None:
+                spots.add(_identity(spot), spot)
         shared = mapping(mapping(self.config.get("requestOptions")).get("headers"))
-        for spot in spots.values():
-            called = spot.kind.lower()
-            if isinstance(spot.where, OwnUrl):
-                called = name_at(spot.where.url, called)
-            headers = carried(builder, {**shared, **spot.headers}, at=spot.at)
-            where, keys = self._with_header_key(builder, {**shared, **spot.headers}, spot)
-            builder.add(
-                called,
-                where,
-                keys,
-                location=spot.at,
-                models=spot.models or None,
-                headers=headers,
-            )
+        for spot in spots:
+            spot.headers = {**shared, **spot.headers}
+            self._add(builder, spot)
         options = mapping(self.config.get("requestOptions"))
         builder.tell_fields(options, "continue.request", at=f"{self.file}: requestOptions")
         for name in _ALSO:
             if self.config.get(name):
                 builder.leave_out(f"{name} ({self.file})", "only models for chats are read")
 
-    def _with_header_key(
-        self, builder: ResultBuilder, headers: Mapping[str, object], spot: _Spot
-    ) -> WhereAndKeys:
+    def _add(self, builder: ResultBuilder, spot: Spot) -> str | None:
         def read(text: str) -> FoundKey | NoKey:
             return self.reader.text(_plain(text), Syntax.BRACES, at=f"{spot.at} headers", label=spot.kind)
 
-        return with_header_key(builder, headers, read, given=(spot.where, [spot.key]), at=spot.at)
+        return spot.add_to(builder, read)
 
-    def _spot(self, builder: ResultBuilder, raw: Mapping[str, Any], at: str) -> _Spot | None:
+    def _spot(self, builder: ResultBuilder, raw: Mapping[str, Any], at: str) -> Spot | None:
         """Return where a model is asked; None, with a note, for one that is left out."""
         kind, name = word(raw.get("provider")), word(raw.get("model"))
         title = word(raw.get("name")) or word(raw.get("title")) or name
@@ -143,7 +113,12 @@ class _Continue:
             builder.leave_out(f"the name '{title}' ({at})", f"a model is called {name} here")
         headers = mapping(mapping(raw.get("requestOptions")).get("headers"))
         models = self._models(builder, raw, at)
-        return _Spot(kind, where, key, at, models=models, headers=dict(headers))
+        called = kind.lower()
+        if isinstance(where, OwnUrl):
+            called = name_at(where.url, called)
+        return Spot(
+            kind=kind, called=called, where=where, key=key, at=at, models=models, headers=dict(headers)
+        )
 
     def _where(
         self, builder: ResultBuilder, raw: Mapping[str, Any], shown: str, key: FoundKey | NoKey
@@ -184,7 +159,7 @@ def _plain(text: str) -> str:
     return _SECRET.sub(r"${\1}", text)
 
 
-def _identity(spot: _Spot) -> tuple[object, ...]:
+def _identity(spot: Spot) -> tuple[object, ...]:
     where: object = spot.where
     if isinstance(where, OwnUrl):
         where = (canonical(where.url, where.dialect), where.dialect)

@@ -32,6 +32,11 @@ def key_in(
     return auth, read(text)
 
 
+def key_text(headers: Mapping[str, object]) -> str:
+    """Return the text of the header that holds a key; "" without one."""
+    return str(headers.get(_holder(headers), "")).strip()
+
+
 def _holder(headers: Mapping[str, object]) -> str:
     """Return the name of the first header that holds a key; "" for none."""
     return next((name for name, value in headers.items() if _holds_key(name, str(value).strip())), "")

@@ -13,7 +13,7 @@ from .base import ResultBuilder
 from .entries import ImportResult
 from .keys import KeyReader, Syntax
 from .litellm_rows import Deployment, deployments
-from .read_files import mapping, table_of, word
+from .read_files import file_at, mapping, table_of, word
 from .rows import name_at, rows_in
 
 _OTHER_FALLBACKS = ("default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
@@ -27,9 +27,7 @@ def default_path() -> Path:
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return the result for a proxy's file. Raises ConfigError when it cannot be read."""
-    path = path or default_path()
-    if path.is_dir():
-        path = path / default_path()
+    path = file_at(path or default_path(), default_path().name)
     left_out: list[tuple[str, str]] = []
     config = _with_included(path, left_out)
     reader = _reader(config or {}, environ, path.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from ..config.model_tables import name_of, written
 from .addresses import OfPreset, OwnUrl, Where
 from .base import ResultBuilder
 from .entries import ImportResult
-from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey
 from .names import preset_for
 from .read_files import list_of, mapping, table_of, text_of, word, words
@@ -25,8 +24,8 @@ from .rows import (
     name_at,
     refuse_api,
     rows_in,
-    with_header_key,
 )
+from .spots import Spot, Spots
 
 _MODELS = "extra-openai-models.yaml"
 _KEYS = "keys.json"
@@ -80,18 +79,6 @@ def _tell_defaults(builder: ResultBuilder, directory: Path, pins: Mapping[str, s
         builder.leave_out(f"the alias '{alias}' (aliases.json)", "a model is called by its own name here")
 
 
-@dataclass(slots=True)
-class _Spot:
-    """Models that are asked at one address with one key: LLM's names of them, and ours."""
-
-    url: str
-    dialect: str
-    key_name: str
-    at: str
-    models: list[tuple[str, object]] = field(default_factory=list)
-    headers: dict[str, object] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class _Llm:
     """The keys that LLM stores, by name, and the name of the file of models."""
@@ -102,21 +89,17 @@ class _Llm:
 
     def add_models(self, builder: ResultBuilder, rows: list[Mapping[str, Any]]) -> dict[str, str]:
         """Add an entry for each address and key; return the pins by LLM's names of the models."""
-        spots: dict[tuple[object, ...], _Spot] = {}
+        spots, called = Spots(), dict[str, tuple[Spot, str]]()
         for index, row in enumerate(rows):
             spot = self._spot(builder, row, f"{self.file}[{index}]")
             if spot is not None:
-                known = spots.setdefault((spot.url, spot.dialect, spot.key_name), spot)
-                known.models += [pair for pair in spot.models if pair not in known.models]
-                known.headers |= spot.headers
-        pins: dict[str, str] = {}
-        for spot in spots.values():
-            name = self._add_spot(builder, spot)
-            if name:
-                pins |= {called: f"{name}/{name_of(own)}" for called, own in spot.models}
-        return pins
+                name = name_of(spot.models[0])
+                called[word(row.get("model_id"))] = (spots.add((spot.where, spot.key), spot), name)
+        added = {id(spot): self._add(builder, spot) for spot in spots}
+        owners = {model: (added[id(spot)], name) for model, (spot, name) in called.items()}
+        return {model: f"{owner}/{name}" for model, (owner, name) in owners.items() if owner}
 
-    def _spot(self, builder: ResultBuilder, row: Mapping[str, Any], at: str) -> _Spot | None:
+    def _spot(self, builder: ResultBuilder, row: Mapping[str, Any], at: str) -> Spot | None:
         """Return where a model is asked; None, with a note, for one that is left out."""
         called, name = word(row.get("model_id")), word(row.get("model_name"))
         url, key_name = word(row.get("api_base")), word(row.get("api_key_name"))
@@ -132,27 +115,29 @@ class _Llm:
             if alias != name:
                 builder.leave_out(f"the name '{alias}' ({at})", f"the model is called {name} here")
         builder.tell_fields(row, "llm.model", at=at)
-        spot = _Spot(url, CHAT, key_name, at, headers=dict(mapping(row.get("headers"))))
+        dialect = CHAT
         if row.get("responses") is True:
-            spot.dialect = RESPONSES
-        spot.models.append((called, written(name, input=inputs(row.get("vision")))))
-        return spot
+            dialect = RESPONSES
+        where: Where = OfPreset("openai", dialect)
+        if url:
+            where = OwnUrl(url, dialect)
+        elif not key_name:
+            key_name = "openai"
+        return Spot(
+            kind=called,
+            called=name_at(url, "openai"),
+            where=where,
+            key=self._key(key_name),
+            at=at,
+            models=[written(name, input=inputs(row.get("vision")))],
+            headers=dict(mapping(row.get("headers"))),
+        )
 
-    def _add_spot(self, builder: ResultBuilder, spot: _Spot) -> str | None:
-        models = [own for _, own in spot.models]
-        headers = carried(builder, spot.headers, at=spot.at, hold_the_key=bool(spot.url))
-
+    def _add(self, builder: ResultBuilder, spot: Spot) -> str | None:
         def read(text: str) -> FoundKey | NoKey:
-            return self.reader.literal(text, at=f"{spot.at}.headers", label=spot.models[0][0])
+            return self.reader.literal(text, at=f"{spot.at}.headers", label=spot.kind)
 
-        if not spot.url:
-            where: Where = OfPreset("openai", spot.dialect)
-            key = self._key(spot.key_name or "openai")
-            return builder.add("openai", where, [key], location=spot.at, models=models, headers=headers)
-        given = (OwnUrl(spot.url, spot.dialect), [self._key(spot.key_name)])
-        where, keys = with_header_key(builder, spot.headers, read, given=given, at=spot.at)
-        called = name_at(spot.url, "llm")
-        return builder.add(called, where, keys, location=spot.at, models=models, headers=headers)
+        return spot.add_to(builder, read)
 
     def add_keys(self, builder: ResultBuilder, rows: list[Mapping[str, Any]]) -> None:
         """Add the presets whose keys LLM stores under the names of its plug-ins."""

@@ -5,29 +5,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..config.model_tables import name_of, written
-from .addresses import Unresolved, Where
+from .addresses import Unresolved
 from .base import ResultBuilder
 from .entries import ImportResult
-from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey, Syntax
 from .kinds import kinds
-from .read_files import mapping, table_of, variables_of, word
+from .read_files import file_at, mapping, table_of, variables_of, word
 from .rows import (
     PIN,
     SIGN_IN,
-    WhereAndKeys,
     inputs,
     name_at,
     refuse_api,
     rows_in,
     where_of,
-    with_header_key,
 )
+from .spots import Spot, Spots
 
 _OAUTH = "qwen-oauth"
 
@@ -40,9 +38,7 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return what the directory, or the file of settings at `path`, defines. Raises ConfigError when a file
     cannot be read."""
-    path = path or default_path(environ)
-    if path.is_dir():
-        path = path / "settings.json"
+    path = file_at(path or default_path(environ), "settings.json")
     settings = table_of(path)
     own = {name: str(value) for name, value in mapping(mapping(settings).get("env")).items()}
     own |= variables_of(path.with_name(".env"))
@@ -55,18 +51,6 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
     return builder.result()
 
 
-@dataclass(slots=True)
-class _Spot:
-    """Models that are asked at one address with one key."""
-
-    where: Where
-    key: FoundKey | NoKey
-    called: str
-    at: str
-    models: list[object] = field(default_factory=list)
-    headers: dict[str, object] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class _Qwen:
     """The settings of Qwen Code, and the name of their file."""
@@ -77,7 +61,7 @@ class _Qwen:
 
     def add_to(self, builder: ResultBuilder) -> None:
         """Add an entry for each spot that models are asked at, and for the one of the sign-in dialogue."""
-        spots: dict[tuple[object, ...], _Spot] = {}
+        spots = Spots()
         protocols = mapping(self.settings.get("providerProtocol"))
         for kind, rows in mapping(self.settings.get("modelProviders")).items():
             for index, raw in enumerate(rows_in(rows)):
@@ -86,31 +70,23 @@ class _Qwen:
                 self._add_row(builder, spots, raw, kind=protocol, at=at)
         self._add_own(builder, spots)
         names: dict[str, str] = {}
-        for spot in spots.values():
-            where, keys = self._with_header_key(builder, spot)
-            name = builder.add(
-                spot.called,
-                where,
-                keys,
-                location=spot.at,
-                models=spot.models or None,
-                headers=carried(builder, spot.headers, at=spot.at),
-            )
+        for spot in spots:
+            name = self._add(builder, spot)
             names |= {name_of(own): name for own in spot.models if name}
         main = word(mapping(self.settings.get("model")).get("name"))
         if main in names:
             builder.leave_out(f"model.name = {main} ({self.file})", PIN.format(pin=f"{names[main]}/{main}"))
 
-    def _with_header_key(self, builder: ResultBuilder, spot: _Spot) -> WhereAndKeys:
+    def _add(self, builder: ResultBuilder, spot: Spot) -> str | None:
         def read(text: str) -> FoundKey | NoKey:
             return self.reader.text(text, Syntax.DOLLAR, at=f"{spot.at} customHeaders", label=spot.called)
 
-        return with_header_key(builder, spot.headers, read, given=(spot.where, [spot.key]), at=spot.at)
+        return spot.add_to(builder, read)
 
     def _add_row(
         self,
         builder: ResultBuilder,
-        spots: dict[tuple[object, ...], _Spot],
+        spots: Spots,
         raw: Mapping[str, Any],
         *,
         kind: str,
@@ -133,14 +109,20 @@ class _Qwen:
         builder.tell_fields(raw, "qwen.model", at=at)
         builder.tell_fields(options, "qwen.generation", at=f"{at}.generationConfig")
         called = name_at(url.text, kind)
-        spot = spots.setdefault((where, key_name), _Spot(where, self.reader.variable(key_name), called, at))
-        spot.headers |= mapping(options.get("customHeaders"))
         images = mapping(options.get("modalities")).get("image")
         listed = written(name, context=options.get("contextWindowSize"), input=inputs(images))
-        if listed not in spot.models:
-            spot.models.append(listed)
+        spot = Spot(
+            kind=kind,
+            called=called,
+            where=where,
+            key=self.reader.variable(key_name),
+            at=at,
+            models=[listed],
+            headers=dict(mapping(options.get("customHeaders"))),
+        )
+        spots.add((where, key_name), spot)
 
-    def _add_own(self, builder: ResultBuilder, spots: dict[tuple[object, ...], _Spot]) -> None:
+    def _add_own(self, builder: ResultBuilder, spots: Spots) -> None:
         """Add the spot of `security.auth` and of the variables, where no model names it."""
         auth = mapping(mapping(self.settings.get("security")).get("auth"))
         kind = word(auth.get("selectedType")) or word(self.settings.get("selectedAuthType"))
@@ -151,24 +133,25 @@ class _Qwen:
         if known is None or known.api:
             return
         url, text = self._own_texts(builder, kind, auth)
-        used = {key_name for _, key_name in spots}
+        is_used = self.reader.variable(known.key) in [spot.key for spot in spots]
         key = self.reader.found(known.key)
         if text:
             key = self.reader.text(text, Syntax.DOLLAR, at=f"{self.file}: security.auth.apiKey", label="qwen")
-        elif not self.reader.value(known.key) or (not auth.get("baseUrl") and known.key in used):
+        elif not self.reader.value(known.key) or (not auth.get("baseUrl") and is_used):
             return
         elif url:
             key = self.reader.variable(known.key)
         where = where_of(url, known.dialect, known.url)
-        if any(spot.key == key and spot.where == where for spot in spots.values()):
+        if any(spot.key == key and spot.where == where for spot in spots):
             return
         main = word(mapping(self.settings.get("model")).get("name")) or self.reader.value("OPENAI_MODEL")
-        listed = {name_of(own) for spot in spots.values() for own in spot.models}
+        listed = {name_of(own) for spot in spots for own in spot.models}
         models: list[object] = []
         if main and url and main not in listed:
             models = [main]
         at = f"{self.file}: security.auth"
-        spots[where, text or known.key] = _Spot(where, key, name_at(url, kind), at, models=models)
+        own = Spot(kind=kind, called=name_at(url, kind), where=where, key=key, at=at, models=models)
+        spots.add((where, text or known.key), own)
 
     def _own_texts(self, builder: ResultBuilder, kind: str, auth: Mapping[str, Any]) -> tuple[str, str]:
         """Return the URL and the key of the sign-in dialogue. For OpenAI's kind a variable wins over each."""

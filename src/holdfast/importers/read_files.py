@@ -40,6 +40,13 @@ def text_of(path: Path) -> str | None:
     return read_text(path, LONGEST, ours=False)
 
 
+def file_at(path: Path, name: str) -> Path:
+    """Return the file `name` in the directory at `path`, else `path` itself."""
+    if path.is_dir():
+        return path / name
+    return path
+
+
 def table_of(path: Path) -> dict[str, Any] | None:
     """Return the table in a YAML, JSON (with comments) or TOML file, by its suffix; None without the file.
     Raises ConfigError."""

@@ -21,6 +21,8 @@ MESSAGES = str(Dialect.ANTHROPIC_MESSAGES)
 
 WhereAndKeys = tuple[Where, Sequence[FoundKey | NoKey]]
 """Where a provider is, and its keys."""
+ReadKey = Callable[[str], FoundKey | NoKey]
+"""Returns the key in a text, as a program reads it."""
 
 HEADERS = "they may hold keys: write headers = { … } yourself"
 PROXY = "Holdfast takes the proxy of HTTPS_PROXY in its own environment"
@@ -90,7 +92,7 @@ def first_key(
 def with_header_key(
     builder: ResultBuilder,
     headers: Mapping[str, object],
-    read: Callable[[str], FoundKey | NoKey],
+    read: ReadKey,
     *,
     given: WhereAndKeys,
     at: str,

@@ -20,7 +20,7 @@ from .headers import carried
 from .keys import FoundKey, KeyReader, NoKey
 from .kinds import Kind, kinds
 from .other_keys import is_for_a_key
-from .read_files import mapping, merged, table_of, word
+from .read_files import file_at, mapping, merged, table_of, word
 from .rows import (
     CHAT,
     MESSAGES,
@@ -54,9 +54,7 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
     """Return what the settings define. Raises ConfigError when they cannot be read."""
-    path = path or default_path(environ)
-    if path.is_dir():
-        path = path / "settings.json"
+    path = file_at(path or default_path(environ), "settings.json")
     settings = table_of(path)
     reader = KeyReader(environ)
     builder = ResultBuilder("zed", reader, honours_base_urls=False)
