@@ -1,0 +1,61 @@
+"""The words and counts of answers in the chat dialect, as the providers give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .events import Usage, Why
+from .lenient import count_of, members_of, objects_of
+
+_REASONS = {
+    Why.DONE: "stop end_turn eos stop_sequence complete",
+    Why.TOOLS: "tool_calls tool_use function_call",
+    Why.LENGTH: "length max_tokens",
+    Why.CONTEXT: "model_length model_context_window_exceeded",
+    Why.REFUSED: "content_filter refusal safety sensitive",
+}
+_WHY = {reason: why for why, reasons in _REASONS.items() for reason in reasons.split()}
+
+
+def why_of(reason: str) -> Why | None:
+    """Return why an answer ended, by its `finish_reason`; None for a reason that nobody knows."""
+    return _WHY.get(reason.lower())
+
+
+def usage_of(usage: Mapping[str, Any]) -> Usage:
+    """Return the counts of a chat answer, by the names that the providers use."""
+    details = members_of(usage.get("prompt_tokens_details"))
+    answered = members_of(usage.get("completion_tokens_details"))
+    return Usage(
+        input=count_of(usage.get("prompt_tokens")),
+        cache_read=_first(
+            details.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens")
+        ),
+        cache_write=_first(
+            details.get("cache_write_tokens"),
+            details.get("cache_creation_tokens"),
+            usage.get("cache_creation_input_tokens"),
+        ),
+        output=count_of(usage.get("completion_tokens")),
+        thinking=count_of(answered.get("reasoning_tokens")),
+    )
+
+
+def _first(*values: object) -> int | None:
+    counts = (count_of(value) for value in values)
+    return next((count for count in counts if count is not None), None)
+
+
+def as_deltas(choices: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the choices of a whole answer as those of a chunk. Some providers give the text and the calls in
+    a choice each."""
+    deltas: list[dict[str, Any]] = []
+    calls = 0
+    for choice in choices:
+        message = dict(members_of(choice.get("message")))
+        pieces = objects_of(message.get("tool_calls"))
+        message["tool_calls"] = [{**piece, "index": calls + number} for number, piece in enumerate(pieces)]
+        calls += len(pieces)
+        deltas.append({**choice, "delta": message})
+    return deltas
