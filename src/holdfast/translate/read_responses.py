@@ -9,7 +9,7 @@ from .envelope import Sealer
 from .fields import Fields
 from .form import Effort, Flag, Limits, Request, Role, Shape
 from .losses import Losses
-from .responses_items import Items
+from .responses_input import Items
 from .responses_tools import NATIVE, Offers, choice_of
 
 _READ = frozenset(
@@ -28,15 +28,16 @@ _LOST = {
     "safety_identifier": "user",
     "user": "user",
 }
-_STATE = "Send the whole conversation in `input` each time. "
+_NO_LOGPROBS = "probabilities of tokens have no counterpart; do not ask for them"
+_STATE = "is at another provider; the whole conversation is wanted in `input` each time"
 _REFUSED = {
-    "background": ("an answer cannot be made in the background", "Send background: false."),
-    "conversation": ("the conversation is at another provider", _STATE + NATIVE),
-    "moderation": ("a check of the input has no counterpart", "Leave moderation out."),
-    "previous_response_id": ("the response before is at another provider", _STATE + NATIVE),
-    "prompt": ("the prompt is at another provider", "Send its text as `instructions`. " + NATIVE),
-    "store": ("an answer cannot be stored", "Send store: false, or nothing. " + NATIVE),
-    "top_logprobs": ("probabilities of tokens have no counterpart", "Leave top_logprobs out."),
+    "background": ("an answer cannot be made in the background; send false, or nothing", NATIVE),
+    "conversation": (f"the conversation {_STATE}", NATIVE),
+    "moderation": ("a check of the input has no counterpart; leave it out", NATIVE),
+    "previous_response_id": (f"the response before {_STATE}", NATIVE),
+    "prompt": ("the prompt is at another provider; send its text as `instructions`", NATIVE),
+    "store": ("an answer cannot be stored; send false, or nothing", NATIVE),
+    "top_logprobs": (_NO_LOGPROBS, NATIVE),
 }
 _PATHS = {
     "max_completion_tokens": "max_output_tokens",
@@ -86,7 +87,7 @@ def _read_hints(fields: Fields, losses: Losses) -> None:
     """Read what changes nothing of the answer, or only what an answer would have beside it."""
     for at, included in fields.items("include"):
         if included == _LOGPROBS:
-            fields.refuse("include", "probabilities of tokens have no counterpart", f"Leave {_LOGPROBS} out.")
+            fields.refuse("include", _NO_LOGPROBS, NATIVE)
         if included != _INCLUDED:
             losses.less("unknown_member", at)
     truncation = fields.text("truncation", "disabled")

@@ -10,12 +10,13 @@ from .fields import Fields
 from .form import File, Image, Opaque, Part, Refusal, Seal, Text, Thinking
 from .losses import Losses
 from .media import from_address, is_data, type_by_name
+from .responses_tools import NATIVE
 
 _P = TypeVar("_P", bound=Part)
 _Reads = Mapping[str, Callable[[Fields], _P]]
 _MARKS = {"prompt_cache_breakpoint": "cache_control"}
 _ADDRESSES = ("https://", "http://")
-_ID_NEXT = "Send the data in the request, as data:image/png;base64,... or the like."
+_ID = "what is kept at another provider cannot be read; send the data, as data:image/png;base64,..."
 _CIPHER = "gAAAA"
 """The begin of what OpenAI encrypts. Codex calls a message between agents encrypted even where a model of
 another provider wrote it, in plain words."""
@@ -50,7 +51,8 @@ def _encrypted(part: Fields) -> Text:
     part.only(("type", "encrypted_content"))
     text = part.needed("encrypted_content")
     if text.startswith(_CIPHER):
-        part.refuse("", "only the provider that encrypted this message can read it", "Start a new session.")
+        why = "only the provider that encrypted this message can read it; start a new session"
+        part.refuse("", why, NATIVE)
     return Text(text, part.at)
 
 
@@ -60,7 +62,7 @@ def _refusal(part: Fields) -> Refusal:
 
 
 def _image(part: Fields) -> Image:
-    part.forbid({"file_id": ("an image at another provider cannot be read", _ID_NEXT)})
+    part.forbid({"file_id": (_ID, NATIVE)})
     part.only(_MARKS, ("type", "image_url", "detail", "file_id"))
     url, detail = part.needed("image_url"), part.text("detail")
     if detail == "original":
@@ -75,7 +77,7 @@ def _image(part: Fields) -> Image:
 
 
 def _file(part: Fields) -> File:
-    part.forbid({"file_id": ("a file at another provider cannot be read", _ID_NEXT)})
+    part.forbid({"file_id": (_ID, NATIVE)})
     part.drop({"detail": "detail"})
     part.only(_MARKS, ("type", "file_data", "file_url", "file_id", "filename", "detail"))
     name, url = part.text("filename"), part.text("file_url")

@@ -11,10 +11,13 @@ from .form import Choice, Choose, Tool, ToolKind
 from .losses import Losses
 
 SEARCH = "tool_search"
-NATIVE = "`holdfast models --harness codex` lists models of providers that speak openai-responses themselves."
-_SHELL = "In Codex: `codex -c features.unified_exec=true`, which offers the shell as a plain function."
+NATIVE = "holdfast models --harness codex   (tells which providers speak openai-responses themselves)"
+_SHELL = "codex -c features.unified_exec=true   (offers the shell as a plain function)"
 REFUSED: Mapping[str, tuple[str, str]] = {
-    "apply_patch": ("OpenAI's own kind of patches is not translated", "Offer a function or a custom tool."),
+    "apply_patch": (
+        "OpenAI's own kind of patches is not translated; offer a function or a custom tool",
+        NATIVE,
+    ),
     "local_shell": ("OpenAI's own shell tool is not translated", _SHELL),
     "shell": ("OpenAI's own shell tool is not translated", _SHELL),
 }
@@ -27,7 +30,7 @@ _SERVED = frozenset(
 )
 _DATE = re.compile(r"_\d{4}_\d{2}_\d{2}$")
 _MODES = {"auto": Choose.AUTO, "none": Choose.NONE, "required": Choose.ANY}
-_OWNERS = "a tool that runs at a provider cannot be demanded of another"
+_OWNERS = "a tool that runs at a provider cannot be demanded of another; send auto"
 
 _FUNCTION = ("type", "name", "description", "parameters", "strict", "defer_loading")
 _CUSTOM = ("type", "name", "description", "format", "defer_loading")
@@ -172,7 +175,7 @@ def choice_of(
     if kind == "allowed_tools":
         return _allowed(chosen, tools), Choice(Choose.AUTO, at="tool_choice")
     if kind not in _KINDS:
-        chosen.refuse("", _OWNERS, "Send tool_choice: auto.")
+        chosen.refuse("", _OWNERS, NATIVE)
     chosen.only(("type", "name", "namespace"))
     meant = _meant(chosen, tools)[0]
     return tools, Choice(Choose.ONE, meant.name, meant.group, "tool_choice")
@@ -188,7 +191,7 @@ def _mode(fields: Fields, name: str) -> Choose:
 def _allowed(allowed: Fields, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
     """Return the tools that are allowed: to offer no others means the same."""
     if _mode(allowed, "mode") is not Choose.AUTO:
-        allowed.refuse("mode", "one of some tools cannot be demanded", "Send only these tools.")
+        allowed.refuse("mode", "one of some tools cannot be demanded; send only these as `tools`")
     kept: set[tuple[str, str]] = set()
     for entry in allowed.objects("tools"):
         kept.update((tool.group, tool.name) for tool in _meant(entry, tools))

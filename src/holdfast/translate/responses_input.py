@@ -15,8 +15,8 @@ from .names import wire_name
 from .responses_parts import AGENTS, MODELS, USERS, WORDS, content, thinking
 from .responses_tools import NATIVE, REFUSED, SEARCH, Offers
 
-_STATE = ("it is at another provider, and nothing of it is in the request", "Send the items themselves.")
-_COMPACT = ("only the provider that summarized the conversation can read its summary", "Start a new session.")
+_STATE = ("the item is at another provider, nothing of it is in the request; send the item itself", NATIVE)
+_COMPACT = ("only the provider that summarized the conversation can read this; start a new session", NATIVE)
 _REFUSED: Mapping[str, tuple[str, str]] = {
     "compaction": _COMPACT,
     "compaction_summary": _COMPACT,
