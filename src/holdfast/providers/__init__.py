@@ -1,1 +1,1 @@
-"""Data about known providers: presets, and profiles of the errors of each."""
+"""Data about known providers: presets, profiles of the errors of each, and what their endpoints take."""
