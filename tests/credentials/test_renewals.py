@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import threading
@@ -282,14 +283,29 @@ def test_no_rest_is_longer_than_an_hour_whatever_the_service_asks_for(desk: Desk
     assert desk.vault.secret(OAUTH) == Secret("access-1")
 
 
-def test_a_rest_that_was_set_while_the_clock_was_ahead_binds_nobody(desk: Desk) -> None:
+@pytest.mark.parametrize("ahead", [365 * 86_400, 1_800, 90])
+def test_a_rest_that_was_set_while_the_clock_was_ahead_binds_nobody(desk: Desk, ahead: float) -> None:
     desk.sign_in()
     desk.answers = [(503, b""), token(1)]
-    desk.now += 365 * 86_400
+    desk.now += ahead
     with pytest.raises(NotRenewed):
         desk.vault.secret(OAUTH)
     desk.now = NOW
     assert desk.vault.secret(OAUTH) == Secret("access-1")
+
+
+def test_a_note_of_a_version_that_did_not_say_when_a_rest_began_still_counts(desk: Desk) -> None:
+    desk.sign_in()
+    desk.answers = [(503, b""), token(1)]
+    with pytest.raises(NotRenewed):
+        desk.vault.secret(OAUTH)
+    path = desk.path.with_name(".oauth.corp.state")
+    known = json.loads(path.read_text())
+    del known["rested_at"]
+    path.write_text(json.dumps(known))
+    with pytest.raises(NotRenewed):
+        desk.another().secret(OAUTH)
+    assert len(desk.asked) == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"[]", b'{"id": 5}', b"\xff", b"{" * 9_000, bytes(20_000)])

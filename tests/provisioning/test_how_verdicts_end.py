@@ -181,6 +181,28 @@ def test_a_verified_call_ends_the_cooldown_at_the_providers_other_endpoint_too(r
         ]
 
 
+def test_a_key_that_was_blocked_for_a_while_is_tried_again_when_its_rest_is_over(rig: Rig) -> None:
+    rig.kind = "litellm"
+    with rig.open() as held:
+        session = held.session("work", ready(rig, held).pin("answer"))
+        ask(session)
+        (key,) = rig.gateway.keys.values()
+        key.blocked = True
+        assert refusal(session).response.headers["holdfast-fault"] == "auth_rejected"
+        assert held.provisioning.jobs.settle()
+        assert rig.asks(held, None) == "needs_operator"
+        calls, key.blocked = len(rig.provider.calls), False
+        assert rig.asks(held, None) == "needs_operator", "it rests"
+        rig.sql("UPDATE cooldown SET until = 1, since = 0")
+        rig.sql("UPDATE counter SET value = value + 1 WHERE name = 'revision'")
+        assert ready(rig, held, consent=None).pin("answer")
+        assert len(rig.provider.calls) == calls, "the program's own request is the test"
+        assert ask(session)
+        assert held.provisioning.jobs.settle()
+    assert rig.record().state is State.VERIFIED
+    assert rig.gateway.minted == 1
+
+
 def test_a_refusal_says_when_to_ask_again_and_what_else_it_takes(rig: Rig) -> None:
     rig.gateway.refuse(TRIAL, status(429, {"detail": "Too many trial accounts"}))
     with rig.open() as held:

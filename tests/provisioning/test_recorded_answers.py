@@ -19,7 +19,7 @@ from holdfast.core.identity import ProviderName
 from holdfast.core.provisioning_state import Capability, Record, State, failed
 from holdfast.providers import profiles
 from holdfast.provisioning.base import Minted, Question, Tools, endpoint, minted
-from holdfast.provisioning.litellm import is_of_a_proxy
+from holdfast.provisioning.deletions import says_not_known
 
 ROWS: list[dict[str, Any]] = [
     json.loads(line) for line in Path(__file__).with_name("litellm.jsonl").read_text("utf-8").splitlines()
@@ -167,7 +167,7 @@ def test_the_same_fault_means_the_same_in_both_versions_whatever_its_status() ->
 def test_both_versions_say_in_their_own_words_that_they_do_not_know_a_key() -> None:
     """A route that they do not have is answered as by any other server."""
     results = {
-        (row["case"], is_of_a_proxy(Reply(404, body=json.dumps(row["body"]).encode())))
+        (row["case"], says_not_known(Reply(404, body=json.dumps(row["body"]).encode())))
         for row in ROWS
         if row["case"] in ("key_delete.again", "auth_me", "notfound")
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from .._files import NotRead, read_regular, write_private
+from ..core.changes import CLOCK_SLACK
 from ..core.errors import ConfigError
 from .grant import Grant
 from .secrets_file import SecretsFile
@@ -39,12 +40,14 @@ def state_path(file: SecretsFile, name: str) -> Path:
 @dataclass(frozen=True, slots=True)
 class RenewalState:
     """The state of the sign-in `id` in its renewal number `generation`; number `refresh_from` brought its
-    refresh token. It rests until `retry_at` after `failures` failed attempts in a row, the last for `reason`;
-    it was refused as `refused` for `refusals` times, since `refused_at` (epoch seconds)."""
+    refresh token. It rests from `rested_at` until `retry_at` after `failures` failed attempts in a row, the
+    last for `reason`; it was refused as `refused` for `refusals` times, since `refused_at`. Times are epoch
+    seconds."""
 
     id: str = ""
     generation: int = 0
     refresh_from: int = 0
+    rested_at: float = 0.0
     retry_at: float = 0.0
     failures: int = 0
     reason: str = ""
@@ -57,8 +60,8 @@ class RenewalState:
         """Return what the file says; an empty state where it says nothing."""
         try:
             known = json.loads(read_regular(path, _LONGEST_FILE, ours=True))
-            values = {field.name: known[field.name] for field in fields(cls)}
-        except (OSError, NotRead, ConfigError, ValueError, KeyError, TypeError):
+            values = {field.name: known.get(field.name, field.default) for field in fields(cls)}
+        except (OSError, NotRead, ConfigError, ValueError, AttributeError):
             return cls()
         if any(type(values[field.name]).__name__ != field.type for field in fields(cls)):
             return cls()
@@ -82,9 +85,10 @@ class RenewalState:
         return self.id == grant.id and grant.generation < self.refresh_from
 
     def rests(self, now: float) -> bool:
-        """Return whether the service is not to be asked now. A rest that no failure could have set is none:
-        the clock was put back."""
-        return now < self.retry_at <= now + LONGEST_REST
+        """Return whether the service is not to be asked now. A rest that began later than now, or that no
+        failure could have set, is none: the clock was put back."""
+        begun = self.rested_at - CLOCK_SLACK <= now
+        return begun and now < self.retry_at <= now + LONGEST_REST
 
     def renewed(self, grant: Grant, before: Grant) -> RenewalState:
         """Return the state after a renewal."""
@@ -100,7 +104,8 @@ class RenewalState:
         least `rest` seconds."""
         pause = min(_FIRST_PAUSE * 2 ** min(self.failures, 10), _LONGEST_PAUSE)
         wait = min(max(pause, rest, retry_after or 0.0), LONGEST_REST)
-        return replace(self, retry_at=now + wait, failures=self.failures + 1, reason=reason)
+        failures = self.failures + 1
+        return replace(self, rested_at=now, retry_at=now + wait, failures=failures, reason=reason)
 
     def counted(self, refusal: Refusal, status: int, now: float) -> RenewalState:
         """Return the state with a refusal counted, if it says anything about the sign-in."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import TypeVarTuple, cast
 
-from ..core.changes import Change
+from ..core.changes import CLOCK_SLACK, Change
 from ..store.base import AccountObject, Store
 from ..store.journal_events import Detail, Event
 from .background import BackgroundWorker
@@ -29,6 +30,8 @@ OTHERS_SEE_IT_AFTER = 2 * _GATHER
 _PATIENCE = 5.0
 """Seconds that closing waits for the store."""
 _KEEP_DAYS = 90.0
+_PRUNED_DAILY = 86_400.0
+"""Seconds between two prunings of the store by a process, unless the clock is set back."""
 _PRUNED_EVERY = 500
 """Objects of accounts after which some old ones are pruned: fewer than go at a time."""
 
@@ -38,7 +41,8 @@ class JournalWriter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._warned = self._pruned = False
+        self._warned = False
+        self._pruned_at, self._wrote_at = -inf, 0.0
         self._unpruned = 0
         self._worker: BackgroundWorker[_Entry] = BackgroundWorker(
             "holdfast-journal", self._write, most=_QUEUE, gather=_GATHER, failed=self.warn_once, at_exit=True
@@ -87,8 +91,10 @@ class JournalWriter:
         self._worker.close(_PATIENCE)
 
     def _write(self, entries: Sequence[_Entry]) -> None:
-        if not self._pruned:
-            self._pruned = True
+        now = self._store.now()
+        set_back, self._wrote_at = now < self._wrote_at - CLOCK_SLACK, now
+        if set_back or not -CLOCK_SLACK <= now - self._pruned_at < _PRUNED_DAILY:
+            self._pruned_at = now
             self._store.prune(_KEEP_DAYS)
             self._store.prune_objects()
         objects: list[AccountObject] = []

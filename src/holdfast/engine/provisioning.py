@@ -22,7 +22,7 @@ from ..provisioning.sealed_replies import SealedReplies
 from . import provisioned_roles
 from .provisioned_roles import pins_for, unbound
 from .provisioning_host import ProvisioningHost
-from .provisioning_proof import prove
+from .provisioning_proof import may_work_again, prove
 from .provisioning_watch import Listener, ProvisioningWatch
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Provisioning:
             record = self.runner.run(record, given_consent, patience=patience)
         self.watch.look()
         in_the_way = self.obstacle(record)
-        if in_the_way is not None:
+        if in_the_way is not None and not may_work_again(self.engine, record):
             raise in_the_way
         return Ready(record.name, pins_for(record, wanted))
 

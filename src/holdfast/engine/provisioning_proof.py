@@ -37,6 +37,17 @@ def prove(engine: Engine, host: ProvisioningHost, watch: ProvisioningWatch, reco
     return record
 
 
+def may_work_again(engine: Engine, record: Record) -> bool:
+    """Return whether calls refused the record's key so long ago that a request may try it again."""
+    provider = engine.config().providers.get(record.name)
+    if record.reason != "key_dead" or provider is None or not record.models:
+        return False
+    engine.catch_up()
+    connection = Route.build(provider, Dialect.OPENAI_CHAT, record.models[0]).connection
+    cooldown = engine.health.cooldown(_fingerprint(engine, connection), connection)
+    return cooldown is None or cooldown.over(engine.store.now())
+
+
 def _connections(engine: Engine, record: Record, model: str) -> Iterator[Connection]:
     """Return the model's connection, and those of other dialects at whose endpoint the key rests."""
     provider = engine.config().providers[record.name]

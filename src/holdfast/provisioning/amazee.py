@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
 from ..core.addresses import is_loopback
 from ..core.errors import HoldfastError, NotReady
@@ -18,17 +19,19 @@ from ..core.provisioning_state import Capability, Record
 from ..core.secret import Secret
 from .base import (
     Fate,
+    MalformedAnswer,
     ProvisionedKey,
     Question,
     Tools,
     digest_in_hand,
     document_of,
     endpoint,
-    fate_of,
     key_at,
+    not_given_back,
     secret_of,
     text_of,
 )
+from .deletions import fate_of
 from .litellm import endpoints_of, models_at, root_of
 from .model_lists import merged
 from .settings import setting
@@ -146,11 +149,13 @@ class AmazeeAccount(_Amazee):
         digest = digest_in_hand(record, tools)
         rows = _rows(document_of(self._ask(record, tools, "/private-ai-keys")))
         named = [
-            row["id"]
+            str(row.get("id") or "")
             for row in rows
             if row.get("name") == _name(record) or _digest(row.get("litellm_token")) == digest
         ]
-        paths = [f"/private-ai-keys/{int(number)}" for number in named]
+        if not all(named):
+            raise not_given_back(record, "the service lists it without an id")
+        paths = [f"/private-ai-keys/{quote(number, safe='')}" for number in named]
         questions = [self._question(record, "DELETE", path) for path in paths]
         return fate_of(map(tools.ask, questions), record, tools)
 
@@ -221,6 +226,7 @@ def _name(record: Record) -> str:
 
 
 def _rows(document: Any) -> list[dict[str, Any]]:
-    if not isinstance(document, list):
-        return []
-    return [row for row in document if isinstance(row, dict)]
+    """Return the rows of a list. Raises MalformedAnswer for anything else, which says nothing about them."""
+    if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
+        raise MalformedAnswer("the response is not a list")
+    return document

@@ -4,7 +4,7 @@ others."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
@@ -159,17 +159,6 @@ def minted(reply: Reply) -> Minted:
     if 400 <= reply.status < 500 and reply.status not in _DOUBTFUL:
         return Minted.NO
     return Minted.UNKNOWN
-
-
-def fate_of(replies: Iterable[Reply], record: Record, tools: Tools) -> Fate:
-    """Return what the answers to requests for a deletion say. Raises NotReady for one that says nothing."""
-    fate = Fate.NOT_KNOWN
-    for reply in replies:
-        if reply.status in (200, 204):
-            fate = Fate.GIVEN_BACK
-        elif reply.status != 404:
-            raise not_given_back(record, tools.summary(reply))
-    return fate
 
 
 def digest_in_hand(record: Record, tools: Tools) -> str:

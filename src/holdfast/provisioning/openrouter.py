@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from ..core.errors import NotReady
 from ..core.faults import Reply
@@ -20,12 +19,12 @@ from ..core.provisioning_state import Capability, Record
 from ..core.secret import Secret
 from .base import (
     Fate,
+    MalformedAnswer,
     ProvisionedKey,
     Question,
     Tools,
     document_of,
     endpoint,
-    fate_of,
     is_of_intent,
     key_at,
     key_of,
@@ -33,6 +32,7 @@ from .base import (
     secret_of,
     text_of,
 )
+from .deletions import fate_of, says_deleted, says_not_known
 from .settings import described_limits, limits_of, setting
 
 API = "https://openrouter.ai/api/v1"
@@ -86,8 +86,8 @@ class OpenRouterKey(_OpenRouter):
     def reconcile(self, record: Record, tools: Tools) -> ProvisionedKey | None:
         """Delete the intent's key and return None: a key is never shown twice."""
         for key_hash in self._hashes(record, tools):
-            reply = tools.ask(self._admin(record, "DELETE", f"/keys/{key_hash}"))
-            if reply.status not in (200, 204, 404):
+            reply = tools.ask(self._admin(record, "DELETE", f"/keys/{quote(key_hash, safe='')}"))
+            if not (says_deleted(reply) or says_not_known(reply)):
                 raise _unknown(record, tools.summary(reply))
         return None
 
@@ -100,7 +100,8 @@ class OpenRouterKey(_OpenRouter):
         if record.key and not is_of_intent(record):
             label = self._label(record, tools)
         hashes = self._hashes(record, tools, label)
-        questions = [self._admin(record, "DELETE", f"/keys/{key_hash}") for key_hash in hashes]
+        paths = [f"/keys/{quote(key_hash, safe='')}" for key_hash in hashes]
+        questions = [self._admin(record, "DELETE", path) for path in paths]
         return fate_of(map(tools.ask, questions), record, tools)
 
     def _label(self, record: Record, tools: Tools) -> str:
@@ -123,12 +124,13 @@ class OpenRouterKey(_OpenRouter):
             rows = _rows(reply)
             if rows is None:
                 raise _unknown(record, tools.summary(reply))
-            known = [row for row in rows if isinstance(row, dict) and row.get("hash")]
-            hashes += [str(row["hash"]) for row in known if row.get("name") == _name(record)]
-            labelled += [str(row["hash"]) for row in known if label and row.get("label") == label]
             if not rows:
                 break
+            hashes += [row["hash"] for row in rows if row.get("name") == _name(record)]
+            labelled += [row["hash"] for row in rows if label and row.get("label") == label]
             offset += len(rows)
+        else:
+            raise _unknown(record, f"more than {_MOST_PAGES} pages")
         if len(labelled) > 1:
             raise not_given_back(record, f"{len(labelled)} keys have its label at OpenRouter")
         return list(dict.fromkeys([*hashes, *labelled]))
@@ -143,15 +145,18 @@ class OpenRouterKey(_OpenRouter):
         )
 
 
-def _rows(reply: Reply) -> list[Any] | None:
-    """Return the rows of a page of keys; None for any other response."""
+def _rows(reply: Reply) -> list[dict[str, Any]] | None:
+    """Return the rows of a page of keys, each with a hash; None for any other response."""
     if reply.status != 200:
         return None
     try:
-        rows = json.loads(reply.body)["data"]
-    except (ValueError, KeyError, TypeError):
+        document = document_of(reply.body)
+    except MalformedAnswer:
         return None
+    rows = document.get("data") if isinstance(document, dict) else None
     if not isinstance(rows, list):
+        return None
+    if not all(isinstance(row, dict) and isinstance(row.get("hash"), str) for row in rows):
         return None
     return rows
 

@@ -28,6 +28,8 @@ MOST_OBJECTS = 100_000
 """Objects of accounts that are kept; the oldest go first."""
 COOLDOWN_KEPT = 30 * 86400.0
 """Seconds for which an ended cooldown is kept: its level makes the next one longer."""
+EVIDENCE_KEPT = 90 * 86400.0
+"""Seconds for which it is kept what a key did that is not used any more."""
 
 
 class StaleSession(StoreError):
@@ -190,8 +192,10 @@ class Store(Protocol):
         ...
 
     def prune(self, keep_days: float) -> int:
-        """Delete journal lines older than `keep_days`, cooldowns past `COOLDOWN_KEPT`, and tokens of one
-        gateway past `TOKEN_KEPT`. Return the number of the first two."""
+        """Delete journal lines older than `keep_days`, cooldowns past `COOLDOWN_KEPT`, what is known about
+        keys past `EVIDENCE_KEPT`, and tokens of one gateway past `TOKEN_KEPT`; and cooldowns that began
+        before the clock was set back. Lines, and what is known about keys, are as old as the time since the
+        last of them. Return the number of lines and cooldowns."""
         ...
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:

@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from math import inf
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -19,6 +20,7 @@ from ..core.session import Session
 from . import gathered, provisions, rows, sql
 from .base import (
     COOLDOWN_KEPT,
+    EVIDENCE_KEPT,
     MOST_OBJECTS,
     OBJECTS_KEPT,
     AccountObject,
@@ -234,9 +236,19 @@ class RelationalStore(ABC):
     def prune(self, keep_days: float) -> int:
         now = self.now()
         with self._write() as transaction:
-            lines = transaction.execute(sql.PRUNE_JOURNAL, {"oldest": now - keep_days * 86400}).rowcount
+            # By what was written last: a clock that is far ahead makes nothing old.
+            last = _newest(transaction, sql.NEWEST_EVENT, now)
+            lines = transaction.execute(sql.PRUNE_JOURNAL, {"oldest": last - keep_days * 86400}).rowcount
+            oldest = _newest(transaction, sql.NEWEST_EVIDENCE, now) - EVIDENCE_KEPT
+            transaction.execute(sql.PRUNE_EVIDENCE, {"oldest": oldest})
+            transaction.execute(sql.PRUNE_PROBES, {"now": now})
             transaction.execute(sql.TOKENS_PRUNE, {"oldest": now - TOKEN_KEPT})
-            return lines + transaction.execute(sql.PRUNE_COOLDOWNS, {"oldest": now - COOLDOWN_KEPT}).rowcount
+            verdicts = {"ended": now - COOLDOWN_KEPT, "oldest": oldest}
+            ended = transaction.execute(sql.PRUNE_COOLDOWNS, verdicts).rowcount
+            void = transaction.execute(sql.VOID_COOLDOWNS, {"now": now, "ever": inf}).rowcount
+            if void:
+                transaction.execute(sql.BUMP, {})
+            return lines + ended + void
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
         with self._write() as transaction:
@@ -347,6 +359,12 @@ class RelationalStore(ABC):
         for models, at in self._read(sql.MODELS, {"provider": provider, "url": url}):
             return tuple(json.loads(models)), at
         return None
+
+
+def _newest(transaction: Transaction, text: str, now: float) -> float:
+    """Return the newest time in a table, which is not after `now`; `now` for an empty one."""
+    ((newest,),) = transaction.execute(text, {}).fetchall()
+    return now if newest is None else min(now, newest)
 
 
 def _lines(events: Iterable[Event[Detail]]) -> list[Params]:

@@ -9,6 +9,17 @@ Columns keep the names of older versions: `stand_in` is the active fallback."""
 
 from __future__ import annotations
 
+from ..core.changes import CLOCK_SLACK
+
+_LONGEST_REQUEST = 86_400.0
+"""Seconds: no request lasts longer, so that one that began so long before a choice began by another clock."""
+
+
+def _set_back(stored: str, new: str) -> str:
+    """Return the condition that a stored time is so far after a new one that the clock was set back since."""
+    return f"{stored} > {new} + {CLOCK_SLACK}"
+
+
 BUMP = "UPDATE counter SET value = value + 1 WHERE name = 'revision'"
 REVISION = "SELECT value FROM counter WHERE name = 'revision'"
 
@@ -25,13 +36,14 @@ _SESSION_CHANGES = ", ".join(f"{name} = :{name}" for name in SESSION_COLUMNS[1:]
 SESSION_INSERT = f"INSERT INTO session ({_SESSION}) VALUES ({_SESSION_VALUES}) ON CONFLICT (id) DO NOTHING"
 SESSION_UPDATE = f"UPDATE session SET {_SESSION_CHANGES} WHERE id = :id AND version = :expect"
 SESSION_DELETE = "DELETE FROM session WHERE id = :id"
-START_FALLBACK = """UPDATE session
+_ITS_CHOICE = f"id = :session AND (changed_at <= :at OR changed_at > :at + {_LONGEST_REQUEST})"
+START_FALLBACK = f"""UPDATE session
     SET stand_in = :stand_in, stand_in_reason = :stand_in_reason, stand_in_until = :stand_in_until
-    WHERE id = :session AND changed_at <= :at"""
-END_FALLBACK = """UPDATE session SET stand_in = NULL, stand_in_reason = NULL, stand_in_until = NULL
-    WHERE id = :session AND changed_at <= :at AND stand_in IS NOT NULL"""
-KEEP_KEY = """UPDATE session SET kept_key = :label
-    WHERE id = :session AND changed_at <= :at AND (kept_key IS NULL OR kept_key <> :label)"""
+    WHERE {_ITS_CHOICE}"""
+END_FALLBACK = f"""UPDATE session SET stand_in = NULL, stand_in_reason = NULL, stand_in_until = NULL
+    WHERE {_ITS_CHOICE} AND stand_in IS NOT NULL"""
+KEEP_KEY = f"""UPDATE session SET kept_key = :label
+    WHERE {_ITS_CHOICE} AND (kept_key IS NULL OR kept_key <> :label)"""
 # Key labels that older versions took from a key's position; the mark says that the store has none any more.
 POSITIONS_REPLACED = "SELECT value FROM counter WHERE name = 'positions_replaced'"
 MARK_POSITIONS_REPLACED = "INSERT INTO counter (name, value) VALUES ('positions_replaced', 1)"
@@ -57,36 +69,48 @@ RENAMED_PRUNE = """DELETE FROM renamed_provider
     WHERE old NOT IN (SELECT old FROM renamed_provider ORDER BY at DESC, old LIMIT 100)"""
 NEW_NAME = "SELECT new FROM renamed_provider WHERE old = :old"
 
-# Evidence and cooldowns: time decides, not the order in which processes write.
+# Evidence and cooldowns: time decides, not the order in which processes write, and no time to come.
 EVIDENCE = "SELECT fingerprint, url, first_ok, last_ok, last_fault, last_fault_at FROM evidence"
-WORKED = """INSERT INTO evidence (fingerprint, url, first_ok, last_ok) VALUES (:fingerprint, :url, :at, :at)
+WORKED = f"""INSERT INTO evidence (fingerprint, url, first_ok, last_ok) VALUES (:fingerprint, :url, :at, :at)
     ON CONFLICT (fingerprint, url) DO UPDATE SET
-        first_ok = COALESCE(evidence.first_ok, excluded.first_ok),
-        last_ok = CASE WHEN evidence.last_ok > excluded.last_ok THEN evidence.last_ok
-            ELSE excluded.last_ok END"""
-FAILED = """INSERT INTO evidence (fingerprint, url, last_fault, last_fault_at)
+        first_ok = CASE WHEN {_set_back("evidence.first_ok", "excluded.first_ok")} THEN excluded.first_ok
+            ELSE COALESCE(evidence.first_ok, excluded.first_ok) END,
+        last_ok = CASE WHEN {_set_back("evidence.last_ok", "excluded.last_ok")} THEN excluded.last_ok
+            WHEN evidence.last_ok > excluded.last_ok THEN evidence.last_ok ELSE excluded.last_ok END"""
+FAILED = f"""INSERT INTO evidence (fingerprint, url, last_fault, last_fault_at)
     VALUES (:fingerprint, :url, :kind, :at)
     ON CONFLICT (fingerprint, url) DO UPDATE SET last_fault = excluded.last_fault,
         last_fault_at = excluded.last_fault_at
-    WHERE evidence.last_fault_at IS NULL OR evidence.last_fault_at <= excluded.last_fault_at"""
+    WHERE evidence.last_fault_at IS NULL OR evidence.last_fault_at <= excluded.last_fault_at
+        OR {_set_back("evidence.last_fault_at", "excluded.last_fault_at")}"""
 COOLDOWNS = "SELECT subject, until, since, level, fault FROM cooldown WHERE until > :oldest"
-COOLED = """INSERT INTO cooldown (subject, until, since, level, fault)
+COOLED = f"""INSERT INTO cooldown (subject, until, since, level, fault)
     VALUES (:subject, :until, :since, :level, :fault)
     ON CONFLICT (subject) DO UPDATE SET
         until = CASE WHEN cooldown.level = excluded.level AND cooldown.until > excluded.until
-            THEN cooldown.until ELSE excluded.until END,
+            AND cooldown.since <= excluded.since THEN cooldown.until ELSE excluded.until END,
         since = excluded.since, level = excluded.level, fault = excluded.fault
-    WHERE cooldown.since <= excluded.since"""
-REFUTED = "DELETE FROM cooldown WHERE subject = :subject AND since <= :at"
+    WHERE cooldown.since <= excluded.since OR {_set_back("cooldown.since", "excluded.since")}"""
+REFUTED = f"DELETE FROM cooldown WHERE subject = :subject AND (since <= :at OR {_set_back('since', ':at')})"
 FORGET_EVIDENCE = "DELETE FROM evidence WHERE fingerprint = :fingerprint"
 FORGET_COOLDOWNS = "DELETE FROM cooldown WHERE substr(subject, 1, :size) = :prefix"
 CLEAR = "DELETE FROM cooldown WHERE subject = :subject"
-PRUNE_COOLDOWNS = "DELETE FROM cooldown WHERE until <= :oldest"
+PRUNE_COOLDOWNS = "DELETE FROM cooldown WHERE until <= :ended OR since < :oldest"
+# Those that began in a time to come would be in force again when that comes; without an end, they stay.
+VOID_COOLDOWNS = f"DELETE FROM cooldown WHERE {_set_back('since', ':now')} AND until < :ever"
+# What is known of keys that nobody uses any more, such as the former values of a file that is rewritten.
+NEWEST_EVIDENCE = """SELECT MAX(CASE WHEN COALESCE(last_fault_at, 0) > COALESCE(last_ok, 0)
+    THEN last_fault_at ELSE last_ok END) FROM evidence"""
+PRUNE_EVIDENCE = """DELETE FROM evidence
+    WHERE COALESCE(last_ok, 0) < :oldest AND COALESCE(last_fault_at, 0) < :oldest"""
+PRUNE_PROBES = """DELETE FROM lease WHERE until <= :now AND substr(name, 1, 6) = 'probe:'
+    AND substr(name, 7) NOT IN (SELECT fingerprint || '@' || url FROM evidence)"""
 
 # The journal.
 _EVENT = "at, kind, session, request, pin, detail"
 EVENT_COLUMNS = tuple(_EVENT.split(", "))
 RECORD = f"INSERT INTO journal ({_EVENT}) VALUES ({', '.join(f':{name}' for name in EVENT_COLUMNS)})"
+NEWEST_EVENT = "SELECT MAX(at) FROM journal"
 PRUNE_JOURNAL = "DELETE FROM journal WHERE at < :oldest"
 
 
@@ -107,7 +131,7 @@ def journal(*, by_session: bool, by_request: bool) -> str:
     return query
 
 
-# Leases: a row is never deleted, so that its fence only grows.
+# Leases: the row of a key that is still in use is never deleted, so that its fence only grows.
 LEASE = "SELECT name, owner, fence, until FROM lease WHERE name = :name"
 LEASE_TAKE = """INSERT INTO lease (name, owner, fence, until) VALUES (:name, :owner, 1, :until)
     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, fence = lease.fence + 1, until = excluded.until
@@ -129,9 +153,9 @@ TOKENS_PRUNE = """DELETE FROM token
 TOKEN_PINS = "SELECT id, pins FROM token WHERE pins IS NOT NULL"
 TOKEN_SET_PINS = "UPDATE token SET pins = :pins WHERE id = :id"
 MODELS = "SELECT models, at FROM models WHERE provider = :provider AND url = :url"
-MODELS_SAVE = """INSERT INTO models (provider, url, models, at) VALUES (:provider, :url, :models, :at)
+MODELS_SAVE = f"""INSERT INTO models (provider, url, models, at) VALUES (:provider, :url, :models, :at)
     ON CONFLICT (provider, url) DO UPDATE SET models = excluded.models, at = excluded.at
-    WHERE models.at <= excluded.at"""
+    WHERE models.at <= excluded.at OR {_set_back("models.at", "excluded.at")}"""
 
 # Objects that only the account knows in which they were made.
 _OBJECT = "id, session, provider, label, fingerprint, at"

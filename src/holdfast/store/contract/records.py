@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
+from ...core.changes import KeyFailed
 from ...core.errors import StoreError
 from ...core.faults import FaultClass
 from ...core.identity import Pin
-from ..base import COOLDOWN_KEPT, Store
+from ..base import COOLDOWN_KEPT, EVIDENCE_KEPT, Store
 from ..journal_events import (
     AnswerTruncated,
     Detail,
@@ -21,7 +23,9 @@ from ..journal_events import (
     UsageCounted,
 )
 from ..token import TOKEN_KEPT, Token
-from .given import ATTEMPTED, FAULT, START, URL, ManualClock, OpenedStore, cooled, worked
+from .given import ATTEMPTED, FAULT, FP, START, URL, ManualClock, OpenedStore, cooled, worked
+
+DAY = 86_400.0
 
 
 class RecordContract(OpenedStore):
@@ -86,15 +90,48 @@ class RecordContract(OpenedStore):
         assert store.journal(request=events[40].request[:8]) == []
 
     def test_pruning_removes_what_is_old_and_nothing_that_decides(self, store: Store) -> None:
-        store.record(
-            [Event(START - 8 * 86400, SessionCreated(), "s"), Event(START - 86400, SessionResumed(), "s")]
-        )
+        store.record([Event(START - 8 * DAY, SessionCreated(), "s"), Event(START, SessionResumed(), "s")])
         store.apply(
             [worked(START - 9e7), cooled(until=START - COOLDOWN_KEPT - 1), cooled("endpoint:x")], START
         )
         assert store.prune(keep_days=7) == 2
         assert [event.detail for event in store.journal()] == [SessionResumed()]
         assert len(store.evidence()) == len(store.cooldowns()) == 1
+
+    def test_what_is_known_of_a_key_that_nobody_uses_any_more_is_pruned(self, store: Store) -> None:
+        last, long_ago = START - EVIDENCE_KEPT, START - EVIDENCE_KEPT - 1
+        dead = worked(long_ago)._replace(fingerprint="dead")
+        refused = KeyFailed("dead", URL, FaultClass.AUTH_REJECTED, long_ago)
+        rotated = worked(last)._replace(fingerprint="rotated")
+        store.apply([dead, refused, rotated, worked(START)], START)
+        store.apply([cooled(f"key:dead@{URL}", since=long_ago, until=math.inf)], START)
+        for name in (f"probe:dead@{URL}", f"probe:{FP}@{URL}", "provision:p"):
+            lease = store.lease(name, "me", 5)
+            assert lease is not None
+            store.release(lease)
+        assert store.prune(keep_days=90) == 1
+        assert {evidence.fingerprint for evidence in store.evidence()} == {"rotated", FP}
+        assert store.cooldowns() == []
+        fences = [store.lease(name, "me", 5) for name in (f"probe:dead@{URL}", f"probe:{FP}@{URL}")]
+        assert [lease and lease.fence for lease in fences] == [1, 2]
+
+    def test_a_verdict_from_before_the_clock_was_set_back_never_returns(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        barred = cooled("key:dead", since=START + 3600, until=math.inf)
+        store.apply([cooled(since=START + 3600, until=START + 7200), barred], START + 3600)
+        before = store.revision()
+        assert store.prune(keep_days=90) == 1
+        assert store.revision() != before, "others have it in memory"
+        clock.now = START + 3600
+        assert store.cooldowns() == [barred.cooldown]
+
+    def test_a_clock_that_is_a_year_ahead_makes_nothing_old(self, store: Store, clock: ManualClock) -> None:
+        store.record([Event(START, SessionCreated(), "s")])
+        store.apply([worked(START), cooled(until=math.inf)], START)
+        clock.now = START + 365 * DAY
+        assert store.prune(keep_days=90) == 0
+        assert len(store.journal()) == len(store.evidence()) == len(store.cooldowns()) == 1
 
     def test_a_token_is_kept_as_its_hash_and_revoked_once(self, store: Store, clock: ManualClock) -> None:
         bound, free = (

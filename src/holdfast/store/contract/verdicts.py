@@ -19,6 +19,8 @@ from ..journal_events import Event, SessionCreated
 from ..token import Token
 from .given import FP, KEY, START, URL, ManualClock, OpenedStore, cooled, worked
 
+HOUR = 3600.0
+
 
 class VerdictContract(OpenedStore):
     """Evidence and cooldowns."""
@@ -74,6 +76,11 @@ class VerdictContract(OpenedStore):
                 cooled(since=START + 5, until=START + 10, level=2),
                 id="one of another level may",
             ),
+            pytest.param(
+                cooled(since=START - HOUR, until=START - HOUR + 10),
+                cooled(since=START - HOUR, until=START - HOUR + 10),
+                id="one since the clock was set back replaces",
+            ),
         ],
     )
     def test_of_two_verdicts_on_one_subject(
@@ -96,6 +103,28 @@ class VerdictContract(OpenedStore):
         store.apply([cooled(since=START + 2)], START + 2)
         store.apply([worked(START + 1)], START + 3)
         assert store.cooldowns() == [cooled(since=START + 2).cooldown]
+
+    def test_what_was_noted_before_the_clock_was_set_back_stands_in_nobodys_way(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        store.save_session(Session("s", Pin.parse("p/m"), changed_at=START), None)
+        store.save_models("p", URL, ("before",), START)
+        refused = KeyFailed(FP, URL, FaultClass.AUTH_REJECTED, START)
+        store.apply([worked(START), refused, cooled("endpoint:" + URL, since=START)], START)
+        now = START - 365 * 24 * HOUR
+        clock.now = now
+        store.apply([worked(now), KeyFailed(FP, URL, FaultClass.AUTH_EXPIRED, now)], now)
+        store.apply([FallbackStarted("s", "q/m", "why", now + 9), KeyKept("s", "a")], now)
+        store.save_models("p", URL, ("after",), now)
+        assert store.evidence() == [
+            Evidence(FP, URL, now, now, last_fault=FaultClass.AUTH_EXPIRED, last_fault_at=now)
+        ]
+        assert (store.cooldowns(), store.models("p", URL)) == ([], (("after",), now))
+        session = store.session("s")
+        assert session is not None
+        assert (session.kept_key, session.active_fallback is not None) == ("a", True)
+        store.apply([FallbackEnded("s")], now)
+        assert store.sessions()[0].active_fallback is None
 
     def test_changes_are_applied_all_or_none(self, store: Store) -> None:
         unspeakable = KeyFailed("\udcff", URL, FaultClass.AUTH_REJECTED, START)
