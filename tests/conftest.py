@@ -3,6 +3,7 @@ gets in."""
 
 from __future__ import annotations
 
+import functools
 import gc
 import ipaddress
 import itertools
@@ -16,14 +17,20 @@ from typing import Any
 
 import certifi
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings, strategies
 
+import quiet_workers
 from children import forker
 from holdfast.fake_provider import ScriptedProvider
 from holdfast.store import sqlite
 
 # Thousands of collected tests live to the end, and each full collection of garbage would visit them all.
 gc.set_threshold(50_000, 20, 100)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    quiet_workers.report_what_is_read(config)
+
 
 # Files in memory are made and removed in a twentieth of the time, and a test's data survive no crash anyway.
 _MEMORY = Path("/dev/shm")
@@ -50,6 +57,18 @@ settings.register_profile("thorough", deadline=None, derandomize=True, database=
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look at the thousands of collected tests: only at what tests make."""
+    _look_for_the_generator()
+    gc.freeze()
+
+
+@given(strategies.none())
+def _look_for_the_generator(_: None) -> None:
+    """Have hypothesis find the holder of its generator, once, while that is still among all objects."""
+
+
 # Each client of httpx reads the authorities of the whole web (40 ms). They vouch for nobody on this machine.
 _PUBLIC_AUTHORITIES = {*ssl.get_default_verify_paths(), certifi.where()} - {None}
 _READ_AUTHORITIES = ssl.SSLContext.load_verify_locations
@@ -71,6 +90,13 @@ _FOREIGN = re.compile(
     r"|.*_(API_KEY|API_BASE|BASE_URL|AUTH_TOKEN|ACCESS_TOKEN)|(HTTPS?|ALL|NO)_PROXY",
     re.IGNORECASE,
 )
+
+
+@functools.cache
+def _is_foreign(name: str) -> bool:
+    return _FOREIGN.fullmatch(name) is not None
+
+
 _LOCAL_NAMES = frozenset({"localhost", "", "0.0.0.0", "::"})
 
 
@@ -111,39 +137,27 @@ _GUARDS = {name: _guarded(name) for name in _CONNECTS}
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_outside_network() -> Iterator[None]:
-    """A connection or name look-up that would leave this machine fails the test, whatever the code under test
-    catches."""
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Path]]:
+    """What each test finds. One fixture, since each costs each of the thousands of tests its part.
+
+    A connection or name look-up that would leave this machine fails the test, whatever the code under test
+    catches. A new database is a copy of one that was built as usual, in a third of the time; the tests of the
+    store build each. The process that forks children ends with the tests. Gives directories in which
+    nothing is: the same one again until a test has put something into it."""
     with pytest.MonkeyPatch.context() as patch:
         for name, guard in _GUARDS.items():
             patch.setattr(socket.socket, name, guard)
         patch.setattr(socket, "getaddrinfo", _guarded_look_up)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def forker_ends_with_the_tests() -> Iterator[None]:
-    yield
+        content = _new_database(tmp_path_factory.mktemp("database") / "state.db")
+        patch.setattr(sqlite, "_build", lambda path: path.write_bytes(content))
+        yield _empty_directories(tmp_path_factory.mktemp("homes"))
     forker.end()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def a_new_database_is_a_copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Build one database as usual, and give its bytes to each home: a third of the time. The tests of the
-    store build each."""
-    first = tmp_path_factory.mktemp("database") / "state.db"
-    first.touch()
-    sqlite._build(first)
-    content = first.read_bytes()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite, "_build", lambda path: path.write_bytes(content))
-        yield
-
-
-@pytest.fixture(scope="session")
-def empty_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Gives directories in which nothing is: the same one again until a test has put something into it."""
-    return _empty_directories(tmp_path_factory.mktemp("homes"))
+def _new_database(path: Path) -> bytes:
+    path.touch()
+    sqlite._build(path)
+    return path.read_bytes()
 
 
 def _empty_directories(parent: Path) -> Iterator[Path]:
@@ -155,13 +169,12 @@ def _empty_directories(parent: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, empty_homes: Iterator[Path]) -> Path:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, surroundings: Iterator[Path]) -> Path:
     """An environment without keys, endpoints, proxies and settings, and a home of the test's own. Gives
     HOLDFAST_HOME, which does not exist yet."""
-    for name in list(os.environ):
-        if _FOREIGN.fullmatch(name):
-            monkeypatch.delenv(name)
-    home = next(empty_homes)
+    for name in filter(_is_foreign, list(os.environ)):
+        monkeypatch.delenv(name)
+    home = next(surroundings)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("HOLDFAST_HOME", str(home / "holdfast"))
     monkeypatch.setenv("NO_COLOR", "1")
@@ -173,15 +186,6 @@ def home(clean_environment: Path) -> Path:
     """HOLDFAST_HOME of this test, made and empty."""
     clean_environment.mkdir(mode=0o700)
     return clean_environment
-
-
-@pytest.fixture
-def quick_collections() -> Iterator[None]:
-    """Let the test's collections of garbage look only at what the test makes. Not beside hypothesis, which
-    looks for the holders of its generator among all objects."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

@@ -600,7 +600,7 @@ def test_a_forked_child_is_not_stopped_by_what_its_parent_was_doing(context: Wor
             context.run(engine, None)
             engine.journal_writer.flush()
             os._exit(len(engine.store.journal(session="s1")))
-    lines = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        lines = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     engine.journal_writer.flush()
     assert lines == 1, "the child writes its own line, and not once more what its parent had queued"
     assert len(engine.store.journal(session="s1")) == 2

@@ -97,7 +97,6 @@ def on_trio(act: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return importlib.import_module("trio").run(act)
 
 
-pytestmark = pytest.mark.usefixtures("quick_collections")
 LOOPS = pytest.mark.parametrize("run", [on_asyncio, on_uvloop, on_trio])
 
 

@@ -19,7 +19,6 @@ from holdfast.fake_provider import ScriptedProvider, ok
 
 from .test_connection_pools import LOOPS, async_client_of, body, is_soon, on_asyncio, on_uvloop
 
-pytestmark = pytest.mark.usefixtures("quick_collections")
 LEFT = 12
 
 
