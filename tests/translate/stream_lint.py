@@ -325,7 +325,7 @@ class _Chat:
 
     def piece(self, piece: Wire) -> None:
         if "id" in piece:
-            if piece["index"] != self.calls or not piece["function"]["name"]:
+            if piece["index"] != self.calls or not piece[piece["type"]]["name"]:
                 self.wrong.append("a call begins at the wrong index, or without a name")
             self.calls += 1
         elif piece["index"] >= self.calls:

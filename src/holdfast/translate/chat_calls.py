@@ -30,6 +30,7 @@ class Senseless(Exception):
 class _Call:
     id: str = ""
     name: str = ""
+    index: int | None = None
     slot: int = -1
     args: Arguments = field(default_factory=Arguments)
     seal: Seal | None = None
@@ -62,6 +63,8 @@ class Calls:
 
     def feed(self, piece: Mapping[str, Any], out: list[Event]) -> None:
         """Take a member of `tool_calls`."""
+        if self._goes_on(piece, out):
+            return
         function = members_of(piece.get("function"))
         name, given = text_of(function.get("name")), text_of(piece.get("id"))
         args = json_of(function.get("arguments") or "") or ""
@@ -79,6 +82,20 @@ class Calls:
             call.name += name
         if args:
             self._more(call, args, out)
+
+    def _goes_on(self, piece: Mapping[str, Any], out: list[Event]) -> bool:
+        """Take what nearly every piece is: more arguments of the last call. Return whether it is that."""
+        call, function = self._last, piece.get("function")
+        if call is None or not call.args or call.closed or call.index != piece.get("index", -1):
+            return False
+        if not isinstance(function, dict) or piece.get("id") or function.get("name"):
+            return False
+        args = function.get("arguments")
+        if not isinstance(args, str) or "extra_content" in piece:
+            return False
+        if args:
+            self._say(call, args, out)
+        return True
 
     def leave(self, out: list[Event]) -> None:
         """Open and close the last call as far as it can be: something else goes on."""
@@ -112,6 +129,7 @@ class Calls:
             call = _Call()
             self._all.append(call)
             if known:
+                call.index = index  # type: ignore[assignment]
                 self._by_index[index] = call  # type: ignore[index]
         return call
 

@@ -145,6 +145,8 @@ class ChatReader:
                     take(self, value, out)
         reason = choice.get("finish_reason")
         if reason:
+            if choice.get("error"):
+                raise Senseless(reported(choice["error"]))
             self._note_reason(text_of(reason))
             self._note_usage(members_of(choice.get("usage")))
 
@@ -192,10 +194,11 @@ class ChatReader:
         self._refusal.append(text)
 
     def _tool_calls(self, value: object, out: list[Event]) -> None:
-        for piece in objects_of(value):
-            if piece:
-                self._shut(out)
-                self._calls.feed(piece, out)
+        if isinstance(value, list):
+            for piece in value:
+                if piece and isinstance(piece, dict):
+                    self._shut(out)
+                    self._calls.feed(piece, out)
 
     def _function_call(self, value: object, out: list[Event]) -> None:
         self._tool_calls([{"index": 0, "function": value}], out)
