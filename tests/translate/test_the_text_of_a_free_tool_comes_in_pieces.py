@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from holdfast.translate.free_text import FreeText, text_of_free_tool
 
 LETTERS = st.sampled_from(["a", '"', "\\", "\n", "\t", "/", "{", "u", "é", "\U0001f600", "\ud83d", "\ude00"])
+SIGNS = st.sampled_from(['{"input": "', "}", "[", ":", " ", "\\u", "d83d", "7"])
 PATCH = '*** Begin Patch\n+ "quoted" \\n\n*** End Patch'
 
 
@@ -28,7 +29,7 @@ def test_every_split_of_the_arguments_gives_the_same_text(text: str, cuts: list[
     assert got == json.loads(args)["input"]
 
 
-@given(args=st.text(), cuts=st.lists(st.integers(0, 200)))
+@given(args=st.lists(st.one_of(LETTERS, SIGNS)).map("".join), cuts=st.lists(st.integers(0, 200)))
 def test_no_arguments_make_it_fail(args: str, cuts: list[int]) -> None:
     free = FreeText()
     got = "".join(free.feed(piece) for piece in _pieces(args, cuts)) + free.end()
@@ -62,3 +63,9 @@ def test_the_text_comes_before_its_end_has_come() -> None:
     assert [free.feed(piece) for piece in ('{"inp', 'ut": "*** Be', "gin\\", 'nPatch"}', " ")] == [
         *("", "*** Be", "gin", "\nPatch", ""),
     ]
+
+
+def test_arguments_that_begin_in_another_way_are_kept_without_looking_at_them_again() -> None:
+    free = FreeText()
+    assert [free.feed(letter) for letter in " " * 200 + '{"input": "far"}'] == [""] * 216
+    assert free.end() == "far"

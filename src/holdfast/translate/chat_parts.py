@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import TypeVar
 
 from .envelope import Sealer
 from .fields import Fields
 from .form import Call, File, Image, Opaque, Part, Refusal, Seal, Text, Thinking, ToolKind
+from .lenient import count_of
 from .losses import Losses
 from .media import from_address, is_data, type_by_name
 
@@ -108,13 +111,26 @@ def thoughts(message: Fields, sealer: Sealer) -> list[Thinking]:
     `reasoning_details`, beside the text that each belongs to, or alone. Details of others are for their own
     endpoint, and left."""
     text = message.text("reasoning_content") or message.text("reasoning")
-    made = [_detail(detail, sealer) for detail in message.objects("reasoning_details")]
+    details = list(message.objects("reasoning_details"))
+    made = [_detail(detail, sealer) for detail in details]
     if any(thought.text for thought in made):
         return [thought for thought in made if thought.text or thought.seal]
     sealed = [thought for thought in made if thought.seal]
     if not text:
         return sealed
+    lengths = [count_of(detail.raw.get("length")) or 0 for detail in details]
+    if sum(lengths) == len(text) and len(sealed) == len(made):
+        return _cut(text, lengths, made)
     return _with_text(text, sealed, message.at)
+
+
+def _cut(text: str, lengths: Sequence[int], sealed: Sequence[Thinking]) -> list[Thinking]:
+    """Give each thought its part of the text, by the lengths that our answers tell (`chat_answer`)."""
+    ends = accumulate(lengths)
+    return [
+        replace(thought, text=text[end - length : end])
+        for thought, length, end in zip(sealed, lengths, ends, strict=True)
+    ]
 
 
 def _detail(detail: Fields, sealer: Sealer) -> Thinking:

@@ -17,12 +17,21 @@ from .events import (
     Start,
     Stop,
     Stopped,
-    Usage,
-    UsageSeen,
     Why,
+    settled,
 )
 from .form import Call, Opaque, Part, Seal, Text, Thinking
-from .lenient import NOTHING, count_of, index_of, json_of, members_of, objects_of, says_something, text_of
+from .lenient import (
+    NOTHING,
+    holds_object,
+    index_of,
+    json_of,
+    members_of,
+    objects_of,
+    says_something,
+    text_of,
+)
+from .messages_usage import Counts
 from .names import made_id
 from .provider_errors import ended_without, reported, senseless, unknown
 
@@ -34,6 +43,7 @@ _STOPS = {
     "refusal": Why.REFUSED,
     "model_context_window_exceeded": Why.CONTEXT,
 }
+_CUTS = frozenset({Why.LENGTH, Why.CONTEXT, Why.REFUSED})
 _PARTS: dict[str, tuple[Part, str]] = {
     "text": (Text(""), "text"),
     "thinking": (Thinking(), "thinking"),
@@ -50,18 +60,18 @@ _DELTAS = {
     "signature_delta": ("thinking", "signature"),
 }
 """The kind of the block that a delta belongs to, and the member that holds its text."""
-_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
-_THINKING = "thinking_tokens"
+_NO_DELTA = ("", "")
 
 
 class _Block:
-    """A block that is open. `more` says that text or arguments came after its start; `given` are the
-    arguments that came with it."""
+    """A block that is open. Of a call: `args` are the pieces of its arguments, `given` are arguments that
+    came with its start."""
 
-    __slots__ = ("given", "kind", "more", "seal", "slot")
+    __slots__ = ("args", "given", "kind", "seal", "slot")
 
     def __init__(self, slot: int, kind: str) -> None:
-        self.slot, self.kind, self.more = slot, kind, False
+        self.slot, self.kind = slot, kind
+        self.args: list[str] = []
         self.given: object = None
         self.seal: Seal | None = None
 
@@ -70,17 +80,8 @@ class MessagesReader:
     """Reads one answer. `mark` goes into the seals of opaque values, `seed` makes ids that are missing."""
 
     __slots__ = (
-        "_blocks",
-        "_called",
-        "_caps",
-        "_id",
-        "_last",
-        "_mark",
-        "_over",
-        "_seed",
-        "_slots",
-        "_stop",
-        "_usage",
+        *("_blocks", "_called", "_caps", "_counts", "_id", "_last", "_mark", "_over", "_seed", "_slots"),
+        *("_stop", "_torn"),
     )
 
     def __init__(self, caps: Caps, mark: str, seed: str) -> None:
@@ -90,13 +91,15 @@ class MessagesReader:
         self._slots, self._last = 0, -1
         self._called = self._over = False
         self._stop: Mapping[str, Any] = NOTHING
-        self._usage: dict[str, int] = {}
+        self._counts = Counts()
         self._seed = seed
+        self._torn: list[_Block] = []
 
     def feed(self, data: Mapping[str, Any]) -> list[Event]:
         """Return what one event of the stream means."""
         if self._over:
             return []
+        data = members_of(data)
         read = self._EVENTS.get(text_of(data.get("type")))
         if read is not None:
             return read(self, data)
@@ -112,6 +115,7 @@ class MessagesReader:
 
     def whole(self, body: Mapping[str, Any]) -> list[Event]:
         """Return the events of a whole answer."""
+        body = members_of(body)
         if body.get("type") == "error":
             return self._reported(body)
         if not isinstance(body.get("content"), list):
@@ -131,7 +135,7 @@ class MessagesReader:
         if self._id:
             return []
         self._id = text_of(message.get("id")) or made_id("msg_", self._seed)
-        return [Start(self._id, text_of(message.get("model"))), *self._counted(message.get("usage"))]
+        return [Start(self._id, text_of(message.get("model"))), *self._counts.take(message.get("usage"))]
 
     def _open(self, data: Mapping[str, Any]) -> list[Event]:
         index = index_of(data.get("index"), self._last + 1)
@@ -139,6 +143,8 @@ class MessagesReader:
         kind = text_of(content.get("type"))
         events = self._begin(NOTHING) + self._close({"index": index})
         self._last = index
+        if self._over:
+            return events
         if kind == "tool_use":
             return events + self._open_call(index, content)
         if kind in _PARTS:
@@ -170,9 +176,8 @@ class MessagesReader:
         block = self._add(index, "tool_use")
         block.given = content.get("input")
         self._called = True
-        return [
-            Open(block.slot, Call(text_of(content.get("id")) or made_id("toolu_", self._id, index), name))
-        ]
+        given = text_of(content.get("id")) or made_id("toolu_", self._id, index)
+        return [Open(block.slot, Call(given, name))]
 
     def _add(self, index: int, kind: str) -> _Block:
         block = self._blocks[index] = _Block(self._slots, kind)
@@ -185,46 +190,68 @@ class MessagesReader:
         return Seal(Opaque.SIGNATURE, signature, self._mark)
 
     def _delta(self, data: Mapping[str, Any]) -> list[Event]:
-        block = self._blocks.get(index_of(data.get("index"), self._last))
-        delta = members_of(data.get("delta"))
+        delta, index = members_of(data.get("delta")), data.get("index")
+        if not isinstance(index, int):
+            index = self._last
+        block = self._blocks.get(index)
         if block is None:
             return self._broken(senseless("goes on with a block that is not open"))
-        if block.kind == "search":
-            return []
         name = text_of(delta.get("type"))
-        kind, member = _DELTAS.get(name, ("", ""))
-        if not kind and not says_something(delta):
-            return []
+        kind, member = _DELTAS.get(name, _NO_DELTA)
         if kind != block.kind:
-            return self._broken(unknown(f"has in a block '{block.kind[:40]}' the piece", name))
+            return self._other_delta(block, name, delta)
         text = text_of(delta.get(member))
         if not text:
             return []
         if member == "signature":
             block.seal = self._signed(text)
             return []
-        block.more = True
+        if kind == "tool_use":
+            block.args.append(text)
         return [Delta(block.slot, text)]
+
+    def _other_delta(self, block: _Block, name: str, delta: Mapping[str, Any]) -> list[Event]:
+        """Leave what belongs to a search, or says nothing; break the answer off at anything else."""
+        if block.kind == "search" or (name not in _DELTAS and not says_something(delta)):
+            return []
+        return self._broken(unknown(f"has in a block of the type '{block.kind[:40]}' the piece", name))
 
     def _close(self, data: Mapping[str, Any]) -> list[Event]:
         block = self._blocks.pop(index_of(data.get("index"), self._last), None)
         if block is None or block.slot < 0:
             return []
-        events: list[Event] = []
-        if block.kind == "tool_use" and not block.more:
-            args = json_of(block.given or {})
+        if block.kind == "tool_use":
+            return self._close_call(block)
+        if block.seal is None:
+            return [Close(block.slot)]
+        return [Sealed(block.slot, block.seal), Close(block.slot)]
+
+    def _close_call(self, block: _Block) -> list[Event]:
+        """Close a call whose arguments are whole; of another, the stop will tell whether it was cut off."""
+        if block.given and not block.args:
+            args = json_of(block.given)
             if args is None:
                 return self._broken(senseless("calls a tool with arguments that cannot be written"))
-            events.append(Delta(block.slot, args))
-        if block.seal is not None:
-            events.append(Sealed(block.slot, block.seal))
-        return [*events, Close(block.slot)]
+            return [Delta(block.slot, args), Close(block.slot)]
+        if holds_object("".join(block.args)):
+            return [Close(block.slot)]
+        self._torn.append(block)
+        return []
+
+    def _close_torn(self) -> list[Event]:
+        """Close calls that were not cut off: without arguments, or with such as the model wrote them."""
+        events: list[Event] = []
+        for block in self._torn:
+            if not block.args:
+                events.append(Delta(block.slot, "{}"))
+            events.append(Close(block.slot))
+        return events
 
     def _ending(self, data: Mapping[str, Any]) -> list[Event]:
         delta = members_of(data.get("delta"))
         if text_of(delta.get("stop_reason")):
             self._stop = delta
-        return self._counted(data.get("usage"))
+        return self._counts.take(data.get("usage"))
 
     def _finish(self, _data: Mapping[str, Any]) -> list[Event]:
         events = self._begin(NOTHING)
@@ -238,27 +265,17 @@ class MessagesReader:
         why = _STOPS.get(reason or "end_turn")
         if why is None:
             return events + self._broken(unknown("ends with the stop_reason", reason))
+        if why not in _CUTS:
+            events += self._close_torn()
         self._over = True
-        return [*events, Stopped(self._stop_for(why)), End()]
+        return [*events, Stopped(settled(self._stop_for(why), self._called)), End()]
 
     def _stop_for(self, why: Why) -> Stop:
-        if why in (Why.DONE, Why.TOOLS):
-            return Stop((Why.DONE, Why.TOOLS)[self._called])
         if why is Why.STOP_SEQUENCE:
             return Stop(why, text_of(self._stop.get("stop_sequence")))
         if why is Why.REFUSED:
             return Stop(why, text_of(members_of(self._stop.get("stop_details")).get("explanation")))
         return Stop(why)
-
-    def _counted(self, given: object) -> list[Event]:
-        usage = members_of(given)
-        counts = {name: count_of(usage.get(name)) for name in _COUNTS}
-        counts[_THINKING] = count_of(members_of(usage.get("output_tokens_details")).get(_THINKING))
-        seen = {name: count for name, count in counts.items() if count is not None}
-        if not seen:
-            return []
-        self._usage |= seen
-        return [UsageSeen(_usage_of(self._usage))]
 
     def _reported(self, data: Mapping[str, Any]) -> list[Event]:
         return self._broken(reported(data.get("error")))
@@ -276,13 +293,3 @@ class MessagesReader:
         "message_stop": _finish,
         "error": _reported,
     }
-
-
-def _usage_of(counts: Mapping[str, int]) -> Usage:
-    """Return the counts in the form's sense: what a cache read or took is part of the input."""
-    fresh, read, write, output = map(counts.get, _COUNTS)
-    if fresh is not None:
-        fresh += (read or 0) + (write or 0)
-    return Usage(
-        input=fresh, cache_read=read, cache_write=write, output=output, thinking=counts.get(_THINKING)
-    )

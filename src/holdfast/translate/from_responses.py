@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from .caps import Caps
-from .events import BrokenOff, End, Event, Sealed, Start, Stop, Stopped, Usage, UsageSeen, Why
+from .events import End, Event, Sealed, Start, Stop, Stopped, Usage, UsageSeen, Why, settled
 from .form import Call, Opaque, Seal, Thinking, ToolKind
 from .lenient import NOTHING, count_of, index_of, members_of, objects_of, says_something, text_of
 from .names import made_id
@@ -21,6 +21,7 @@ _CALLS = {
 """The items that are calls: how the tool is called, and the member that holds what it is given."""
 _SEARCH = "web_search_call"
 _TEXT_OF = {"output_text": "text", "refusal": "refusal"}
+_CUT = "response.incomplete"
 _FAILED = frozenset({"response.failed", "response.cancelled"})
 
 
@@ -43,32 +44,34 @@ class ResponsesReader:
         """Return what one event of the stream means."""
         if self._over:
             return []
-        read = self._EVENTS.get(text_of(data.get("type")))
-        if read is not None:
-            return self._given(read(self, data))
-        if data.get("error"):
-            return self._given(self._reported(data))
-        return []
+        events = self._read(members_of(data))
+        self._over = is_over(events)
+        return events
 
     def end(self) -> list[Event]:
         """Return the break, where the stream ended before response.completed or its like."""
         if self._over:
             return []
-        return self._given([ended_without("response.completed")])
+        self._over = True
+        return [ended_without("response.completed")]
 
     def whole(self, body: Mapping[str, Any]) -> list[Event]:
         """Return the events of a whole answer."""
+        body = members_of(body)
         if body.get("error"):
-            return self._given(self._reported(body))
+            return self._reported(body)
         if not isinstance(body.get("output"), list):
-            return self._given([senseless("has no output")])
+            return [senseless("has no output")]
         status = text_of(body.get("status")) or "completed"
-        return self._given(self._finish({"type": f"response.{status}", "response": body}))
+        return self._finish({"type": f"response.{status}", "response": body})
 
-    def _given(self, events: list[Event]) -> list[Event]:
-        if events and isinstance(events[-1], BrokenOff | End):
-            self._over = True
-        return events
+    def _read(self, data: Mapping[str, Any]) -> list[Event]:
+        read = self._EVENTS.get(text_of(data.get("type")))
+        if read is not None:
+            return read(self, data)
+        if data.get("error"):
+            return self._reported(data)
+        return []
 
     def _index(self, data: Mapping[str, Any]) -> int:
         self._last = index_of(data.get("output_index"), self._last)
@@ -123,17 +126,18 @@ class ResponsesReader:
         return self._begin(NOTHING) + self._items.settle(index, (kind, number), part.get(_TEXT_OF[kind]))
 
     def _text(self, data: Mapping[str, Any]) -> list[Event]:
-        return self._said(data, "output_text")
+        text = text_of(data.get("delta"))
+        if not text:
+            return []
+        index, part = data.get("output_index"), data.get("content_index")
+        return self._items.say_more(index, part, "output_text", text) or self._said(data, "output_text")
 
     def _refusal(self, data: Mapping[str, Any]) -> list[Event]:
         return self._said(data, "refusal")
 
     def _said(self, data: Mapping[str, Any], kind: str) -> list[Event]:
         key = (kind, index_of(data.get("content_index"), 0))
-        events = self._items.say(self._index(data), key, text_of(data.get("delta")))
-        if self._id:
-            return events
-        return self._begin(NOTHING) + events
+        return self._begin(NOTHING) + self._items.say(self._index(data), key, text_of(data.get("delta")))
 
     def _summary(self, data: Mapping[str, Any]) -> list[Event]:
         return self._thought(data, "summary", data.get("summary_index"))
@@ -167,8 +171,10 @@ class ResponsesReader:
         events = self._begin(NOTHING) + self._last_word(index, item)
         if is_over(events):
             return events
-        self._ids.add(text_of(item.get("id")) or str(index))
-        return events + self._items.close(index)
+        given = text_of(item.get("id"))
+        if given:
+            self._ids.add(given)
+        return events + self._items.close(index, cut=item.get("status") == "incomplete")
 
     def _last_word(self, index: int, item: Mapping[str, Any]) -> list[Event]:
         read = self._ITEMS.get(text_of(item.get("type")))
@@ -224,14 +230,15 @@ class ResponsesReader:
                 events += self._item_done({"output_index": index, "item": item})
             if is_over(events):
                 return events
-        events += self._items.close_all() + _counted(response.get("usage"))
+        events += self._items.close_all(cut=data["type"] == _CUT) + _counted(response.get("usage"))
         return events + self._stopped(data["type"], response)
 
     def _stopped(self, kind: str, response: Mapping[str, Any]) -> list[Event]:
         if kind == "response.completed":
-            whys = {self._items.called: Why.TOOLS, self._items.refused: Why.REFUSED}
-            return [Stopped(Stop(whys.get(True, Why.DONE))), End()]
-        if kind != "response.incomplete":
+            if self._items.refused:
+                return [Stopped(Stop(Why.REFUSED)), End()]
+            return [Stopped(settled(Stop(Why.DONE), self._items.called)), End()]
+        if kind != _CUT:
             return [unknown("has the status", kind.partition(".")[2])]
         reason = text_of(members_of(response.get("incomplete_details")).get("reason"))
         if reason not in _INCOMPLETE:

@@ -62,3 +62,11 @@ def json_of(value: object) -> str | None:
         return json.dumps(value, ensure_ascii=False)
     except (RecursionError, TypeError, ValueError):
         return None
+
+
+def holds_object(text: str) -> bool:
+    """Return whether a text is a JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (RecursionError, ValueError):
+        return False

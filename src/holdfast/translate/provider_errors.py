@@ -10,7 +10,7 @@ import re
 from ..core.faults import FaultClass
 from ..core.secret import redact
 from .events import BrokenOff
-from .lenient import members_of, text_of
+from .lenient import count_of, members_of, text_of
 
 _K = FaultClass
 _LONGEST = 1_000
@@ -34,13 +34,18 @@ def reported(error: object) -> BrokenOff:
     """Return the end of an answer in which the provider reports an error: an object with `code`, `type` and
     `message`, or a bare sentence."""
     members = members_of(error)
-    codes = [str(members.get(name) or "") for name in ("code", "type")]
+    codes = [_code(members.get(name)) for name in ("code", "type")]
     message = text_of(error) or text_of(members.get("message")) or text_of(members.get("detail"))
     kind = next((_CLASS_OF[code] for code in codes if code in _CLASS_OF), _K.TRANSIENT)
     if _OVERFLOW.search(message[:_LONGEST]):
         kind = _K.CONTEXT_OVERFLOW
     shown = redact(message[:_LONGEST] or "the provider reported an error", limit=_LONGEST)
     return BrokenOff(shown, kind, redact(next(filter(None, codes), ""), limit=80))
+
+
+def _code(value: object) -> str:
+    """Return a code, which some providers give as a number."""
+    return text_of(value)[:_LONGEST] or str(count_of(value) or "")
 
 
 def ended_without(missing: str) -> BrokenOff:
@@ -55,5 +60,5 @@ def senseless(what: str) -> BrokenOff:
 
 def unknown(what: str, name: str) -> BrokenOff:
     """Return the end of an answer in which something has no counterpart in the caller's dialect."""
-    text = f"the provider's answer {what} '{redact(name, limit=80)}', which cannot be translated"
-    return BrokenOff(text, _K.UNKNOWN, "untranslatable")
+    text = f"the provider's answer {what} '{name[:80]}', which cannot be translated"
+    return BrokenOff(redact(text), _K.UNKNOWN, "untranslatable")

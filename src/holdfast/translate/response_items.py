@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .events import BrokenOff, Close, Delta, Event, Open
+from typing import Any
+
+from .events import BrokenOff, Close, Delta, End, Event, Open
 from .form import Call, Part, Refusal, Text, Thinking
 from .provider_errors import senseless
 
@@ -29,12 +31,13 @@ class _Slot:
 class Items:
     """Gives the events of parts. An item is known by its index in the answer."""
 
-    __slots__ = ("_count", "_done", "_open", "called", "refused")
+    __slots__ = ("_count", "_done", "_latest", "_open", "called", "refused")
 
     def __init__(self) -> None:
         self._open: dict[int, dict[Key, _Slot]] = {}
         self._done: set[int] = set()
         self._count = 0
+        self._latest: tuple[Any, Any, str, _Slot] | None = None
         self.called = self.refused = False
 
     def is_done(self, index: int) -> bool:
@@ -64,6 +67,14 @@ class Items:
         self.refused = self.refused or isinstance(part, Refusal)
         return [Open(slot.number, part)]
 
+    def say_more(self, index: object, part: object, kind: str, text: str) -> list[Event]:
+        """Add text to the part of a message that was spoken of last; nothing where it is another's."""
+        if self._latest is None or self._latest[:3] != (index, part, kind):
+            return []
+        slot = self._latest[3]
+        slot.texts.append(text)
+        return [Delta(slot.number, text)]
+
     def say(self, index: int, key: Key, text: str) -> list[Event]:
         """Add text to a part; a message's is opened by it."""
         if not text:
@@ -71,6 +82,7 @@ class Items:
         slots = self._open.get(index)
         slot = slots and slots.get(key)
         if slot:
+            self._latest = (index, key[1], key[0], slot)
             slot.texts.append(text)
             return [Delta(slot.number, text)]
         if index in self._done or key[0] not in TEXTS:
@@ -81,6 +93,8 @@ class Items:
         """Add text to the thought of an item; a thought has one source, the first that speaks."""
         if not text or self.source(index) not in ("", source):
             return []
+        if index in self._done:
+            return [senseless("goes on with an item that is not open")]
         events: list[Event] = []
         if not self.is_open(index, THOUGHT):
             events = self.add(index, THOUGHT, Thinking(), source)
@@ -115,14 +129,16 @@ class Items:
         """Return the slot of an open part."""
         return self._open[index][key].number
 
-    def close(self, index: int) -> list[Event]:
-        """Close what is open of an item, which has ended."""
+    def close(self, index: int, *, cut: bool = False) -> list[Event]:
+        """Close what is open of an item, which has ended; a call that was `cut` off stays open for good."""
         self._done.add(index)
-        return [Close(slot.number) for slot in self._open.pop(index, {}).values()]
+        self._latest = None
+        slots = self._open.pop(index, {})
+        return [Close(slot.number) for key, slot in slots.items() if key != CALL or not cut]
 
-    def close_all(self) -> list[Event]:
+    def close_all(self, *, cut: bool) -> list[Event]:
         """Close what is open of all items."""
-        return [event for index in list(self._open) for event in self.close(index)]
+        return [event for index in list(self._open) for event in self.close(index, cut=cut)]
 
     def again(self, index: int) -> list[Event]:
         """Begin an item anew, at an index that may have been used."""
@@ -131,6 +147,9 @@ class Items:
         return events
 
 
+_LAST = frozenset({BrokenOff, End})
+
+
 def is_over(events: list[Event]) -> bool:
-    """Return whether the last of some events says that the answer broke off."""
-    return bool(events) and isinstance(events[-1], BrokenOff)
+    """Return whether the last of some events is the answer's last."""
+    return bool(events) and type(events[-1]) in _LAST
