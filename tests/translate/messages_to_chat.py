@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 from holdfast.translate import read_messages, write_chat
@@ -24,12 +23,10 @@ class Written(NamedTuple):
     less: tuple[str, ...]
 
 
-def write(request: Request, losses: Losses, *, cache_key: str = "", **caps: Any) -> Written:
+def write(request: Request, losses: Losses, *, session: str = "", **caps: Any) -> Written:
     """Write a request for a chat endpoint, as OpenAI's types judge it."""
     names = ToolNames(request.tools, losses)
-    target = Target(
-        caps=Caps(**caps), mark=MARK, model=MODEL, names=names, losses=losses, cache_key=cache_key
-    )
+    target = Target(caps=Caps(**caps), mark=MARK, model=MODEL, names=names, losses=losses, cache_key=session)
     body = write_chat.write(request, target)
     judge_chat_request(body)
     return Written(body, losses.names)
@@ -48,7 +45,3 @@ def asking(**members: Any) -> dict[str, Any]:
         "max_tokens": 100,
         "messages": [{"role": "user", "content": "hi"}],
     } | members
-
-
-def replaced(request: Request, **members: Any) -> Request:
-    return dataclasses.replace(request, **members)

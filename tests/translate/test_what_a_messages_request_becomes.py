@@ -45,7 +45,7 @@ MEMBERS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], dict[str, Any
     "no stream": ({"stream": False}, {}, set(), {}),
     "max_tokens by another name": (
         {"max_tokens": 5},
-        {"max_completion_tokens": 5},
+        {"max_tokens": None, "max_completion_tokens": 5},
         set(),
         {"max_tokens": "max_completion_tokens"},
     ),
@@ -97,19 +97,19 @@ MEMBERS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], dict[str, Any
     ),
     "one call at a time": (
         {"tools": [GET], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
-        {"tools": [WRITTEN_GET], "tool_choice": "auto", "parallel_tool_calls": False},
+        {"tools": [WRITTEN_GET], "parallel_tool_calls": False},
         set(),
         {},
     ),
     "one call at a time, where that cannot be said": (
         {"tools": [GET], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
-        {"tools": [WRITTEN_GET], "tool_choice": "auto"},
+        {"tools": [WRITTEN_GET]},
         {"parallel"},
         {"parallel_flag": False},
     ),
     "several calls at a time": (
         {"tools": [GET], "tool_choice": {"type": "auto", "disable_parallel_tool_use": False}},
-        {"tools": [WRITTEN_GET], "tool_choice": "auto"},
+        {"tools": [WRITTEN_GET]},
         set(),
         {},
     ),
@@ -146,29 +146,41 @@ MEMBERS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], dict[str, Any
     "effort of no known level": ({"output_config": {"effort": "mild"}}, {}, {"effort"}, {}),
     "a budget of the whole task": ({"output_config": {"task_budget": {"total": 9}}}, {}, {"effort"}, {}),
     "adaptive thinking": ({"thinking": {"type": "adaptive", "display": "omitted"}}, {}, set(), {}),
+    "adaptive thinking to read": (
+        {"thinking": {"type": "adaptive", "display": "summarized"}},
+        {},
+        {"summary"},
+        {},
+    ),
     "thinking between tools": ({"thinking": {"type": "between_tools"}}, {}, set(), {}),
     "a small budget": (
         {"max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 2999}},
         {"max_tokens": 9000, "reasoning_effort": "low"},
-        {"effort"},
+        {"effort", "summary"},
         {},
     ),
     "a middling budget": (
         {"max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 3000}},
         {"max_tokens": 9000, "reasoning_effort": "medium"},
-        {"effort"},
+        {"effort", "summary"},
         {},
     ),
     "a large budget": (
         {"max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 8999}},
         {"max_tokens": 9000, "reasoning_effort": "high"},
-        {"effort"},
+        {"effort", "summary"},
+        {},
+    ),
+    "a budget of nobody knows what": (
+        {"max_tokens": None, "thinking": {"type": "enabled", "budget_tokens": 99}},
+        {"max_tokens": None, "reasoning_effort": "medium"},
+        {"effort", "summary"},
         {},
     ),
     "a budget and a level": (
         {"thinking": {"type": "enabled", "budget_tokens": 99}, "output_config": {"effort": "low"}},
         {"reasoning_effort": "low"},
-        set(),
+        {"summary"},
         {},
     ),
     "no thinking": ({"thinking": {"type": "disabled"}}, {}, {"effort"}, {}),
@@ -222,9 +234,7 @@ def test_a_member_of_a_request_has_its_counterpart_or_a_loss(name: str) -> None:
     body, names = carried(asking(**asked), **caps)
     assert set(names) == less <= LESS.keys()
     expected = {"model": MODEL, "messages": [WRITTEN_HI], "max_tokens": 100} | written
-    if not written.keys().isdisjoint({"max_completion_tokens"}):
-        del expected["max_tokens"]
-    assert body == expected
+    assert body == {member: value for member, value in expected.items() if value is not None}
 
 
 def test_a_request_of_claude_code_passes_whole() -> None:
@@ -525,3 +535,9 @@ LOW = {"output_config": {"effort": "low"}}
 def test_a_message_changes_the_effort_from_the_next_new_words_on(messages: list[Any], effort: str) -> None:
     body, _ = carried(asking(messages=messages, output_config={"effort": "high"}))
     assert body["reasoning_effort"] == effort
+
+
+def test_an_answer_that_was_only_thought_is_no_message() -> None:
+    messages, less = _messages(HI, assistant({"type": "thinking", "thinking": "A."}), HI)
+    assert messages == [WRITTEN_HI, WRITTEN_HI]
+    assert less == {"reasoning_not_returned"}

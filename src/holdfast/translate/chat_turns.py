@@ -24,6 +24,7 @@ from .form import (
     Turn,
 )
 from .losses import Losses
+from .media import address, is_data
 from .names import wire_name
 from .turns import leading_words, paired, told_by_the_user
 
@@ -100,10 +101,11 @@ class ChatTurns:
         others = [part for part in turn.parts if not isinstance(part, Thinking | Call)]
         calls = [self._call(part) for part in turn.parts if isinstance(part, Call)]
         message: dict[str, Any] = {"role": "assistant", "content": self._words(turn, others) or None}
-        message |= self._thoughts([part for part in turn.parts if isinstance(part, Thinking)])
+        thoughts = self._thoughts([part for part in turn.parts if isinstance(part, Thinking)])
+        message |= thoughts
         if calls:
             message["tool_calls"] = calls
-        if calls and self._caps.reasoning_back and "reasoning_content" not in message:
+        if calls and self._caps.reasoning_back and not thoughts:
             self.thoughtless = self.thoughtless or turn.at
         if not calls and not message["content"]:
             return []
@@ -117,6 +119,8 @@ class ChatTurns:
         written: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
         if call.seal and call.seal.kind is Opaque.THOUGHT and call.seal.mark == self._target.mark:
             written["extra_content"] = call.seal.value
+        elif call.seal:
+            self._losses.less("thinking_of_another_model", call.at)
         return written
 
     def _thoughts(self, thoughts: Sequence[Thinking]) -> dict[str, Any]:
@@ -181,8 +185,8 @@ class ChatTurns:
         return written
 
     def _image(self, image: Image) -> dict[str, Any]:
-        url = image.url or f"data:{image.media};base64,{image.data}"
-        if not self._caps.image_urls and not url.startswith("data:"):
+        url = address(image)
+        if not self._caps.image_urls and not is_data(url):
             self._losses.refuse(image.at, "the endpoint takes no images by their address; send the data")
         written = {"url": url}
         if image.detail:
@@ -190,12 +194,12 @@ class ChatTurns:
         return {"type": "image_url", "image_url": written}
 
     def _file(self, file: File) -> dict[str, Any]:
-        if not file.data:
+        if file.url and not is_data(file.url):
             self._losses.refuse(file.at, "files by their address cannot be asked for in chat; send the data")
         if not self._caps.files:
             self._losses.refuse(file.at, "the endpoint takes no files; send the text of the document")
         name = file.name or "document." + file.media.rpartition("/")[2]
-        written = {"filename": name, "file_data": f"data:{file.media};base64,{file.data}"}
+        written = {"filename": name, "file_data": address(file)}
         return {"type": "file", "file": written}
 
 

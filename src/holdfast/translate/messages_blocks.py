@@ -11,7 +11,7 @@ from .envelope import Sealer, is_sealed
 from .fields import Fields
 from .form import Call, File, Flag, Image, Opaque, Part, Result, Seal, Text, Thinking
 from .losses import Losses
-from .messages_served import json_text, needed, readable
+from .messages_served import NATIVE, json_text, needed, readable
 from .messages_tools import ToolChanges
 
 _CLIENT_NOTE = "x-anthropic-billing-header:"
@@ -45,13 +45,14 @@ class Blocks:
         for block in owner.objects(name):
             parts += self._block(block, holder)
         if holder is Holder.ASSISTANT:
-            return _sealed_calls(parts)
+            return _with_seals(parts, self._losses)
         return parts
 
     def finish(self) -> None:
         """Refuse a call of a tool at the provider that has no result: the provider was to go on with it."""
         for call, at in self._unfinished.items():
-            self._losses.refuse(at, f"the call '{call}' of a tool that runs at the provider has no result")
+            why = f"the call '{call}' of a tool that runs at the provider has no result"
+            self._losses.refuse(at, why, NATIVE)
 
     def _block(self, block: Fields, holder: Holder) -> Iterable[Part]:
         name = block.needed("type")
@@ -162,7 +163,7 @@ class Blocks:
             self.tools.change(change, offered=change.needed("type") == "tool_addition")
         summary = block.text("content")
         if not summary and block.has("encrypted_content"):
-            block.refuse("encrypted_content", "only Anthropic can read it")
+            block.refuse("encrypted_content", "only Anthropic can read it", NATIVE)
         if not summary:
             return ()
         block.less("served_history", "content")
@@ -177,7 +178,7 @@ class Blocks:
         return ()
 
     def upload(self, block: Fields) -> Iterable[Part]:
-        block.refuse("file_id", "it is a file that only Anthropic has")
+        block.refuse("file_id", "it is a file that only Anthropic has", NATIVE)
 
     def nothing(self, _block: Fields) -> Iterable[Part]:
         """Return no part: the model is not shown such a block."""
@@ -259,7 +260,7 @@ def _lines(*texts: str) -> str:
 
 def _elsewhere(source: Fields) -> Iterable[Part]:
     if source.text("type") == "file":
-        source.refuse("file_id", "it is a file that only Anthropic has; send its data")
+        source.refuse("file_id", "it is a file that only Anthropic has", "Send its data. " + NATIVE)
     source.refuse("type", f"sources of the type '{source.text('type')}' are not known")
 
 
@@ -269,17 +270,25 @@ def _citations(block: Fields) -> None:
         block.less("citations", "citations")
 
 
-def _sealed_calls(parts: list[Part]) -> list[Part]:
-    """Return the parts of a message with the seals of calls at their calls: they come in blocks of their own,
-    before the call or with its id."""
+def _with_seals(parts: list[Part], losses: Losses) -> list[Part]:
+    """Return the parts of a message with the seals of calls at their calls: they come in blocks of their
+    own, which say the call's id."""
+    blocks = {seal.item: (seal, part.at) for part in parts if (seal := _seal_of_a_call(part))}
+    if not blocks:
+        return parts
     made: list[Part] = []
-    seals: dict[str, Seal] = {}
     for part in parts:
-        if isinstance(part, Thinking) and part.seal and part.seal.kind is Opaque.THOUGHT:
-            seals[part.seal.item] = part.seal
-        elif isinstance(part, Call):
-            seal = seals.pop(part.id, None) or seals.pop("", None)
+        if isinstance(part, Call) and part.id in blocks:
+            seal, _ = blocks.pop(part.id)
             made.append(replace(part, seal=seal))
-        else:
+        elif not _seal_of_a_call(part):
             made.append(part)
+    for _, at in blocks.values():
+        losses.less("reasoning_not_returned", at)
     return made
+
+
+def _seal_of_a_call(part: Part) -> Seal | None:
+    if not isinstance(part, Thinking) or part.seal is None or part.seal.kind is not Opaque.THOUGHT:
+        return None
+    return part.seal

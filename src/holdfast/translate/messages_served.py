@@ -8,6 +8,9 @@ from typing import Any
 
 from .fields import Fields
 
+NATIVE = (
+    "`holdfast models --harness claude` lists models of providers that speak anthropic-messages themselves."
+)
 _OPAQUE_OUTPUT = "encrypted_stdout"
 _NOT_TOLD = frozenset({"cache_control", "caller", "signature"})
 
@@ -33,9 +36,11 @@ def readable(block: Fields, content: object) -> str:
     left."""
     if isinstance(content, str):
         return content
+    if not content:
+        return "nothing"
     clear = _readable(content, block)
     if not clear or (isinstance(clear, dict) and clear.keys() <= {"type"}):
-        block.refuse("content", "only Anthropic can read it")
+        block.refuse("content", "only Anthropic can read it", NATIVE)
     return json_text(block, clear)
 
 
@@ -45,7 +50,7 @@ def _readable(value: Any, block: Fields) -> Any:
     if not isinstance(value, Mapping):
         return value
     if _OPAQUE_OUTPUT in value or value.get("type") == "base64":
-        block.refuse("content", "it holds what has no words")
+        block.refuse("content", "it holds what cannot be put into words", NATIVE)
     return {
         name: _readable(inner, block)
         for name, inner in value.items()

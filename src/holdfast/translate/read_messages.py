@@ -10,6 +10,7 @@ from .fields import Fields
 from .form import Call, Effort, Flag, Limits, Part, Request, Result, Role, Shape, Turn
 from .losses import Losses
 from .messages_blocks import Blocks, Holder
+from .messages_served import NATIVE
 from .messages_tools import read_choice, read_tools
 
 _READ = frozenset(
@@ -30,10 +31,10 @@ _LOST = {
     "workspace_id": "user",
 }
 _REFUSED = {
-    "billing_policy": ("only Anthropic can send the bill to somebody else", ""),
-    "compaction": ("only Anthropic summarizes a conversation so that it can go on from there", ""),
-    "container": ("it names a container that only Anthropic has", ""),
-    "thread": ("it goes on from what only Anthropic remembers", ""),
+    "billing_policy": ("only Anthropic can send the bill to somebody else", NATIVE),
+    "compaction": ("only Anthropic makes summaries that a conversation can begin with", NATIVE),
+    "container": ("it names a container that only Anthropic has", NATIVE),
+    "thread": ("it goes on from what only Anthropic remembers", NATIVE),
 }
 _PATHS = {
     "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
@@ -48,6 +49,8 @@ _WITHIN = {
     "system": (Role.SYSTEM, Holder.SYSTEM),
 }
 _THINKING = frozenset({"adaptive", "enabled", "disabled", "between_tools"})
+_DISPLAYED = {"enabled": "summarized"}
+"""How thoughts are shown where the caller does not say; for other ways to think, that is up to the model."""
 _SYSTEM_MEMBERS = frozenset({"role", "content", "clear_at", "output_config"})
 
 
@@ -214,13 +217,14 @@ def _effort(body: Fields, level: str) -> Effort:
     thinking.only({"type", "budget_tokens", "display", "block_binding"})
     if kind == "disabled":
         return Effort("none")
-    return Effort(level, thinking.count("budget_tokens"), shown=thinking.text("display") != "omitted")
+    shown = thinking.text("display", _DISPLAYED.get(kind, "")) not in ("", "omitted")
+    return Effort(level, thinking.count("budget_tokens"), shown=shown)
 
 
 def _tier(body: Fields) -> str:
     """Return the class of service by its name in chat."""
     if body.text("inference_geo") not in ("", "global"):
-        body.refuse("inference_geo", "the provider may not compute where you want it to")
+        body.refuse("inference_geo", "the provider may not compute where you want it to", NATIVE)
     if body.text("speed") not in ("", "standard"):
         body.less("service_tier", "speed")
     tier = body.text("service_tier")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .caps import effort_for
 from .chat_turns import ChatTurns
 from .context import Target
-from .form import Choose, Flag, Request, Tool, ToolKind
+from .form import Choice, Choose, Flag, Request, Tool
 from .names import wire_name
+from .offers import checked_choice, function_of, own_tools
 
-_NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
-_FREE_PARAMETERS: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {"input": {"type": "string", "description": "The text that the tool takes."}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
-_MODES = {Choose.AUTO: "auto", Choose.NONE: "none", Choose.ANY: "required"}
+_MODES = {Choose.NONE: "none", Choose.ANY: "required"}
 _THIRDS = ("low", "medium", "high")
 
 
@@ -40,51 +34,26 @@ def write(request: Request, target: Target) -> dict[str, Any]:
 
 
 def _tools(request: Request, target: Target) -> dict[str, Any]:
-    offered: dict[str, dict[str, Any]] = {}
-    served: Tool | None = None
-    for tool in request.tools:
-        if tool.kind is ToolKind.SERVED:
-            served = tool
-            target.losses.less(_withdrawn(tool), tool.at)
-        else:
-            offered.setdefault(wire_name(tool.group, tool.name), _tool(tool, target))
-    mode = Choose.AUTO
-    if request.choice:
-        mode = request.choice.mode
-    if served and not offered and mode is not Choose.NONE:
-        target.losses.refuse(served.at, f"'{served.name}' runs at the provider, and there is no other tool")
-    if mode is Choose.NONE and not target.caps.tool_choice:
+    caps = target.caps
+    if caps.web_search:
+        target = replace(target, caps=replace(caps, web_search=""))
+    if not caps.tool_choice and request.choice and request.choice.mode is Choose.NONE:
         return {}
-    if not offered:
-        _refuse_choice(request, target, mode, "there are no tools")
+    tools = own_tools(request, target)
+    choice = checked_choice(request, tools, target)
+    if not tools:
         return {}
-    return {"tools": list(offered.values())} | _choice(request, target, mode) | _parallel(request, target)
+    offered = {wire_name(tool.group, tool.name): _tool(tool, target) for tool in tools}
+    return {"tools": list(offered.values())} | _choice(choice) | _parallel(request, target)
 
 
-def _withdrawn(tool: Tool) -> str:
-    if tool.served.startswith("web_search"):
-        return "web_search"
-    return "served_tools"
-
-
-def _choice(request: Request, target: Target, mode: Choose) -> dict[str, Any]:
-    choice = request.choice
+def _choice(choice: Choice | None) -> dict[str, Any]:
     if choice is None:
         return {}
-    if not target.caps.tool_choice:
-        _refuse_choice(request, target, mode, "the endpoint lets the model choose")
-        return {}
-    if mode is not Choose.ONE:
-        return {"tool_choice": _MODES[mode]}
+    if choice.mode is not Choose.ONE:
+        return {"tool_choice": _MODES[choice.mode]}
     name = wire_name(choice.group, choice.name)
-    if target.names.tool(name) is None:
-        target.losses.refuse(choice.at, f"the tool '{choice.name}' cannot be offered at the endpoint")
     return {"tool_choice": {"type": "function", "function": {"name": name}}}
-
-
-def _refuse_choice(request: Request, target: Target, mode: Choose, why: str) -> None:
-    if request.choice and mode in (Choose.ANY, Choose.ONE):
-        target.losses.refuse(request.choice.at, f"a tool must be called, but {why}")
 
 
 def _parallel(request: Request, target: Target) -> dict[str, Any]:
@@ -98,31 +67,13 @@ def _parallel(request: Request, target: Target) -> dict[str, Any]:
 
 
 def _tool(tool: Tool, target: Target) -> dict[str, Any]:
-    function: dict[str, Any] = {"name": wire_name(tool.group, tool.name)}
-    description, parameters = _described(tool, target)
-    if description:
-        function["description"] = description
-    function["parameters"] = parameters
-    if tool.group:
-        target.losses.less("namespace", tool.at)
-    if tool.strict is Flag.ON and target.caps.strict:
+    made = function_of(tool, target)
+    function: dict[str, Any] = {"name": made.name, "parameters": made.schema}
+    if made.description:
+        function["description"] = made.description
+    if made.strict:
         function["strict"] = True
-    elif tool.strict is Flag.ON:
-        target.losses.less("strict", tool.at)
     return {"type": "function", "function": function}
-
-
-def _described(tool: Tool, target: Target) -> tuple[str, Mapping[str, Any]]:
-    """Return a tool's description and parameters."""
-    if tool.kind is ToolKind.SEARCH:
-        target.losses.less("tool_search", tool.at)
-    if tool.kind is not ToolKind.FREE:
-        return tool.description, tool.schema or _NO_PARAMETERS
-    if not tool.grammar:
-        return tool.description, _FREE_PARAMETERS
-    target.losses.less("grammar", tool.at)
-    grammar = f"The input must follow this grammar:\n{tool.grammar}"
-    return "\n\n".join(filter(None, (tool.description, grammar))), _FREE_PARAMETERS
 
 
 def _limits(request: Request, target: Target) -> dict[str, Any]:
@@ -182,6 +133,8 @@ def _shape(request: Request, target: Target) -> dict[str, Any]:
 def _effort(request: Request, target: Target, thoughtless: str) -> dict[str, Any]:
     """Write how much to think: nothing, if the endpoint would want thoughts back that are not there."""
     caps, losses = target.caps, target.losses
+    if request.effort.shown:
+        losses.less("summary", request.path("reasoning_effort"))
     level = _level(request)
     if thoughtless and level != "none":
         losses.less("reasoning_not_returned", thoughtless)
@@ -221,6 +174,10 @@ def _hints(request: Request, target: Target) -> dict[str, Any]:
         written["prompt_cache_key"] = key
     elif request.cache_key:
         target.losses.less("cache_control", request.path("prompt_cache_key"))
+    if request.verbosity and caps.verbosity:
+        written["verbosity"] = request.verbosity
+    elif request.verbosity:
+        target.losses.less("verbosity", request.path("verbosity"))
     if request.tier and caps.tier:
         written["service_tier"] = request.tier
     elif request.tier not in ("", "auto"):
