@@ -364,6 +364,22 @@ def test_a_link_is_followed_and_stays_a_link(cli: Cli, user_home: Path) -> None:
     assert real.read_text() == FILES["pi"][1]
 
 
+@pytest.mark.parametrize("name", CONNECTABLE)
+def test_a_file_with_a_second_name_is_not_torn_from_it(name: str, cli: Cli, user_home: Path) -> None:
+    if name == "codex":
+        path = profile(user_home, "# mine\n")
+    else:
+        path = furnish(user_home, name)
+    second, before = user_home / "dotfiles.copy", path.read_bytes()
+    second.hardlink_to(path)
+    refused = cli("connect", name)
+    assert refused.exit_code == 2
+    assert "has 2 names (hard links)" in refused.stderr
+    assert f"holdfast run {name}" in refused.stderr
+    assert second.samefile(path)
+    assert path.read_bytes() == before
+
+
 def test_the_program_s_own_variable_says_where_its_files_are(
     cli: Cli, user_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

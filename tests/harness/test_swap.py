@@ -69,6 +69,13 @@ def test_a_file_that_nobody_edits_is_replaced(after: str | None, path: Path) -> 
     assert [item.read_text() for item in path.parent.iterdir()] == [after][: after is not None]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file away")
+def test_a_replaced_file_still_belongs_to_its_user_and_group(path: Path) -> None:
+    os.chown(path, 12345, 54321)
+    assert swap.replace_if_same(path, "old", "ours")
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 54321)
+
+
 @every_edit
 @every_replacement
 def test_an_edit_from_before_is_kept(edit: Edit, after: str | None, path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -69,6 +70,7 @@ def connect(harness: str, attachment: Attachment, path: Path, root: str, token: 
     """Add the members to the file, after `keep` wrote the receipt; return the receipt. Raises CannotHandOver
     when the user has one of them already, ConfigError when the file cannot be read, understood or written."""
     remove_drafts(path)
+    _refuse_linked(path, harness)
     for _ in range(_TRIES):
         text = _read(path)
         _refuse_taken(path, text or "", attachment)
@@ -148,6 +150,19 @@ def receipt_of(text: str) -> Receipt:
         return Receipt(**fields)
     except (ValueError, TypeError, KeyError):
         raise ConfigError("a receipt of `holdfast connect` is damaged", next_step="holdfast doctor") from None
+
+
+def _refuse_linked(path: Path, harness: str) -> None:
+    """Raise CannotHandOver for a file with more names than one: it is replaced under this name, and would no
+    longer be the file that the others name."""
+    with suppress(OSError):
+        names = path.stat().st_nlink
+        if path.is_file() and names > 1:
+            raise CannotHandOver(
+                f"{path} has {names} names (hard links), and would be torn from the others; nothing was "
+                "changed",
+                next_step=f"holdfast run {harness}   (needs no change there; or make it a symbolic link)",
+            )
 
 
 def _refuse_taken(path: Path, text: str, attachment: Attachment) -> None:

@@ -80,6 +80,7 @@ def _put_new(draft: Path, target: Path) -> None:
 
 def _put(before: bytes, draft: Path, target: Path) -> None:
     """Give `draft` the name of `target`, which holds `before`. Raises Changed, with the name as it was."""
+    _give_to_owner_of(target, draft)
     ours = _mark(draft)
     if settled(target) != before:
         raise Changed
@@ -90,6 +91,15 @@ def _put(before: bytes, draft: Path, target: Path) -> None:
         return
     _put_back(draft, target, ours)
     raise Changed
+
+
+def _give_to_owner_of(target: Path, draft: Path) -> None:
+    """Give `draft` the owner and the group of `target`, as far as the system lets us: root edits the file of
+    a user, and a file may be a group's."""
+    status = target.stat()
+    for owner, group in ((-1, status.st_gid), (status.st_uid, -1)):
+        with suppress(PermissionError):
+            os.chown(draft, owner, group)
 
 
 def _put_back(draft: Path, target: Path, placed: tuple[int, bytes]) -> None:

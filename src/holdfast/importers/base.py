@@ -212,6 +212,9 @@ class ResultBuilder:
             used = isinstance(key, FoundKey) and (self._pairs.has(key) or not kept.isdisjoint(key.identities))
             if used or name in noted:
                 continue
+            if isinstance(key, NoKey):
+                self.leave_out(f"{name} ({self.reader.set_at})", key.why)
+                continue
             step = other_keys.command_for(name, self.families(), at_preset, self._candidates)
             why = f"no provider that is imported has it: {step}   (export it first)"
             self.leave_out(f"{name} ({self.reader.set_at})", why)

@@ -104,6 +104,9 @@ class _Continue:
         if set(words(raw.get("roles"))) and set(words(raw.get("roles"))) <= _OTHER_ROLES:
             builder.refuse(shown, "it is no model for chats", [key], url=url.text)
             return None
+        if not kind:
+            builder.refuse(shown, "it names no 'provider'", [key], url=url.text)
+            return None
         where = self._where(builder, raw, shown, key)
         if where is None:
             return None

@@ -44,7 +44,10 @@ _USUAL = {"anthropic": "anthropic-messages"}
 _BARE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", re.ASCII)
 _DEFAULT = re.compile(r"(?<!\$)\$\{([A-Z_][A-Z0-9_]*):-([^}${]*)\}", re.ASCII)
 _SIGN_INS = ("oauth", "token", "aws-sdk")
-_INCLUDE = "$include"
+_INCLUDE, _LIVE = "$include", "OPENCLAW_LIVE_"
+_ROLES = ("model", "imageModel", "pdfModel")
+_PARTS = ("heartbeat", "subagents", "compaction")
+"""Kinds of work for which a model may be chosen."""
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -121,7 +124,11 @@ class _OpenClaw:
             builder.leave_out(
                 f"{_INCLUDE} ({self.file})", "further files are not read: import each by its path"
             )
-        self._add_fallbacks(builder, names)
+        self._add_choices(builder, names)
+        for variable in sorted(self.reader.set_by):
+            if variable.startswith(_LIVE):
+                why = "OpenClaw prefers it to its provider's other keys: holdfast key add NAME --from"
+                builder.leave_out(f"{variable} ({self.file})", f"{why} env:{variable}")
 
     def _stored(self, builder: ResultBuilder) -> dict[str, list[FoundKey | NoKey]]:
         """Return the keys of the main agent, by provider; note the sign-ins."""
@@ -138,25 +145,34 @@ class _OpenClaw:
             stored.setdefault(owner, []).append(read_key(self.reader, value, at, label))
         return stored
 
-    def _add_fallbacks(self, builder: ResultBuilder, names: Mapping[str, str]) -> None:
-        chosen = mapping(mapping(self.config.get("agents")).get("defaults")).get("model")
-        if isinstance(chosen, str):
-            chosen = {"primary": chosen}
-        primary = word(mapping(chosen).get("primary"))
-        if not primary:
-            return
-        pin = _pin(primary, names)
-        what = f"agents.defaults.model = {primary} ({self.file})"
-        if pin is None:
-            builder.leave_out(what, "its provider was not imported")
-            return
-        builder.leave_out(what, PIN.format(pin=pin))
-        then = words(mapping(chosen).get("fallbacks"))
-        pins = [_pin(text, names) for text in then]
-        for text in [text for text, known in zip(then, pins, strict=True) if known is None]:
-            builder.leave_out(f"{text} as a fallback ({self.file})", "its provider was not imported")
-        if any(pins):
-            builder.fallbacks[pin] = tuple(filter(None, pins))
+    def _add_choices(self, builder: ResultBuilder, names: Mapping[str, str]) -> None:
+        """Note the models that are chosen for each kind of work and each agent, and add their fallbacks."""
+        for at, chosen in self._choices():
+            primary = word(chosen) or word(mapping(chosen).get("primary"))
+            if not primary:
+                continue
+            pin, what = _pin(primary, names), f"{at} = {primary} ({self.file})"
+            if pin is None:
+                builder.leave_out(what, "its provider was not imported")
+                continue
+            builder.leave_out(what, PIN.format(pin=pin))
+            then = words(mapping(chosen).get("fallbacks"))
+            pins = [_pin(text, names) for text in then]
+            for text in [text for text, known in zip(then, pins, strict=True) if known is None]:
+                builder.leave_out(f"{text} as a fallback ({self.file})", "its provider was not imported")
+            if any(pins) and builder.fallbacks.setdefault(pin, tuple(filter(None, pins))) != tuple(pins):
+                builder.leave_out(f"the fallbacks of {what}", f"others are written for {pin}, and used")
+
+    def _choices(self) -> Iterator[tuple[str, object]]:
+        """Yield where a model is chosen, and what is written there."""
+        agents = mapping(self.config.get("agents"))
+        defaults = mapping(agents.get("defaults"))
+        for role in _ROLES:
+            yield f"agents.defaults.{role}", defaults.get(role)
+        for role in _PARTS:
+            yield f"agents.defaults.{role}.model", mapping(defaults.get(role)).get("model")
+        for position, agent in enumerate(rows_in(agents.get("list"))):
+            yield f"agents.list.{word(agent.get('id')) or position}.model", agent.get("model")
 
 
 def _pin(text: str, names: Mapping[str, str]) -> str | None:

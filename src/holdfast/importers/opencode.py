@@ -31,6 +31,8 @@ _SIGN_INS = {
     "wellknown": "opencode fetches an organisation's settings with it, which are not read",
 }
 _CHOICES = ("model", "small_model")
+_AGENTS = ("agent", "mode")
+"""Tables of agents, each of which may choose a model."""
 
 
 def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportResult:
@@ -57,8 +59,11 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
             builder.refuse(name, why, [provider.auth_and_key()[1]], url=provider.url)
         else:
             provider.add()
-    for choice in _CHOICES:
-        called = word(config.get(choice))
+    choices = {choice: word(config.get(choice)) for choice in _CHOICES}
+    for part in _AGENTS:
+        for name, raw in mapping(config.get(part)).items():
+            choices[f"{part}.{name}"] = word(mapping(raw).get("model"))
+    for choice, called in choices.items():
         if called:
             builder.leave_out(f"{choice} '{called}'", builder.chosen(pins.get(called, called)))
     return builder.result()

@@ -10,12 +10,19 @@ from ..providers import presets
 from .keys import KeyReader
 from .names import first_free
 from .pairing import Families, stem_of
-from .placeholders import why_no_key
+from .placeholders import is_placeholder
 
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*_(?:API_KEYS?|AUTH_TOKEN|API_TOKEN)(?:_?\d+)?", re.ASCII)
 
+_MORE = re.compile(r"(?<=KEY)S?(?:_?\d+)?\Z")
 _AZURE = ".openai.azure.com"
 """End of Azure's hosts, which serve a dialect of ours below one path."""
+
+
+def owner_of(variable: str) -> str | None:
+    """Return the preset of a key's variable, also of one with a number or a plural behind the usual name."""
+    usual = _MORE.sub("", variable)
+    return presets.owner_of_variable(variable) or presets.owner_of_variable(usual)
 
 
 def is_for_a_key(variable: str) -> bool:
@@ -28,7 +35,7 @@ def command_for(
 ) -> str:
     """Return the command that adds the provider of a variable's key under a name that is not `taken`, or the
     key to the imported provider that is `at_preset`."""
-    preset, ref = presets.owner_of_variable(variable), f"env:{variable}"
+    preset, ref = owner_of(variable), f"env:{variable}"
     urls = list(dict.fromkeys(families.of_stem(stem_of(variable)).values()))
     if preset and preset in at_preset and not urls:
         return f"holdfast key add {at_preset[preset]} --from {ref}"
@@ -54,6 +61,6 @@ def in_files(reader: KeyReader, families: Families) -> Iterator[str]:
     another variable gives an address. A program has the keys of many other services too."""
     for variable in sorted(reader.set_by):
         value = reader.set_by[variable].strip()
-        known = presets.owner_of_variable(variable) or families.of_stem(stem_of(variable))
-        if known and value and is_for_a_key(variable) and not why_no_key(value):
+        known = owner_of(variable) or families.of_stem(stem_of(variable))
+        if known and is_for_a_key(variable) and value and not is_placeholder(value):
             yield variable
