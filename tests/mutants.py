@@ -335,7 +335,7 @@ MUTANTS = (
     Mutant(
         "turn-torn-apart",
         "engine/dispatch.py",
-        "return waits and continues_turn(plan.call.route.connection.dialect, body)",
+        "return waits and continues_turn(*asked)",
         "return False",
         "a turn that began on a fallback ends there",
         "tests/engine/test_failback.py",
@@ -374,7 +374,7 @@ MUTANTS = (
     ),
     Mutant(
         "success-by-status",
-        "wire/conversation.py",
+        "wire/sending.py",
         "        if flaw is not None:\n",
         "        if flaw is not None and not head.status:\n",
         "an answer of HTTP 200 can be a fault",
@@ -382,7 +382,7 @@ MUTANTS = (
     ),
     Mutant(
         "played-again",
-        "wire/conversation.py",
+        "wire/sending.py",
         "            if watch.started:\n                break\n",
         "            if watch.started and watch.ended:\n                break\n",
         "a stream whose output began is handed on and never replayed",
@@ -551,7 +551,7 @@ MUTANTS = (
     ),
     Mutant(
         "unmasked-run",
-        "wire/conversation.py",
+        "wire/sending.py",
         "self.bounds.mask_answers or self.request.masks_key",
         "self.bounds.mask_answers",
         "a key that comes back in a good answer does not reach a program under run",

@@ -218,6 +218,7 @@ DEFINE_ERRORS = (
     "holdfast.engine.login",
     "holdfast.importers.hermes_running",
     "holdfast.store.base",
+    "holdfast.translate.losses",
 )
 OWN = "| class | status | type (OpenAI, Anthropic) | when |\n|---|---|---|---|\n"
 REFUSED = "| class | status | type (OpenAI, Anthropic) | sentence | next step |\n|---|---|---|---|---|\n"

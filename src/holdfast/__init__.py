@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         RefusedElsewhere,
         RequestGivenUp,
         RequestRefused,
+        RequestTranslated,
         ReturnedToChoice,
         SessionCreated,
         SessionHealed,
@@ -132,6 +133,7 @@ __all__ = [
     "RefusedElsewhere",
     "RequestGivenUp",
     "RequestRefused",
+    "RequestTranslated",
     "ReturnedToChoice",
     "Row",
     "SecretMissing",
@@ -163,7 +165,7 @@ _EVENTS = """
     AnswerTruncated Attempted Choice ChoiceAnswers Detail Event EventKind FellBack FormerNameUsed KeyChanged
     KeysRelabelled ModelDiffered ProviderRenamed ProvisioningChanged RefusedElsewhere RequestGivenUp
     RequestRefused ReturnedToChoice SessionCreated SessionHealed SessionRemoved SessionResumed SessionSwitched
-    UnknownEvent UsageCounted
+    RequestTranslated UnknownEvent UsageCounted
 """
 _OPTIONS = "AnthropicOptions AsyncAnthropicOptions AsyncOpenAIOptions ClientOptions OpenAIOptions"
 _LATER = {

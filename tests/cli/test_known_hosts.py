@@ -132,7 +132,8 @@ def plan(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with the plan by its URL alone, as the README adds it."""
     monkeypatch.setenv("PLAN_KEY", "tp-0123456789")
     write(
-        home / "holdfast.toml", f'[provider.plan]\n{URL}   # mine\nmodels = ["m"]\nkeys = ["env:PLAN_KEY"]\n'
+        home / "holdfast.toml",
+        f'[provider.plan]\n{URL}   # mine\nmodels = ["m"]\nkeys = ["env:PLAN_KEY"]\ntranslate = "never"\n',
     )
     return home
 
@@ -206,7 +207,7 @@ def test_the_command_that_is_offered_adds_what_it_says(cli: Cli, plan: Path) -> 
     assert (done.exit_code, done.stderr) == (0, "")
     assert (plan / "holdfast.toml").read_text() == (
         f'[provider.plan]\nendpoints = {{openai-chat = "{PLAN}/v1", anthropic-messages = "{PLAN}/anthropic"}}'
-        '   # mine\nmodels = ["m"]\nkeys = ["env:PLAN_KEY"]\n'
+        '   # mine\nmodels = ["m"]\nkeys = ["env:PLAN_KEY"]\ntranslate = "never"\n'
     )
     with holdfast.open() as held:
         handed = choice_of(held, find_harness("claude"), session="s", pin=Pin.parse("plan/m"), key=None)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from holdfast.core.compatibility import dialect_for
+from holdfast.core.compatibility import dialect_for, spoken_to
 from holdfast.core.errors import CannotHandOver, ModelDropped
-from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
+from holdfast.core.identity import (
+    Auth,
+    Connection,
+    Dialect,
+    Endpoint,
+    Key,
+    Provider,
+    ProviderName,
+    Translates,
+)
 from holdfast.wire.answered_model import confirm_model, same_model
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
@@ -97,12 +109,38 @@ def test_what_one_name_answers_as_says_nothing_of_another() -> None:
 def test_a_refusal_at_the_gate_names_who_would_do() -> None:
     others = [entry("router", RESPONSES, CHAT), entry("plain", CHAT)]
     with pytest.raises(CannotHandOver) as caught:
-        dialect_for("codex", (RESPONSES,), entry("mimo", CHAT, MESSAGES), others)
+        dialect_for("codex", (RESPONSES,), entry("mimo", CHAT, MESSAGES), others, translates=False)
     assert (
         caught.value.what
         == "codex speaks openai-responses; provider 'mimo' has openai-chat, anthropic-messages"
     )
     assert caught.value.details == ("of your providers, 'router' speaks openai-responses",)
+
+
+def test_a_program_whose_dialect_is_translated_asks_in_its_own() -> None:
+    assert dialect_for("codex", (RESPONSES,), entry("mimo", CHAT)) is RESPONSES
+    assert dialect_for("agent", (RESPONSES, CHAT), entry("mimo", CHAT)) is CHAT, "native comes first"
+
+
+TRANSLATIONS = [
+    (RESPONSES, (CHAT, MESSAGES), {}, CHAT),
+    (RESPONSES, (MESSAGES,), {}, MESSAGES),
+    (MESSAGES, (RESPONSES, CHAT), {}, CHAT),
+    (MESSAGES, (RESPONSES,), {}, RESPONSES),
+    (CHAT, (RESPONSES, MESSAGES), {}, MESSAGES),
+    (CHAT, (CHAT, MESSAGES), {}, CHAT),
+    (CHAT, (MESSAGES,), {"translates": Translates.NEVER}, CHAT),
+    (CHAT, (CHAT, MESSAGES), {"forced": (CHAT,)}, MESSAGES),
+    (CHAT, (CHAT,), {"forced": (CHAT,)}, CHAT),
+    (CHAT, (MESSAGES,), {"translates": Translates.EXACT}, MESSAGES),
+]
+
+
+@pytest.mark.parametrize(("asked", "served", "settings", "spoken"), TRANSLATIONS)
+def test_a_provider_is_asked_in_the_callers_dialect_or_in_one_that_it_is_translated_into(
+    asked: Dialect, served: tuple[Dialect, ...], settings: dict[str, Any], spoken: Dialect
+) -> None:
+    assert spoken_to(replace(entry("mimo", *served), **settings), asked) is spoken
 
 
 def test_a_program_with_a_wire_of_its_own_is_refused_by_that_name() -> None:

@@ -33,7 +33,7 @@ from holdfast.core.errors import (
 )
 from holdfast.core.faults import Confidence, Fault, FaultClass, Origin, Phase, Scope
 from holdfast.core.health import HealthRegistry
-from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, ProviderName
+from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, ProviderName, Translates
 from holdfast.core.recovery_policy import (
     FINAL,
     NEVER_WORKED,
@@ -454,9 +454,19 @@ def test_a_listed_name_that_no_pin_can_write_hides_no_other(name: str) -> None:
 
 
 def test_an_option_that_the_reader_cannot_speak_says_why() -> None:
-    offered = options(ALL, {}, [Dialect.ANTHROPIC_MESSAGES])
+    providers = {name: replace(each, translates=Translates.NEVER) for name, each in ALL.providers.items()}
+    offered = options(Config(providers=providers), {}, [Dialect.ANTHROPIC_MESSAGES])
     assert {o.why_not for o in offered} == {"it speaks openai-chat only"}
-    assert all(o.dialects == () for o in offered)
+    assert all(o.dialects == () and o.translated is None for o in offered)
+
+
+def test_an_option_that_is_translated_for_the_reader_is_at_the_endpoint_of_the_provider() -> None:
+    offered = {str(o.pin): o for o in options(ALL, {}, [Dialect.ANTHROPIC_MESSAGES])}
+    option = offered["listed/m1"]
+    assert (option.dialects, option.translated, option.why_not) == ((), Dialect.ANTHROPIC_MESSAGES, "")
+    assert option.endpoint is not None
+    assert option.endpoint.dialect is CHAT
+    assert offered["keyless/k1"].why_not == "it speaks openai-chat only"
 
 
 def test_the_dialects_of_an_option_are_in_the_readers_order() -> None:
@@ -483,7 +493,7 @@ def test_the_gate_decides_by_dialect_alone() -> None:
         CannotHandOver,
         match=r"codex speaks openai-responses; provider 'open' has openai-chat[\s\S]*--harness codex",
     ):
-        dialect_for("codex", (Dialect.OPENAI_RESPONSES,), OPEN)
+        dialect_for("codex", (Dialect.OPENAI_RESPONSES,), OPEN, translates=False)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from holdfast.store.journal_events import (
     RefusedElsewhere,
     RequestGivenUp,
     RequestRefused,
+    RequestTranslated,
     ReturnedToChoice,
     SessionCreated,
     SessionHealed,
@@ -109,6 +110,11 @@ JOURNAL: list[tuple[Detail, str, str]] = [
     ),
     (RefusedElsewhere(), PIN, "its token was presented to another gateway than its own, which refused it"),
     (ModelDiffered("glm-5", "glm-4"), PIN, "another model answered than the one chosen: glm-4 for glm-5"),
+    (
+        RequestTranslated("openai-responses", "openai-chat", "web_search,cache_control"),
+        PIN,
+        "translated from openai-responses to openai-chat (less: web_search,cache_control)",
+    ),
     (ProvisioningChanged("ready", "", ""), "mimo-plan", "setting up mimo-plan: ready"),
     (UsageCounted({"input": 12, "output": 34}), PIN, "the provider counted 12 input, 34 output tokens"),
     (

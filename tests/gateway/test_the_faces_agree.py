@@ -62,6 +62,7 @@ DECIDED: dict[str, tuple[int, str]] = {
     "NotReady": (503, "not_ready"),
     "NotRenewed": (503, "not_renewed"),
     "NotSignedIn": (409, "not_signed_in"),
+    "NotTranslated": (404, "not_translated"),
     "Refused": (401, "auth_rejected"),
     "SecretMissing": (409, "secret_missing"),
     "SignInEnded": (409, "sign_in_ended"),
@@ -69,6 +70,7 @@ DECIDED: dict[str, tuple[int, str]] = {
     "StaleSession": (409, "session_changed"),
     "StoreError": (503, "store_unavailable"),
     "UnknownModel": (404, "model_not_found"),
+    "Untranslatable": (400, "untranslatable"),
     "WrongDialect": (400, "wrong_dialect"),
 }
 

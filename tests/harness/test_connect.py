@@ -28,6 +28,7 @@ listen = "127.0.0.1:4555"
 [provider.mimo]
 url    = "https://mimo.example/v1"
 models = ["mimo-pro"]
+translate = "never"
 keys   = ["env:MIMO_KEY"]
 
 [provider.both]

@@ -232,7 +232,12 @@ def test_an_older_program_gets_settings_in_its_own_dialect(
             2,
             "opencode is not installed: there is no 'opencode' on PATH\n  run: npm install",
         ),
-        (("codex", "--pin", "mimo/pro"), 2, "codex speaks openai-responses; provider 'mimo' has openai-chat"),
+        (("codex", "--pin", "plain/m"), 2, "codex speaks openai-responses; provider 'plain' has openai-chat"),
+        (
+            ("codex", "--pin", "mimo/pro", "--direct"),
+            2,
+            "codex speaks openai-responses; provider 'mimo' has openai-chat",
+        ),
         (("gemini", "--pin", "mimo/pro"), 2, "gemini speaks generateContent"),
         (("pi",), 2, "Pi needs a pin"),
         (("pi", "--pin", "mimo/prp"), 2, "does not offer 'prp'"),
@@ -252,7 +257,9 @@ def test_what_cannot_be_handed_over_is_refused_before_anything_happens(
     home: Path,
     provider: ScriptedProvider,
 ) -> None:
-    configure(home, provider, f'\n[provider.empty]\nurl = "{provider.url}"\nkeys = ["env:NOT_SET"]\n')
+    plain = f'\n[provider.plain]\nurl = "{provider.url}"\nkeys = ["env:MIMO_KEY"]\ntranslate = "never"\n'
+    empty = f'\n[provider.empty]\nurl = "{provider.url}"\nkeys = ["env:NOT_SET"]\n'
+    configure(home, provider, plain + empty)
     result = cli("run", *arguments)
     assert result.exit_code == code
     assert message in result.stderr
@@ -273,7 +280,7 @@ def test_a_refusal_names_the_providers_that_would_do(
     )
     assert (
         "of your providers, 'router' speaks openai-responses"
-        in cli("run", "codex", "--pin", "mimo/pro").stderr
+        in cli("run", "codex", "--pin", "mimo/pro", "--direct").stderr
     )
 
 

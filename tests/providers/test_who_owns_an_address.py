@@ -110,7 +110,7 @@ class Ground:
         rows = placed(ROWS, places)
         replace_presets(patch, rows)
         patch.setenv("THE_KEY", "sk-the-key-0123456789")
-        entry = {"models": ["m"], **placed(case.entry, places)}
+        entry = {"models": ["m"], "translate": "never", **placed(case.entry, places)}
         (home / "holdfast.toml").write_text(tomlkit.dumps({"provider": {"p": entry}}), "utf-8")
 
     def name_of(self, url: str) -> str:

@@ -32,6 +32,7 @@ from holdfast.store.journal_events import (
     RefusedElsewhere,
     RequestGivenUp,
     RequestRefused,
+    RequestTranslated,
     ReturnedToChoice,
     SessionCreated,
     SessionHealed,
@@ -131,6 +132,11 @@ STORED: list[tuple[str, str, Detail]] = [
     ("former-name", '{"asked": "m", "former": "old/m"}', FormerNameUsed("m", "old/m")),
     ("refused-elsewhere", "{}", RefusedElsewhere()),
     ("model-differs", '{"chosen": "m1", "answered": "m0"}', ModelDiffered("m1", "m0")),
+    (
+        "translated",
+        '{"caller": "openai-responses", "endpoint": "openai-chat", "less": "web_search"}',
+        RequestTranslated("openai-responses", "openai-chat", "web_search"),
+    ),
     (
         "provisioned",
         '{"state": "degraded", "reason": "key_dead", "told": "blocked"}',

@@ -206,7 +206,7 @@ def _models(context: CliContext, program: Harness) -> tuple[tuple[str, Dialect],
         provider.name: known_models(context, provider) for provider in context.config.providers.values()
     }
     usable = [
-        (str(option.pin), option.dialects[0])
+        (str(option.pin), option.translated or option.dialects[0])
         for option in options(context.config, listed, program.speaks)
         if not option.why_not
     ]

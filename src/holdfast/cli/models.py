@@ -85,6 +85,7 @@ def _described(option: Option) -> dict[str, Any]:
         "dialects": [*map(str, option.dialects)],
         "declared": option.declared,
         "why_not": option.why_not,
+        "translated": option.translated and str(option.translated),
         "facts": option.facts,
     }
 
@@ -112,8 +113,8 @@ def _connection(context: CliContext, option: Option) -> dict[str, Any] | None:
     if endpoint is None:
         return None
     keys: tuple[Key, ...] = ()
-    if option.dialects:
-        keys = context.provider(option.pin.provider).keys_for(option.dialects[0])
+    if option.dialects or option.translated:
+        keys = context.provider(option.pin.provider).keys_for(endpoint.dialect)
     return {
         "provider": str(option.pin.provider),
         "dialect": str(endpoint.dialect),
@@ -132,6 +133,11 @@ def _where(option: Option) -> tuple[str, str]:
 def _state(option: Option) -> str:
     if option.why_not:
         return option.why_not
+    return if_any("translated from {}, ", option.translated or "") + _listed(option)
+
+
+def _listed(option: Option) -> str:
+    """Return who names a model, and what is known of it."""
     if option.declared:
         return f"declared{if_any(': {}', described(option.facts))}"
     return "listed by the provider"

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,8 @@ class _Launch:
         from ..harness.base import Target
 
         facts = self.holdfast.config.facts.get(self.choice.pin)
-        return Target(self.choice.pin, endpoint, direct, facts or {})
+        translated = self.choice.dialect is not self.choice.connection.dialect
+        return Target(self.choice.pin, endpoint, direct, facts or {}, translated=translated)
 
     def request(self, target: Target, version: tuple[int, ...] = ()) -> LaunchRequest:
         """Return the request for a plan; without `version`, for a program of unknown version."""
@@ -112,7 +113,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     with open_home(store=context.store, vault=context.vault) as holdfast:
         session = given["session"] or session_name(harness, Path.cwd())
         pin, key = selected_pin(holdfast, session, given["pin"], harness)
-        choice = choice_of(holdfast, harness, session=session, pin=pin, key=key)
+        choice = choice_of(holdfast, harness, session=session, pin=pin, key=key, direct=given["direct"])
         directory = context.home.state / "run" / harness.name / session
         ctx.exit(_run(holdfast, choice, given["arguments"], directory, direct=given["direct"]))
 
@@ -163,7 +164,8 @@ def _run(
 
     program = process.find(choice.harness, os.environ)
     launch = _Launch(holdfast, choice, program, arguments=arguments, directory=directory)
-    choice.harness.hand_over(launch.request(launch.target(choice.connection.endpoint, direct=direct)))
+    endpoint = replace(choice.connection.endpoint, dialect=choice.dialect)
+    choice.harness.hand_over(launch.request(launch.target(endpoint, direct=direct)))
     with apply.claimed(directory, choice.session):
         settle(holdfast, choice)
         with _destination(holdfast, choice, direct=direct) as destination:
@@ -179,7 +181,7 @@ def _destination(holdfast: Holdfast, choice: Choice, *, direct: bool) -> Iterato
         yield _Destination(choice.connection.endpoint, choice.secret, None)
         return
     with serving(holdfast.engine, choice.session, choice.pin) as gate:
-        yield _Destination(gate.endpoint(choice.connection.dialect), gate.token, gate)
+        yield _Destination(gate.endpoint(choice.dialect), gate.token, gate)
 
 
 def _supervised(launch: _Launch, destination: _Destination) -> int:

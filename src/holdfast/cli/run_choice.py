@@ -16,7 +16,7 @@ from ..config import project_pin
 from ..core.compatibility import dialect_for
 from ..core.config import Config, near
 from ..core.errors import CannotHandOver, ConfigError, ConnectionLost, SecretMissing
-from ..core.identity import Connection, Pin, Provider
+from ..core.identity import Connection, Dialect, Pin, Provider
 from ..core.routes import Route
 from ..core.routing import provider_of, route_for
 from ..core.secret import Secret
@@ -37,11 +37,13 @@ _LONGEST_NAME = 40
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The connection of a run, with the first key that can be read, and the value of that key."""
+    """The connection of a run, with the first key that can be read, and the value of that key. `dialect` is
+    the program's: another than the connection's where it is translated."""
 
     harness: Harness
     session: str
     pin: Pin
+    dialect: Dialect
     connection: Connection
     secret: Secret | None
 
@@ -82,8 +84,11 @@ def selected_pin(
     return selected[0], None
 
 
-def choice_of(holdfast: Holdfast, harness: Harness, *, session: str, pin: Pin, key: str | None) -> Choice:
-    """Return the connection that a pin means for this program.
+def choice_of(
+    holdfast: Holdfast, harness: Harness, *, session: str, pin: Pin, key: str | None, direct: bool = False
+) -> Choice:
+    """Return the connection that a pin means for this program. Nothing is translated for one that calls the
+    provider itself (`direct`).
 
     Raises IdentityError for a session id that could be misread in a path, CannotHandOver when the program
     speaks no dialect of the provider or the provider does not offer the model, SecretMissing when no key can
@@ -103,11 +108,12 @@ def choice_of(holdfast: Holdfast, harness: Harness, *, session: str, pin: Pin, k
         wire=harness.wire,
         known_at=config.known_at,
         only_key=key,
+        translates=not direct,
     )
     _check_offered(provider, pin)
-    route = route_for(config, pin, dialect, key)
+    route = route_for(config, pin, dialect, key, translates=not direct)
     connection, secret = _readable(holdfast.engine.vault, route)
-    return Choice(harness, session, pin=pin, connection=connection, secret=secret)
+    return Choice(harness, session, pin=pin, dialect=dialect, connection=connection, secret=secret)
 
 
 def settle(holdfast: Holdfast, choice: Choice) -> None:

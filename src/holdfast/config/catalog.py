@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from ..core.compatibility import spoken_to
 from ..core.config import Config, ModelFacts
 from ..core.identity import Dialect, Endpoint, Pin, Provider, can_be_pinned
 from ..core.known_hosts import more_dialects
@@ -14,14 +15,16 @@ from ..core.known_hosts import more_dialects
 @dataclass(frozen=True, slots=True)
 class Option:
     """A model that can be chosen. `dialects` are those that the provider serves and the reader can use, in
-    the reader's order; requests go to `endpoint`, that of the first one. `why_not` says why the model cannot
-    be reached ("" when it can); `facts` are its limits and abilities, as far as they are known."""
+    the reader's order; requests go to `endpoint`, that of the first one. Where there are none, `translated`
+    is the reader's dialect from which a request is translated for the endpoint. `why_not` says why the model
+    cannot be reached ("" when it can); `facts` are its limits and abilities, as far as they are known."""
 
     pin: Pin
     dialects: tuple[Dialect, ...]
     declared: bool
     why_not: str = ""
     endpoint: Endpoint | None = None
+    translated: Dialect | None = None
     facts: ModelFacts = field(default_factory=ModelFacts)
 
 
@@ -36,13 +39,23 @@ def options(
     offered: list[Option] = []
     for provider in config.providers.values():
         dialects = _common(provider.served(), speaks)
-        endpoint = _endpoint(provider, dialects)
-        why_not = "" if dialects else _why_not(config, provider, speaks)
+        translated = None if dialects else _translated(provider, speaks)
+        endpoint = _endpoint(provider, dialects, translated)
+        why_not = "" if endpoint is not None else _why_not(config, provider, speaks)
         for model, declared in _models(provider, discovered.get(provider.name, ())):
             pin = Pin(provider.name, model)
             facts = config.facts.get(pin, ModelFacts())
-            option = Option(pin, dialects, declared, why_not=why_not, endpoint=endpoint, facts=facts)
-            offered.append(option)
+            offered.append(
+                Option(
+                    pin,
+                    dialects,
+                    declared,
+                    why_not=why_not,
+                    endpoint=endpoint,
+                    translated=translated,
+                    facts=facts,
+                )
+            )
     return offered
 
 
@@ -55,9 +68,21 @@ def _common(dialects: tuple[Dialect, ...], speaks: Collection[Dialect] | None) -
     return tuple(dialect for dialect in dialects if dialect in speaks)
 
 
-def _endpoint(provider: Provider, dialects: tuple[Dialect, ...]) -> Endpoint | None:
+def _translated(provider: Provider, speaks: Collection[Dialect] | None) -> Dialect | None:
+    """Return the first dialect of a reader's from which a request is translated for the provider."""
+    for dialect in speaks or ():
+        if spoken_to(provider, dialect) is not dialect:
+            return dialect
+    return None
+
+
+def _endpoint(
+    provider: Provider, dialects: tuple[Dialect, ...], translated: Dialect | None
+) -> Endpoint | None:
     """Return where requests in the first dialect go: with the first key that can speak it, if there is
     any."""
+    if translated is not None:
+        dialects = (spoken_to(provider, translated),)
     if not dialects:
         return None
     key = next(iter(provider.keys_for(dialects[0])), None)

@@ -164,6 +164,7 @@ class _Reader:
                 profile=given.get("profile", row.get("profile")),
                 answers_as=given.get("answers_as", ()),
                 forward_headers=given.get("forward_headers", ()),
+                **given.get("translate", {}),
             )
 
         return self.tried(path, make)

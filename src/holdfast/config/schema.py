@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..core import times
 from ..core.errors import ConfigError
-from ..core.identity import Auth, Dialect, Strategy
+from ..core.identity import Auth, Dialect, Strategy, Translates
 from ..core.key_labels import LABEL
 from ..wire.header_names import checked_forward, is_header_name, why_not_configured
 from .assertions import KINDS
@@ -166,6 +166,7 @@ _switch = _rule(lambda v: isinstance(v, bool), "true or false", bool)
 _ascii_table = _rule(_is_header_table, "a table of header names and ASCII strings", _pairs)
 _names = _rule(_is_table_of_names, 'a table of names, such as { "my-deployment" = "gpt-5" }', _pairs)
 dialect = _one_of(Dialect)
+_translates = _one_of(Translates)
 label = _like(LABEL.pattern, "a short name of letters, digits, '.', '_' and '-'")
 _listen = _rule(_is_address, 'host:port, such as "127.0.0.1:4141"', str)
 _store = _like(
@@ -185,6 +186,13 @@ def _headers(value: Any) -> tuple[tuple[str, str], ...]:
 
 def _forwarded(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(checked_forward, _texts(value))))
+
+
+def _translate(value: Any) -> Mapping[str, Any]:
+    """Return the fields of a Provider for what a translation may lose, or for what is always translated."""
+    if isinstance(value, list):
+        return {"forced": tuple(map(dialect, _texts(value)))}
+    return {"translates": _translates(value)}
 
 
 def _client_secret(value: Any) -> str:
@@ -210,6 +218,7 @@ PROVIDER: Fields = {
     "profile": _text,
     "answers_as": _names,
     "forward_headers": _forwarded,
+    "translate": _translate,
 }
 MODEL: Fields = {
     "id": _text,

@@ -41,6 +41,7 @@ _UNREAD = {
     b"SignInEnded": Verdict(_K.AUTH_EXPIRED, origin=Origin.US, sent=False, terminal=True),
     b"SourceSilent": Verdict(_K.TRANSIENT, sent=False, cause="source"),
     b"NotRenewed": Verdict(_K.TRANSIENT, sent=False, cause="renewal"),
+    b"Untranslatable": Verdict(_K.BAD_REQUEST, origin=Origin.US, sent=False, cause="untranslatable"),
 }
 """Why a key could not be read, by the name of the error; after any other error there is no key."""
 _REQUEST_IDS = """

@@ -1,13 +1,26 @@
-"""Can another program use a connection? That is decided without regard to a vendor's or a deployment's name
-(story 2)."""
+"""In which dialect a provider is asked for a program. That is decided without regard to a vendor's or a
+deployment's name (story 2)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from .errors import CannotHandOver
-from .identity import Dialect, Provider
+from .identity import Dialect, Provider, Translates
 from .known_hosts import KnownAt, knows_none, more_dialects
+
+_CHAT, _RESPONSES, _MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
+TRANSLATED = {_CHAT: (_MESSAGES, _RESPONSES), _RESPONSES: (_CHAT, _MESSAGES), _MESSAGES: (_CHAT, _RESPONSES)}
+"""The dialects into which a caller's is translated, the nearest first."""
+
+
+def spoken_to(provider: Provider, dialect: Dialect, only_key: str | None = None) -> Dialect:
+    """Return the dialect in which a provider is asked for a caller of `dialect`: the same where it serves it,
+    else one into which it is translated; the same again where there is none."""
+    served = provider.served(only_key)
+    if provider.translates is Translates.NEVER or (dialect in served and dialect not in provider.forced):
+        return dialect
+    return next((other for other in TRANSLATED[dialect] if other in served), dialect)
 
 
 def dialect_for(
@@ -19,16 +32,17 @@ def dialect_for(
     wire: str = "",
     known_at: KnownAt = knows_none,
     only_key: str | None = None,
+    translates: bool = True,
 ) -> Dialect:
     """Return the first dialect in the harness's order that the provider serves; with `only_key`, if it can,
-    with that key: else the route refuses the key.
+    with that key: else the route refuses the key. Where there is none, that from which it `translates`.
 
     Raises CannotHandOver that names both sides, and what would help: a key, a dialect that a preset has at
-    the provider's host, or one of the `others`. `wire` names what the harness speaks where that is none of
-    our dialects."""
-    for served in (provider.served(only_key), provider.served()):
+    the provider's host, or one of the `others`. `wire` names what the harness speaks if that is none."""
+    mine = {dialect for dialect in speaks if translates and spoken_to(provider, dialect, only_key) != dialect}
+    for usable in (provider.served(only_key), mine, provider.served()):
         for dialect in speaks:
-            if dialect in served:
+            if dialect in usable:
                 return dialect
     fitting = [other for other in others if set(other.served()) & set(speaks)]
     details = []

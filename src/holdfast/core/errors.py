@@ -20,8 +20,7 @@ class HoldfastError(Exception):
         super().__init__(message_of(self.what, self.details, self.next_step))
 
     def message(self, otherwise: str) -> str:
-        """Return all lines of the error; the last says to run `otherwise` where the error has no next
-        step."""
+        """Return all lines of the error; the last is its next step, or `otherwise`."""
         return message_of(self.what, self.details, self.next_step or otherwise)
 
     def facts(self) -> dict[str, Any]:
@@ -29,8 +28,7 @@ class HoldfastError(Exception):
         return {}
 
     def described(self, otherwise: str) -> dict[str, Any]:
-        """Return the error as `--json` prints it: kind, sentence, command, exit code, and facts that are not
-        empty."""
+        """Return the error as `--json` prints it: kind, sentence, command, exit code, and its facts."""
         kind, run = type(self).__name__.lstrip("_"), self.next_step or otherwise
         described = {"kind": kind, "what": self.what, "run": run, "exit_code": self.exit_code}
         return described | {name: fact for name, fact in self.facts().items() if fact}
@@ -93,8 +91,7 @@ class WrongDialect(IdentityError):
 
 
 class SecretMissing(ConfigError):
-    """A key's value cannot be read. `tried` lists each source with its reason; a secret is never part of
-    it."""
+    """A key's value cannot be read. `tried` lists each source with its reason, and no secret."""
 
     def __init__(self, what: str, *, tried: Sequence[str] = (), next_step: str = "") -> None:
         self.tried = tuple(tried)
@@ -107,8 +104,7 @@ class SecretMissing(ConfigError):
 
 
 class ConnectionLost(HoldfastError):
-    """The chosen pin no longer resolves. `candidates` are what the user could mean; none of them was
-    chosen."""
+    """The chosen pin no longer resolves. `candidates` are what the user could mean; none is chosen."""
 
     exit_code = 3
 

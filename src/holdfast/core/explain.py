@@ -285,8 +285,7 @@ def _requests(attempts: Sequence[Attempt]) -> str:
 
 
 def _quote(fault: Fault) -> str:
-    """Return the other side's words. Double quotes become single ones: SDKs then show them without
-    backslashes."""
+    """Return the other side's words, with single quotes, which SDKs show without backslashes."""
     excerpt = redact(fault.excerpt, limit=160).replace('"', "'")
     quoted = f"“{excerpt}”" if excerpt else "nothing"
     if fault.status is not None:

@@ -28,8 +28,7 @@ _MOST_MODELS = 1_000
 
 
 class HealthRegistry:
-    """Evidence, cooldowns, use counts and retry budgets. Evidence and cooldowns change only by `apply` and
-    `load`."""
+    """Evidence and cooldowns, which change only by `apply` and `load`; use counts and retry budgets."""
 
     def __init__(self, evidence: Iterable[Evidence] = (), cooldowns: Iterable[Cooldown] = ()) -> None:
         self._uses: dict[tuple[str, str], tuple[int, int]] = {}

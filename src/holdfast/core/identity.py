@@ -56,8 +56,7 @@ def is_provider_name(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The user's choice as one string, `provider/model`, split at the first slash. This is what a session
-    stores."""
+    """The user's choice as one string, `provider/model`, split at the first slash: what a session stores."""
 
     provider: ProviderName
     model: str
@@ -72,8 +71,7 @@ class Pin:
 
     @classmethod
     def parse(cls, text: str) -> Pin:
-        """Return the pin that `text` writes. Raises IdentityError when there is no slash, no model, or a kind
-        for a name."""
+        """Return the pin that `text` writes. Raises IdentityError without slash or model, or for a kind."""
         provider, slash, model = text.partition("/")
         if not slash:
             raise IdentityError(f"'{text}' is not a pin: write provider/model", next_step="holdfast models")
@@ -84,8 +82,7 @@ class Pin:
 
 
 def can_be_pinned(model: str) -> bool:
-    """Return whether a pin can write this model's name: not empty, not padded, printable, at most 512
-    characters."""
+    """Return whether a pin can write this name: not empty, not padded, printable, at most 512 characters."""
     return 0 < len(model) <= _LONGEST_MODEL and model == model.strip() and model.isprintable()
 
 
@@ -98,8 +95,7 @@ class Dialect(StrEnum):
 
 
 class Auth(StrEnum):
-    """The way in which a key is sent. `NONE` is a statement ("this endpoint takes no key"), never a
-    placeholder."""
+    """The way in which a key is sent. `NONE` says that the endpoint takes no key."""
 
     BEARER = "bearer"
     X_API_KEY = "x-api-key"
@@ -199,12 +195,19 @@ class Key:
 
 
 class Strategy(StrEnum):
-    """The order in which the keys of a provider are used. A session keeps its key while the key is
-    healthy."""
+    """The order in which a provider's keys are used. A session keeps its key while that is healthy."""
 
     FILL_FIRST = "fill-first"
     ROUND_ROBIN = "round-robin"
     LEAST_USED = "least-used"
+
+
+class Translates(StrEnum):
+    """The losses that a translation may have: hints, told in a label; none; or there is no translation."""
+
+    LABEL = "label"
+    EXACT = "exact"
+    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ class Provider:
     """A named entry of the user's configuration. `models` is None when not declared; an empty tuple offers
     nothing. `answers_as` holds pairs: a name that the user gave (a deployment), and the model that the
     provider will say answered. `forward_headers`: names of headers, in lower case, that pass to and from this
-    provider besides those that always do."""
+    provider besides those that always do. `forced`: dialects that are translated although it speaks them."""
 
     name: ProviderName
     endpoints: tuple[Endpoint, ...]
@@ -223,6 +226,8 @@ class Provider:
     profile: str | None = None
     answers_as: tuple[tuple[str, str], ...] = ()
     forward_headers: tuple[str, ...] = ()
+    translates: Translates = Translates.LABEL
+    forced: tuple[Dialect, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.endpoints:
@@ -266,8 +271,7 @@ class Provider:
         return tuple(key for key, endpoint in places if endpoint and endpoint.auth is not Auth.NONE)
 
     def served(self, only_key: str | None = None) -> tuple[Dialect, ...]:
-        """Return the dialects that can be asked in: without a key, or with one (`only_key`: with that
-        one)."""
+        """Return the dialects that can be asked in: without a key, or with one, `only_key` if given."""
         chosen = {key for key in self.keys if only_key in (None, key.label)}
         return tuple(d for d in self.dialects if self.takes_no_key(d) or chosen & {*self.keys_for(d)})
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from .compatibility import spoken_to
 from .config import Config
 from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel, WrongDialect
 from .identity import Dialect, Pin, Provider, ProviderName, can_be_pinned, is_provider_name
@@ -52,11 +53,16 @@ def _choosing_a_key(provider: Provider, pin: Pin, labels: Sequence[str]) -> str:
     return f"holdfast key add {provider.name} --from env:VARIABLE   (then: {again})"
 
 
-def route_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None = None) -> Route:
-    """Return the route of a pin in one dialect. Raises ConnectionLost when the provider or the chosen key is
-    gone, IdentityError when it has no key for this dialect, WrongDialect when it has no endpoint for it, with
-    the command that adds one that a preset knows."""
+def route_for(
+    config: Config, pin: Pin, dialect: Dialect, only_key: str | None = None, *, translates: bool = False
+) -> Route:
+    """Return the route of a pin for a caller of a dialect; where it `translates`, perhaps in another. Raises
+    ConnectionLost when the provider or the chosen key is gone, IdentityError when it has no key for this
+    dialect, WrongDialect when it has no endpoint for it, with the command that adds one that a preset
+    knows."""
     provider = provider_of(config, pin, only_key)
+    if translates:
+        dialect = spoken_to(provider, dialect, only_key)
     try:
         return Route.build(provider, dialect, pin.model, only_key)
     except WrongDialect as refused:
@@ -66,7 +72,9 @@ def route_for(config: Config, pin: Pin, dialect: Dialect, only_key: str | None =
         raise WrongDialect(refused.what, details=[more.what], next_step=more.command) from None
 
 
-def fallbacks_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[tuple[Route, ...], tuple[str, ...]]:
+def fallbacks_for(
+    config: Config, pin: Pin, dialect: Dialect, *, translates: bool = False
+) -> tuple[tuple[Route, ...], tuple[str, ...]]:
     """Return the routes of the fallbacks that the user wrote for this pin, and for the user why others are
     left out: they have no key, cannot speak the dialect, or no longer resolve."""
     chain = config.fallbacks.get(pin)
@@ -76,7 +84,7 @@ def fallbacks_for(config: Config, pin: Pin, dialect: Dialect) -> tuple[tuple[Rou
     left_out: list[str] = []
     for fallback in chain.then:
         try:
-            routes.append(Route.build(provider_of(config, fallback), dialect, fallback.model))
+            routes.append(route_for(config, fallback, dialect, translates=translates))
         except HoldfastError as refused:
             left_out.append(f"fallback {fallback} was not asked: {refused.what}")
     return tuple(routes), tuple(left_out)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..core.explain import Explanation
 from ..core.faults import Fault
 from ..core.identity import Pin
 from ..core.steps import Call, Outcome
 from ..secrecy.masking import redacted
-from ..store.journal_events import AnswerTruncated, Event, ModelDiffered, RequestGivenUp
+from ..store.journal_events import AnswerTruncated, Event, ModelDiffered, RequestGivenUp, RequestTranslated
 from ..store.stored_events import stored
 from ..wire.answered_model import confirm_model
 from ..wire.error_bodies import ClientError, from_fault
@@ -19,18 +20,22 @@ from .answer_headers import headers_of
 from .journal import attempt_event, usage_event
 from .ports import RequestContext
 
+if TYPE_CHECKING:
+    from .translator import Translator
+
 _LONGEST_NAME = 200
 
 
 class AnsweredRequest:
     """A request of the session that chose `pin`; all but its `outcome` is known from the start."""
 
-    __slots__ = ("_answered", "_differs", "call", "engine", "now", "outcome", "pin")
+    __slots__ = ("_answered", "_differs", "call", "engine", "now", "outcome", "pin", "translator")
 
     def __init__(self, engine: RequestContext, call: Call, pin: Pin, outcome: Outcome | None = None) -> None:
         self.engine, self.call, self.pin = engine, call, pin
         self.now = engine.store.now
         self.outcome = outcome
+        self.translator: Translator | None = None
         self._answered = self._differs = ""
 
     def client_error(self) -> ClientError:
@@ -65,7 +70,10 @@ class AnsweredRequest:
 
     def headers(self) -> dict[str, str]:
         """Return our own headers for the answer."""
-        return headers_of(self._ended(), self.call, self._differs, self.now)
+        headers = headers_of(self._ended(), self.call, self._differs, self.now)
+        if self.translator is not None and self.translator.last is not None:
+            headers["holdfast-translated"] = self.translator.last.translation.label
+        return headers
 
     def answered_by(self, model: str) -> None:
         """Take note of the model that the provider says answered; "" if it names none. A model other than
@@ -98,7 +106,14 @@ class AnsweredRequest:
             counted = (self.now(), self.call, connection, usage)
             self.engine.journal_writer.journal(usage_event, *counted)
 
-    def _note(self, detail: AnswerTruncated | ModelDiffered | RequestGivenUp) -> None:
+    def note_translation(self, translator: Translator) -> None:
+        """Write down in which dialect the request was sent, and what that took away."""
+        if translator.last is not None:
+            translation = translator.last.translation
+            less = ",".join(translation.less)
+            self._note(RequestTranslated(str(translation.caller), str(translation.endpoint), less))
+
+    def _note(self, detail: AnswerTruncated | ModelDiffered | RequestGivenUp | RequestTranslated) -> None:
         """Queue a journal event about the answer."""
         call, pin = self.call, str(self.call.route.connection.pin)
         if self.outcome is not None:

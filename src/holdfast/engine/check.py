@@ -17,7 +17,7 @@ from ..core.identity import Connection
 from ..core.routes import Route
 from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Send
-from ..wire.response_head import reply_of_unread
+from ..wire.response_head import reply_of_unsent
 from .request import RequestRun
 from .state import Engine
 
@@ -80,7 +80,7 @@ def _send(request: RequestRun, connection: Connection, ask: AskOnce) -> Checked 
     try:
         secret = request.secret(connection)
     except SecretMissing as missing:
-        request.answer(Answer(request.now(), reply_of_unread(missing, sent_at), sent_at=sent_at))
+        request.answer(Answer(request.now(), reply_of_unsent(missing, sent_at), sent_at=sent_at))
         return None
     got = ask(connection, secret)
     if isinstance(got, Reply):

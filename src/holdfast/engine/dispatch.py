@@ -16,11 +16,14 @@ from ..core.routes import Route
 from ..core.routing import fallbacks_for, pin_for_request, route_for, unlisted
 from ..core.session import ActiveFallback, Session
 from ..core.steps import Call
-from ..wire.api_routes import BodyRule
+from ..wire.api_routes import TO_A_MODEL, BodyRule
 from ..wire.turns import continues_turn
 from .account_objects import AccountObjects
+from .translations import asked_route
 
 _MOST_PLANS = 10_000
+Asked = tuple[Dialect, bytes | None]
+"""The caller's dialect, and its body."""
 
 
 class Choices(Protocol):
@@ -53,13 +56,15 @@ class KnownNames(Protocol):
 
 class RequestPlan(NamedTuple):
     """The common part of a session's requests for one model, valid as long as `session` and `config` are
-    these objects. `several`: more than one account may answer."""
+    these objects. `several`: more than one account may answer. `translated`: in another dialect than the
+    caller's."""
 
     session: Session
     config: Config
     active_fallback: ActiveFallback | None
     call: Call
     several: bool
+    translated: bool
 
 
 class Dispatcher:
@@ -73,7 +78,7 @@ class Dispatcher:
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
-        self._plans: dict[tuple[str, Dialect, str | None, bool], RequestPlan] = {}
+        self._plans: dict[tuple[str, Dialect, str | None, BodyRule], RequestPlan] = {}
         self.unready: Callable[[Provider], HoldfastError] = _offers_nothing
         self.failback: Callable[[Session, Call], bool] = _never
         self.names: KnownNames | None = None
@@ -99,13 +104,13 @@ class Dispatcher:
 
         Raises ConnectionLost when the pin no longer resolves, IdentityError, ConfigError, NotReady,
         StoreError."""
-        plan = self._find(session_id, dialect, model, any_model=rule.any_model)
+        plan = self._find(session_id, dialect, model, rule)
         if not rule.document:
             body = None
         fallback, common = plan.active_fallback, plan.call
         on_fallback, returning = None, False
         if fallback is not None:
-            if self._is_on(fallback, plan, now, body):
+            if self._is_on(fallback, plan, now, asked=(dialect, body)):
                 on_fallback = str(fallback.fallback)
             else:
                 returning = True
@@ -139,26 +144,24 @@ class Dispatcher:
         )
         return plan, call
 
-    def _find(self, session_id: str, dialect: Dialect, model: str | None, *, any_model: bool) -> RequestPlan:
+    def _find(self, session_id: str, dialect: Dialect, model: str | None, rule: BodyRule) -> RequestPlan:
         """Return the plan of a session. If the pin does not resolve, look once more at what other processes
         wrote."""
         try:
-            return self._chosen(session_id, dialect, model, any_model=any_model)
+            return self._chosen(session_id, dialect, model, rule)
         except ConnectionLost:
             self._choices.look_again()
         try:
-            return self._chosen(session_id, dialect, model, any_model=any_model)
+            return self._chosen(session_id, dialect, model, rule)
         except ConnectionLost as lost:
             raise lost.about(session_id) from None
 
-    def _chosen(
-        self, session_id: str, dialect: Dialect, model: str | None, *, any_model: bool
-    ) -> RequestPlan:
+    def _chosen(self, session_id: str, dialect: Dialect, model: str | None, rule: BodyRule) -> RequestPlan:
         config = self._choices.config()
         session = self._choices.session(session_id)
         if session is None:
             raise NoSession(f"there is no session '{session_id}' any more", next_step="holdfast session list")
-        return self.plan(session, config, dialect, model, any_model=any_model)
+        return self.plan(session, config, dialect, model, rule=rule)
 
     def plan(
         self,
@@ -167,23 +170,31 @@ class Dispatcher:
         dialect: Dialect,
         model: str | None,
         *,
-        any_model: bool = False,
+        rule: BodyRule = TO_A_MODEL,
     ) -> RequestPlan:
-        """Return the plan for a session, a dialect and a model. Raises ConnectionLost, IdentityError,
-        NotReady."""
-        subject = session.id, dialect, model, any_model
+        """Return the plan for a session, a dialect, a model and a kind of body. Raises ConnectionLost,
+        IdentityError, NotReady."""
+        subject = session.id, dialect, model, rule
         known = self._plans.get(subject)
         if known is not None and known.session is session and known.config is config:
             return known
-        pin = _pin_for_any(config, session, model) if any_model else pin_for_request(config, session, model)
-        plan = self._planned(session, config, dialect, model, pin=pin)
+        pin_for = _pin_for_any if rule.any_model else pin_for_request
+        pin = pin_for(config, session, model)
+        plan = self._planned(session, config, dialect, model, pin=pin, rule=rule)
         if len(self._plans) >= _MOST_PLANS:  # callers name models, so their number is not bounded
             self._plans.clear()
         self._plans[subject] = plan
         return plan
 
     def _planned(
-        self, session: Session, config: Config, dialect: Dialect, model: str | None, *, pin: Pin
+        self,
+        session: Session,
+        config: Config,
+        dialect: Dialect,
+        model: str | None,
+        *,
+        pin: Pin,
+        rule: BodyRule,
     ) -> RequestPlan:
         provider = config.providers.get(pin.provider)
         if model == pin.model != session.pin.model and provider is not None and provider.models is None:
@@ -200,8 +211,8 @@ class Dispatcher:
         return_after = 0.0
         if chain is not None:
             return_after = chain.return_after
-        route = route_for(config, pin, dialect, key)
-        fallbacks, left_out = fallbacks_for(config, pin, dialect)
+        route = asked_route(config, pin, dialect, key, rule=rule)
+        fallbacks, left_out = fallbacks_for(config, pin, dialect, translates=rule.translates)
         call = Call(
             request_id="",
             session=session.id,
@@ -222,6 +233,7 @@ class Dispatcher:
             active_fallback=active_fallback,
             call=call,
             several=_several(route) or bool(fallbacks),
+            translated=any(each.connection.dialect is not dialect for each in (route, *fallbacks)),
         )
 
     def _check_renamed(self, config: Config, model: str) -> None:
@@ -230,14 +242,14 @@ class Dispatcher:
         if self.names is not None and self.names.renamed(config, model):
             raise unlisted(config, model)
 
-    def _is_on(self, fallback: ActiveFallback, plan: RequestPlan, now: float, body: bytes | None) -> bool:
+    def _is_on(self, fallback: ActiveFallback, plan: RequestPlan, now: float, *, asked: Asked) -> bool:
         """Return True if the session's fallback answers this request."""
         if fallback.until > now:
             chain = plan.config.fallbacks.get(plan.session.pin)
             return plan.session.fallback_in_force(chain, now) is not None
-        return self._stays(fallback, plan, now, body)
+        return self._stays(fallback, plan, now, asked=asked)
 
-    def _stays(self, fallback: ActiveFallback, plan: RequestPlan, now: float, body: bytes | None) -> bool:
+    def _stays(self, fallback: ActiveFallback, plan: RequestPlan, now: float, *, asked: Asked) -> bool:
         """Return True if a request stays on a fallback whose time is over.
 
         It stays until the chosen connection was tested in the background, and to the end of a turn of tool
@@ -249,7 +261,7 @@ class Dispatcher:
         if not fallback.is_released(now, return_after) and self.failback(plan.session, plan.call):
             return True
         waits = fallback.waits_for_turn(now, return_after, checked=chain.check)
-        return waits and continues_turn(plan.call.route.connection.dialect, body)
+        return waits and continues_turn(*asked)
 
 
 def _pin_for_any(config: Config, session: Session, model: str | None) -> Pin:
@@ -265,7 +277,8 @@ def _pin_for_any(config: Config, session: Session, model: str | None) -> Pin:
 
 def routes_of(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Route, tuple[Route, ...]]:
     """Return the route of a pin and those of its fallbacks. Raises ConnectionLost, IdentityError."""
-    return route_for(config, pin, dialect, key), fallbacks_for(config, pin, dialect)[0]
+    route = route_for(config, pin, dialect, key, translates=True)
+    return route, fallbacks_for(config, pin, dialect, translates=True)[0]
 
 
 def _several(route: Route) -> bool:

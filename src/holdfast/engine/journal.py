@@ -30,6 +30,7 @@ from ..store.journal_events import (
     RefusedElsewhere,
     RequestGivenUp,
     RequestRefused,
+    RequestTranslated,
     ReturnedToChoice,
     SessionCreated,
     SessionHealed,
@@ -114,6 +115,7 @@ _SENTENCES: Mapping[type, str] = {
     FormerNameUsed: "asked for '{asked}': a name of its former choice {former}, so {pin} is meant",
     RefusedElsewhere: "its token was presented to another gateway than its own, which refused it",
     ProvisioningChanged: "setting up {pin}: {state}",
+    RequestTranslated: "translated from {caller} to {endpoint}",
     ModelDiffered: "another model answered than the one chosen: {answered} for {chosen}",
     UnknownEvent: "an event that this version does not know: {kind}",
 }

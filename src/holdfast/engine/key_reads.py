@@ -11,7 +11,7 @@ from ..core.identity import Key
 from ..core.secret import Secret
 from ..core.steps import Answer, Refresh
 from ..credentials import Vault
-from ..wire.response_head import reply_of_unread
+from ..wire.response_head import reply_of_unsent
 from .ports import RequestContext
 
 
@@ -29,9 +29,9 @@ def read_key(
     except SourceSilent as silent:
         if max(now, silent.retry_at or 0.0) < until:
             return None
-        return Answer(now, reply_of_unread(silent, now))
+        return Answer(now, reply_of_unsent(silent, now))
     except SecretMissing as missing:
-        return Answer(now, reply_of_unread(missing, now))
+        return Answer(now, reply_of_unsent(missing, now))
 
 
 @dataclass(slots=True)

@@ -23,7 +23,9 @@ from .key_reads import read_key
 from .ports import RequestContext
 
 if TYPE_CHECKING:
+    from ..wire.translated import TranslatedRequest
     from .dispatch import RequestPlan
+    from .translator import Translator
 
 
 class Begun(NamedTuple):
@@ -67,8 +69,10 @@ class RequestRun(AnsweredRequest):
         *,
         plan: RequestPlan | None = None,
         begun: Begun | None = None,
+        translator: Translator | None = None,
     ) -> None:
         super().__init__(engine, call, pin)
+        self.translator = translator
         self.plan, self._began = plan, now
         self._gone = self._unsettled = self._is_open = False
         self._unsaved: list[Change] = []
@@ -101,6 +105,13 @@ class RequestRun(AnsweredRequest):
             self.sent_at = self.now()
         self._sends += 1
         return self._used
+
+    def translated(self, connection: Connection) -> TranslatedRequest | None:
+        """Return the request in the dialect of the connection's endpoint; None where that is the caller's.
+        Raises Untranslatable."""
+        if self.translator is None:
+            return None
+        return self.translator.to(connection)
 
     def answer(self, answer: Answer) -> None:
         """Report the result of `step`, set the next one, and save what was learnt. May block."""
@@ -213,6 +224,8 @@ class RequestRun(AnsweredRequest):
     def _end(self, outcome: Outcome, answer: Answer | None) -> None:
         """Write the request's journal, and keep what its fault shows; `answer` is the last one."""
         self.engine.journal_writer.journal(events_of, outcome, self.call, self._began)
+        if self.translator is not None:
+            self.note_translation(self.translator)
         if not self.call.passthrough:
             self.engine.watch(outcome)
         fault = outcome.fault

@@ -43,6 +43,7 @@ from .journal_writer import JournalWriter
 from .key_reads import KeyReads
 from .model_lists import ListModels, ModelLists
 from .request import RequestRun
+from .translations import Translations
 from .unclassified import UnclassifiedReplies
 
 _LOOK_AT_OTHERS_EVERY = 0.005
@@ -89,6 +90,7 @@ class Engine:
         self._jitter = jitter
         self.fast_path = FastPath(self)
         self._pepper = vault.pepper()
+        self.translations = Translations(self, self._pepper)
         self._ready = partial(vault.ready, pepper=self._pepper)
         self._profiles: dict[tuple[str | None, str], Profile] = {}
         self._sessions: dict[str, Session | None] = {}
@@ -201,9 +203,8 @@ class Engine:
         deadline: float | None = None,
         settled: bool = False,
     ) -> RequestRun:
-        """Start a request of a session, with `deadline` seconds left. Its body is treated by `rule`. What
-        others changed is looked at, unless it is `settled`. Raises ConnectionLost if the session's pin no
-        longer resolves, ConfigError for a broken file."""
+        """Start a request of a session, with `deadline` seconds left; its body is treated by `rule`. What
+        others changed is looked at, unless it is `settled`. Raises HoldfastError."""
         if self._closed or not settled:
             self.keep_up()
         now = self.store.now()
@@ -219,15 +220,14 @@ class Engine:
         )
         if deadline is not None:
             call = call._replace(ends=now + deadline)
-        return RequestRun(self, call, plan.session.pin, now, plan=plan)
+        translator = self.translations.begin(dialect, body, call, now) if plan.translated else None
+        return RequestRun(self, call, plan.session.pin, now, plan=plan, translator=translator)
 
     def context(self) -> DecisionContext:
-        """Return the information by which the core decides."""
-        # In the order of the fields, which is faster than by name: every request passes here.
-        first_owner = self.objects.first_owner
-        return DecisionContext._make(
-            (self.health, self._ready, self.profile, self._jitter(), self._plan_host, first_owner)
-        )
+        """Return the information by which the core decides, by position: every request passes here."""
+        owner_of = self.objects.first_owner
+        parts = (self.health, self._ready, self.profile, self._jitter(), self._plan_host, owner_of)
+        return DecisionContext._make(parts)
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
         """Take changes made at `at` (epoch seconds), and store those that are to be stored at once."""
@@ -269,7 +269,7 @@ class Engine:
 
     def note(self, session: Session, detail: Detail) -> None:
         """Queue a journal event about what the user did with a session."""
-        self.journal(Event(self.store.now(), detail, session=session.id, pin=str(session.pin)))
+        self.journal(Event(self.store.now(), detail, session.id, pin=str(session.pin)))
 
     def remember(self, session: str, explanation: str) -> None:
         """Keep the explanation of a session's last fault, for the sessions that failed last."""

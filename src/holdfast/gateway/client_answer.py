@@ -10,7 +10,7 @@ from ..engine.answered_request import AnsweredRequest
 from ..wire.error_bodies import ClientError, refusal
 from ..wire.exchange import ConversationResult, GoodAnswer, SendFailed, passes_as_it_came
 from ..wire.response_head import header_lines
-from ..wire.response_stream import ResponseStream
+from ..wire.response_stream import COMMENT, ResponseStream
 from ..wire.usage import NO_USAGE
 from .admission import local_answer
 from .answer_clock import AnswerClock
@@ -20,7 +20,6 @@ from .http1.errors import UpstreamError
 from .http1.ports import ClientConnection, UpstreamLink
 from .ports import RelayContext
 
-_COMMENT = b": holdfast\n\n"
 _SSE = [b"content-type: text/event-stream", b"cache-control: no-cache"]
 
 
@@ -221,7 +220,7 @@ class ClientAnswer:
             return
         self.code = error.kind.name
         if self._stream.between_events:
-            self._client.send(error.event(self.request.dialect))
+            self._client.send(self._stream.last_event(error))
             self._client.end()
         else:
             self._client.cut()
@@ -259,4 +258,4 @@ class ClientAnswer:
             self._client.begin(200, [*_SSE, *early])
         self._comments += 1
         self._commented = now
-        self._client.send(_COMMENT)
+        self._client.send(COMMENT if self._stream is None else self._stream.waiting())

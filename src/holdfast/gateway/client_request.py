@@ -8,11 +8,12 @@ from ..core.secret import Secret
 from ..wire.api_routes import body_rule
 from ..wire.client_headers import readable_codings
 from ..wire.error_bodies import ClientError, refusal
+from ..wire.ports import Translated
 from ..wire.request_body import UNREAD, RequestInfo, inspect_body, is_plain
 from ..wire.request_coding import readable_body
 from ..wire.request_head import OutboundRequest, PreparedHead
 from ..wire.strict_body import refusal_of_doubt
-from .header_rules import forwarded
+from .header_rules import forwarded, translated_lines
 from .http1.header_actions import ENCODED, LABEL
 from .http1.request_head import Head
 from .routing import HttpRoute
@@ -91,11 +92,15 @@ class ClientRequest:
         self.body, self.info, self.readable = body, inspect_body(body), True
         return None
 
-    def outbound(self, connection: Connection, secret: Secret | None) -> OutboundRequest:
-        """Return the request as it leaves for `connection`.
+    def outbound(
+        self, connection: Connection, secret: Secret | None, translated: Translated | None = None
+    ) -> OutboundRequest:
+        """Return the request as it leaves for `connection`, `translated` for one of another dialect.
 
         The head keeps the lines as they last left: a client sends the same head again and again.
         """
+        if translated is not None:
+            return self._written_anew(connection, secret, translated)
         prepared: PreparedHead | None = self._head.prepared
         streams = self.info.streams
         if prepared is None or not prepared.fits(connection, secret, streams):
@@ -103,6 +108,14 @@ class ClientRequest:
             prepared = PreparedHead(connection, secret, streams, path=self.path, lines=lines)
             self._head.prepared = prepared
         return prepared.with_body(self.body or b"", self.info)
+
+    def _written_anew(
+        self, connection: Connection, secret: Secret | None, translated: Translated
+    ) -> OutboundRequest:
+        streams = translated.info.streams
+        lines = translated_lines(self._lines(connection, streams=streams), translated.dialect)
+        head = PreparedHead(connection, secret, streams, path=translated.path, lines=lines)
+        return head.with_body(translated.body, translated.info)
 
     def _lines(self, connection: Connection, *, streams: bool) -> list[bytes]:
         """Return the client's header lines that go along."""

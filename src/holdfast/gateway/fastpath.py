@@ -170,7 +170,7 @@ class FastRelay(Relay):
             watch=watch,
             feed=watch.feed,
             raises=bounds.raise_when_cut,
-            mask=mask,
+            rewriter=mask,
         )
         good = opened(head, peeked, stream, secret, is_stream=True)
         self._peeked = []

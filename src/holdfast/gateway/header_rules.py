@@ -13,15 +13,18 @@ from ..wire.header_policy import (
     Verdict,
     answer_verdict,
     names_on_the_wire,
+    passes_translated,
     query_without_credentials,
     request_verdict,
     shows,
+    wanted_by,
 )
 from ..wire.response_head import beside_error, fault_headers, mask_key_in_lines
 from .http1 import header_actions as actions
 from .http1.framing import HeaderNames
 
 if TYPE_CHECKING:
+    from ..core.identity import Dialect
     from ..core.steps import Outcome
     from ..wire.exchange import GoodAnswer, SendFailed
     from .http1.request_head import Head
@@ -78,6 +81,13 @@ def forwarded(lines: Iterable[bytes], forward_headers: tuple[str, ...]) -> list[
     """Return those lines that a provider's `forward_headers` name."""
     names = names_on_the_wire(forward_headers)
     return [line for line in lines if line.partition(b":")[0].lower() in names]
+
+
+def translated_lines(lines: Iterable[bytes], dialect: Dialect) -> list[bytes]:
+    """Return those of a client's lines that pass with a request that was translated into `dialect`, and those
+    that it wants."""
+    kept = [line for line in lines if passes_translated(line.partition(b":")[0].lower())]
+    return kept + [b"%b: %b" % pair for pair in wanted_by(dialect)]
 
 
 def passing(good: GoodAnswer, outcome: Outcome | None) -> list[bytes]:

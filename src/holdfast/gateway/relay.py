@@ -118,8 +118,8 @@ class Relay(ClientAnswer):
             # Nearly every piece of a stream takes only this path, so it is written without further calls.
             if data:
                 stream.feed(data)
-                if stream.mask is not None:
-                    data = stream.mask.feed(data)
+                if stream.rewriter is not None:
+                    data = stream.rewriter.feed(data)
             if data:
                 self.chunks += 1
                 self.size += len(data)

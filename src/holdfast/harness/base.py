@@ -29,12 +29,14 @@ ANY_AUTH = frozenset(Auth)
 class Target:
     """The address that a program sends its requests to: the gateway, or the provider itself (`direct`).
     `endpoint.url` has the version for the OpenAI dialects, and not for Anthropic's, as everywhere. `facts`
-    are the model's limits and abilities, as far as they are known."""
+    are the model's limits and abilities, as far as they are known. `translated`: the gateway writes the
+    program's requests in another dialect, so what that cannot carry is better not offered."""
 
     pin: Pin
     endpoint: Endpoint
     direct: bool = False
     facts: ModelFacts = field(default_factory=ModelFacts)
+    translated: bool = False
 
     @property
     def slug(self) -> str:

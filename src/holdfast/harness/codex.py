@@ -34,6 +34,8 @@ def table(target: Target) -> dict[str, object]:
         entry["http_headers"] = dict(target.endpoint.headers)
     if not target.direct:
         entry |= {"request_max_retries": 0, "stream_max_retries": 0}
+    if target.translated:
+        entry["supports_websockets"] = False
     return entry
 
 
@@ -61,6 +63,8 @@ def _plan(request: LaunchRequest) -> Handover:
         "shell_environment_policy.exclude": ["HOLDFAST_*"],
         **limits(target.facts),
     }
+    if target.translated:
+        settings["web_search"] = "disabled"
     options: list[str] = []
     for name, value in settings.items():
         options += ["-c", f"{name}={inline(value)}"]

@@ -22,11 +22,11 @@ class SyncBody:
 
     def __iter__(self) -> Iterator[bytes]:
         yield from filter(None, self._read)
-        feed, mask = self._stream.feed, self._stream.mask
+        feed, rewriter = self._stream.feed, self._stream.rewriter
         try:
             for chunk in self._chunks:
                 feed(chunk)
-                passed = chunk if mask is None else mask.feed(chunk)
+                passed = chunk if rewriter is None else rewriter.feed(chunk)
                 if passed:
                     yield passed
         except self.adapter.broken as error:
@@ -97,11 +97,11 @@ class AsyncBody:
             return chunk
         if self._ended:
             raise StopAsyncIteration
-        feed, mask = self._stream.feed, self._stream.mask
+        feed, rewriter = self._stream.feed, self._stream.rewriter
         try:
             async for chunk in self._chunks:
                 feed(chunk)
-                passed = chunk if mask is None else mask.feed(chunk)
+                passed = chunk if rewriter is None else rewriter.feed(chunk)
                 if passed:
                     return passed
         except self.adapter.broken as error:

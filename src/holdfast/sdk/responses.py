@@ -23,7 +23,7 @@ from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.exchange import Bounds, ConversationResult, GoodAnswer, SendFailed, passes_as_it_came
 from ..wire.header_policy import query_without_credentials
 from ..wire.operations import Op, Perform
-from ..wire.ports import Open, RawHeaders, RequestRun, Timeout
+from ..wire.ports import Open, RawHeaders, RequestRun, Timeout, Translated
 from ..wire.request_body import UNREAD, RequestInfo, inspect_body, is_plain
 from ..wire.request_coding import readable_body
 from ..wire.request_head import build_request
@@ -152,11 +152,15 @@ class SdkRequest:
         self.body, self.info, self.headers = body, inspect_body(body), self.headers.decoded()
         return None
 
-    def outbound(self, connection: Connection, secret: Secret | None) -> Open:
-        """Return the request as it is sent to `connection`."""
-        url, headers, body = build_request(
-            connection, secret, self.path, self.headers, body=self.body, info=self.info
-        )
+    def outbound(
+        self, connection: Connection, secret: Secret | None, translated: Translated | None = None
+    ) -> Open:
+        """Return the request as it is sent to `connection`, `translated` for one of another dialect."""
+        path, incoming, asked, info = self.path, self.headers, self.body, self.info
+        if translated is not None:
+            path, asked, info = translated.path, translated.body, translated.info
+            incoming = incoming.translated(translated.dialect)
+        url, headers, body = build_request(connection, secret, path, incoming, body=asked, info=info)
         return Open(
             endpoint=connection.endpoint,
             method=self.request.method,

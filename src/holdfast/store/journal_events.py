@@ -46,6 +46,7 @@ class EventKind(StrEnum):
     MODEL_DIFFERS = "model-differs"
     PROVISIONED = "provisioned"
     GIVEN_UP = "given-up"
+    TRANSLATED = "translated"
 
 
 # Named tuples: the class and each object cost a fraction of a frozen dataclass; every program that opens the
@@ -108,6 +109,16 @@ class ModelDiffered(NamedTuple):
 
     chosen: str
     answered: str
+    more: More = ()
+
+
+class RequestTranslated(NamedTuple):
+    """A request was translated from its caller's dialect into its endpoint's; `less` names what was lost,
+    between commas."""
+
+    caller: str
+    endpoint: str
+    less: str = ""
     more: More = ()
 
 
@@ -291,6 +302,7 @@ KINDS: Mapping[type, EventKind] = {
     ModelDiffered: EventKind.MODEL_DIFFERS,
     ProvisioningChanged: EventKind.PROVISIONED,
     RequestGivenUp: EventKind.GIVEN_UP,
+    RequestTranslated: EventKind.TRANSLATED,
 }
 
 Detail = (
@@ -310,6 +322,7 @@ Detail = (
     | KeyChanged
     | AnswerTruncated
     | RequestGivenUp
+    | RequestTranslated
     | ProvisioningChanged
     | UnknownEvent
 )

@@ -15,7 +15,7 @@ from binascii import Error as NotBase64
 
 from .form import Opaque, Seal
 
-PREFIX = "hf1."
+PREFIX = "hf1~"
 _MARK, _CHECK = 16, 8
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from ..core.errors import HoldfastError
 
@@ -49,17 +50,21 @@ LESS: dict[str, str] = {
 
 
 class Untranslatable(HoldfastError):
-    """The request cannot be written in the endpoint's dialect without changing what it asks. `path` is the
-    field's JSON path."""
+    """A request cannot be written in its endpoint's dialect without changing what it asks. `path` is the JSON
+    path of the field."""
 
     exit_code = 2
 
-    def __init__(self, path: str, why: str, next_step: str = "") -> None:
+    def __init__(self, path: str, why: str, next_step: str = "", *, details: Iterable[str] = ()) -> None:
         self.path, self.why = path, why
-        what = why
-        if path:
-            what = f"{path}: {why}"
-        super().__init__(what, next_step=next_step)
+        super().__init__(": ".join(filter(None, (path, why))), details=details, next_step=next_step)
+
+    def facts(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+
+class NotTranslated(HoldfastError):
+    """A request on this route goes only to an endpoint of its own dialect, and the provider has none."""
 
 
 class Losses:
@@ -67,9 +72,10 @@ class Losses:
 
     __slots__ = ("_exact", "_names")
 
-    def __init__(self, *, exact: bool = False) -> None:
+    def __init__(self, *, exact: bool = False, names: Iterable[str] = ()) -> None:
+        """Begin with the losses `names` of an earlier step."""
         self._exact = exact
-        self._names: dict[str, None] = {}
+        self._names = dict.fromkeys(names)
 
     @property
     def names(self) -> tuple[str, ...]:

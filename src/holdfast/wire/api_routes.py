@@ -38,6 +38,7 @@ class BodyRule(NamedTuple):
     any_model  the same as of its route
     document   it is JSON, and may refer to what only one account knows
     certain    by its content type, no receiver reads it as anything but JSON in UTF-8
+    translates it can be written for an endpoint of another dialect
     """
 
     judged: bool = False
@@ -45,9 +46,10 @@ class BodyRule(NamedTuple):
     any_model: bool = False
     document: bool = False
     certain: bool = False
+    translates: bool = False
 
 
-TO_A_MODEL = BodyRule(judged=True, named=True, document=True, certain=True)
+TO_A_MODEL = BodyRule(judged=True, named=True, document=True, certain=True, translates=True)
 """The rule for a request to a model that the user chose."""
 _CHAT, _RESPONSES, _MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 _SIDE = ApiRoute(_CHAT, any_model=True)
@@ -69,6 +71,7 @@ ROUTES: dict[str, ApiRoute] = {
 _JSON = re.compile(rb"(?:application|text)/(?:[\w.-]+\+)?json", re.IGNORECASE).fullmatch
 # LiteLLM takes every content type with "form" in it for a form, and there are parsers that read the charset.
 _CERTAIN = re.compile(rb'(?:application/json(?:\s*;\s*charset="?utf-?8"?)?)?', re.IGNORECASE).fullmatch
+_TRANSLATED = frozenset({AnswerKind.CHAT, AnswerKind.RESPONSE, AnswerKind.MESSAGE})
 _UNLABELLED = (b"", b"application/x-www-form-urlencoded")
 """Content types of a body that nobody labelled: curl and others take the second for any body."""
 
@@ -123,6 +126,7 @@ def body_rule(method: str, path: str, label: bytes) -> BodyRule:
         any_model=route.any_model,
         document=True,
         certain=_CERTAIN(label) is not None,
+        translates=route.answer in _TRANSLATED,
     )
 
 

@@ -6,8 +6,9 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..core.identity import Dialect
 from .header_names import read_connection
-from .header_policy import Verdict, request_verdict, without_credentials
+from .header_policy import Verdict, passes_translated, request_verdict, wanted_by, without_credentials
 from .ports import RawHeaders
 
 _READABLE = frozenset({b"gzip", b"deflate", b"identity"})
@@ -39,6 +40,11 @@ class ClientHeaders(NamedTuple):
     coding: bytes = b""
     label: bytes = b""
     deadline: bytes = b""
+
+    def translated(self, dialect: Dialect) -> ClientHeaders:
+        """Return the headers for a request that was translated into `dialect`."""
+        kept = [pair for pair in self.kept if passes_translated(pair[0].lower())]
+        return self._replace(kept=[*kept, *wanted_by(dialect)])
 
     def decoded(self) -> ClientHeaders:
         """Return the headers for a body whose coding was taken off."""

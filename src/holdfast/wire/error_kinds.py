@@ -128,6 +128,8 @@ ERRORS: dict[str, ErrorKind] = {
     "Busy": _kind("file_busy", 503),
     "IdentityError": _kind("identity_error", 409),
     "WrongDialect": _kind("wrong_dialect", 400),
+    "Untranslatable": _kind("untranslatable", 400),
+    "NotTranslated": _kind("not_translated", 404),
     "SecretMissing": _kind("secret_missing", 409),
     "SignInEnded": _kind("sign_in_ended", 409),
     "SourceSilent": _kind("source_silent", 503),

@@ -12,7 +12,7 @@ from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..core.steps import Outcome
 from .decoding import DECODABLE
-from .ports import Open, RawHeaders, Timeout
+from .ports import Open, RawHeaders, Timeout, Translated
 from .request_body import RequestInfo
 from .request_head import OutboundRequest
 from .response_stream import ResponseStream
@@ -78,8 +78,10 @@ class ConversationRequest(Protocol):
     inspected: bool
     masks_key: bool
 
-    def outbound(self, connection: Connection, secret: Secret | None) -> Open | OutboundRequest:
-        """Return the request as it is sent to `connection`."""
+    def outbound(
+        self, connection: Connection, secret: Secret | None, translated: Translated | None = None
+    ) -> Open | OutboundRequest:
+        """Return the request as it is sent to `connection`: `translated`, for one of another dialect."""
         ...
 
 
@@ -138,11 +140,11 @@ def opened(
 ) -> GoodAnswer:
     """Return a good answer of which `chunks` have come, and whose rest `stream` passes on. `is_stream`: it is
     a stream of events."""
-    mask = stream.mask
-    if mask is not None:
-        chunks = [mask.feed(chunk) for chunk in chunks]
+    rewriter = stream.rewriter
+    if rewriter is not None:
+        chunks = [rewriter.feed(chunk) for chunk in chunks]
     label = label_of(head, b"text/event-stream") if is_stream else b""
-    plain = mask is not None and bool(head.coding)
+    plain = rewriter is not None and bool(head.coding)
     return GoodAnswer(head, chunks, stream, secret=secret, label=label, decoded=plain)
 
 
@@ -165,6 +167,11 @@ def may_be_stream(request: ConversationRequest, head: Head) -> bool:
     if request.body is None or head.coding not in DECODABLE:
         return b"event-stream" in head.type
     return request.info.streams
+
+
+def label_for(request: ConversationRequest) -> bytes:
+    """Return the content type of an answer that is written for this caller."""
+    return b"text/event-stream" if request.info.streams else b"application/json"
 
 
 def shorten(timeout: Timeout, seconds: float) -> None:

@@ -13,6 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+from ..core.identity import Dialect
 from .header_names import reserved
 
 Pairs = list[tuple[bytes, bytes]]
@@ -138,6 +139,11 @@ BODY_HEADERS = frozenset({b"content-length", b"content-encoding"})
 OURS_AFTER_A_FAULT = frozenset({b"retry-after", b"retry-after-ms"})
 """Headers that Holdfast sets itself on a failed answer, where it knows the true wait."""
 
+_OF_A_DIALECT = frozenset(
+    name for group in ("OpenAI's and Anthropic's APIs", "Claude Code", "Codex") for name in REQUEST[group]
+)
+_WANTED = {Dialect.ANTHROPIC_MESSAGES: ((b"anthropic-version", b"2023-06-01"),)}
+"""The headers without which an endpoint of a dialect refuses a request."""
 _REQUEST = frozenset(name for names in REQUEST.values() for name in names)
 _ANSWER = frozenset(name for names in ANSWER.values() for name in names)
 _SHORTEST_WITHIN = 16
@@ -157,6 +163,17 @@ def request_verdict(name: bytes) -> Verdict:
     if reserved(text) is not None:
         return Verdict.DROPPED
     return Verdict.OPTIONAL
+
+
+def passes_translated(name: bytes) -> bool:
+    """Return whether a header that a caller sent passes with a request that is translated: not what only one
+    API, or its maker's own program, means. `name` is in lower case."""
+    return name.decode("latin-1") not in _OF_A_DIALECT
+
+
+def wanted_by(dialect: Dialect) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers that an endpoint of a dialect wants of every request."""
+    return _WANTED.get(dialect, ())
 
 
 def answer_verdict(name: bytes) -> Verdict:

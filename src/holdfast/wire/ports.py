@@ -13,8 +13,10 @@ from ..core.identity import Connection, Dialect, Endpoint
 from ..core.secret import Secret
 from ..core.steps import Answer, Outcome, Step
 from ..core.vocabulary import Profile
+from .answer_mask import Rewriter
 from .api_routes import BodyRule
 from .error_bodies import ClientError
+from .request_body import RequestInfo
 
 RawHeaders = list[tuple[bytes, bytes]]
 Timeout = dict[str, float | None]
@@ -93,6 +95,23 @@ class AnsweredRequest(Protocol):
         ...
 
 
+class Translated(Protocol):
+    """A request as it is sent to an endpoint of another dialect: its body, of which `info` is known."""
+
+    dialect: Dialect
+    path: str
+    body: bytes
+    info: RequestInfo
+
+    def rewriter(self, hidden: Secret | None, coding: bytes) -> Rewriter:
+        """Return what writes the provider's stream, in a content coding, anew; `hidden` is masked."""
+        ...
+
+    def whole(self, answer: bytes) -> bytes | None:
+        """Return a whole answer for the caller; None if it cannot be written for it."""
+        ...
+
+
 class RequestRun(AnsweredRequest, Protocol):
     """A request under way. A driver takes `step` and reports with `take` or `perform`, until `step` is
     None and `outcome` is set."""
@@ -103,6 +122,11 @@ class RequestRun(AnsweredRequest, Protocol):
 
     def knows(self, connection: Connection) -> bool:
         """Return whether the key to send with is known now. If it is not, `secret` may block."""
+        ...
+
+    def translated(self, connection: Connection) -> Translated | None:
+        """Return the request in the dialect of the connection's endpoint; None where that is the caller's.
+        Raises Untranslatable."""
         ...
 
     def secret(self, connection: Connection) -> Secret | None:

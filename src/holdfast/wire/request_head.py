@@ -24,6 +24,7 @@ from .header_policy import forwarded
 from .key_at_send import KEY_MARK, revealed
 from .ports import RawHeaders, Timeout
 from .request_body import UNREAD, RequestInfo, append_model, inspect_body, literal, replace_model
+from .seals import without_seals
 
 _AUTH: dict[Auth, tuple[bytes, str]] = {
     Auth.BEARER: (b"authorization", "Bearer "),
@@ -108,6 +109,8 @@ def build_request(
     kept. `info` is what the body asks for, if that is known already.
     """
     info = info or inspect_body(body)
+    if body is not None:
+        body, info = _plain(body, info, connection.dialect)
     endpoint = connection.endpoint
     headers: RawHeaders = [(b"Host", endpoint.host.encode("ascii")), *incoming.kept]
     if incoming.optional:
@@ -162,6 +165,7 @@ class PreparedHead:
     def with_body(self, body: bytes, info: RequestInfo) -> OutboundRequest:
         """Return the request with this body."""
         connection = self._connection
+        body, info = _plain(body, info, connection.dialect)
         pieces = _with_model(body, info, connection.model, self._path)
         return OutboundRequest(connection.endpoint, self, pieces, {})
 
@@ -194,6 +198,14 @@ def _credential(auth: Auth) -> tuple[bytes, bytes]:
     """Return the header that presents a key to its endpoint."""
     name, scheme = _AUTH[auth]
     return name, scheme.encode("ascii") + KEY_MARK
+
+
+def _plain(body: bytes, info: RequestInfo, dialect: Dialect) -> tuple[bytes, RequestInfo]:
+    """Return a request's body, and what it asks for, without values that only we can open."""
+    plain = body if info is UNREAD else without_seals(body, dialect)
+    if plain is body:
+        return body, info
+    return plain, inspect_body(plain)
 
 
 def _with_model(body: bytes, info: RequestInfo, model: str, path: str) -> Pieces:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import inf
 
-from ..core.errors import SecretMissing, SourceSilent
+from ..core.errors import HoldfastError, SourceSilent
 from ..core.faults import Phase, Reply
 from ..core.secret import Secret
 from ..secrecy.masking import masked_bytes, spellings_of
@@ -100,9 +100,9 @@ def reply_of_error(error: Exception, phase: Phase, host: str) -> Reply:
     )
 
 
-def reply_of_unread(error: SecretMissing, now: float) -> Reply:
-    """Return the reply for a request that was not sent, since its key cannot be read; `now` is in epoch
-    seconds."""
+def reply_of_unsent(error: HoldfastError, now: float) -> Reply:
+    """Return the reply for a request that was not sent, since its key cannot be read or its endpoint's
+    dialect cannot write it; `now` is in epoch seconds."""
     text = f"{type(error).__name__}: {error}"
     headers: tuple[tuple[str, str], ...] = ()
     if isinstance(error, SourceSilent) and error.retry_at not in (None, inf):

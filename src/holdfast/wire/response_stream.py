@@ -9,12 +9,15 @@ from typing import Protocol
 from ..core.classify import classify
 from ..core.faults import Fault, Phase, Reply
 from ..core.identity import Connection
-from .answer_mask import AnswerMask
+from .answer_mask import Rewriter
 from .decoding import Feed
 from .error_bodies import ClientError, refusal
 from .ports import AnsweredRequest, ConnectionErrors, Engine
 from .response_head import BODY_LIMIT, reply_of_error
 from .usage import NO_USAGE, by_kind
+
+COMMENT = b": holdfast\n\n"
+"""What keeps a stream from being taken for dead."""
 
 
 class Watch(Protocol):
@@ -58,8 +61,8 @@ class ResponseStream:
     """Watches the rest of an answer as it is passed on, unchanged, and reports once how it ended.
 
     `feed` takes every chunk; it feeds `watch`, which is None for an answer that cannot be watched. Where
-    there is a `mask`, what it makes of a chunk is passed on. An answer that is cut short gets an error event
-    at its end, or raises: with `raises`, and where no event may follow.
+    there is a `rewriter`, what it makes of a chunk is passed on. An answer that is cut short gets an error
+    event at its end, or raises: with `raises`, and where no event may follow.
     """
 
     __slots__ = (
@@ -72,7 +75,7 @@ class ResponseStream:
         "_watch",
         "fault",
         "feed",
-        "mask",
+        "rewriter",
     )
 
     def __init__(
@@ -85,7 +88,7 @@ class ResponseStream:
         watch: Watch | None,
         feed: Feed,
         raises: bool,
-        mask: AnswerMask | None = None,
+        rewriter: Rewriter | None = None,
     ) -> None:
         self._errors = errors
         self._engine = engine
@@ -96,7 +99,7 @@ class ResponseStream:
         self._reported = False
         self.fault: Fault | None = None
         self.feed = feed
-        self.mask = mask
+        self.rewriter = rewriter
 
     @property
     def usage(self) -> Mapping[str, int]:
@@ -127,7 +130,8 @@ class ResponseStream:
     @property
     def between_events(self) -> bool:
         """Return whether an event or a comment of ours may follow what was passed on so far."""
-        return self._watch is not None and self._watch.whole and not self._raises
+        watch = self._watch
+        return watch is not None and (watch.whole or self._writes_events) and not self._raises
 
     def has_moved(self) -> bool:
         """Return whether an event has come since this was last asked: what only keeps a connection alive is
@@ -140,31 +144,47 @@ class ResponseStream:
 
     def finish(self, error: Exception | None = None) -> bytes:
         """End the answer, since the provider closed its body or the connection broke by `error`. Return what
-        is still to be passed on: what the mask held back, the blank line that the last event lacks, and an
-        error event if the answer was cut.
+        is still to be passed on: what the rewriter held back, the blank line that the last event lacks, and
+        an error event if the answer was cut.
 
         Raises the library's RemoteProtocolError instead where no event may follow.
         """
         may_follow, cut = self.between_events, self._cut(error)
-        rest = b"" if self.mask is None else self.mask.rest()
         if cut is None:
+            rest = b"" if self.rewriter is None else self.rewriter.rest()
             return rest + self._owed()
         if not may_follow:
             raise self._errors.cut(cut.message)
-        return rest + cut.event(self._connection.dialect)
+        return self.last_event(cut)
+
+    def last_event(self, error: ClientError) -> bytes:
+        """Return what ends the answer, since it breaks off by `error`: its event, for the caller."""
+        if self.rewriter is None:
+            return error.event(self._connection.dialect)
+        return self.rewriter.cut(error, self._connection.dialect)
+
+    def waiting(self) -> bytes:
+        """Return what tells a caller that the answer goes on: a comment; in a stream that is written anew an
+        event, since some programs count no comment."""
+        return (self.rewriter is not None and self.rewriter.waiting()) or COMMENT
+
+    @property
+    def _writes_events(self) -> bool:
+        """Return whether what is passed on are events of our own."""
+        return self.rewriter is not None and self.rewriter.writes_events
 
     def _owed(self) -> bytes:
         """Return what the last event lacks to be read, where the caller reads our bytes as events."""
-        if self._watch is None or not self.takes_events:
+        if self._watch is None or not self.takes_events or self._writes_events:
             return b""
         return self._watch.owed
 
     def passing(self, data: bytes) -> bytes:
         """Take the next chunk. Return what is passed on of it."""
         self.feed(data)
-        if self.mask is None:
+        if self.rewriter is None:
             return data
-        return self.mask.feed(data)
+        return self.rewriter.feed(data)
 
     def broken_by(self, error: Exception) -> Exception | None:
         """End the answer, since the connection broke by `error`. Return `error` with its consequence as its
