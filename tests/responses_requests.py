@@ -6,7 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from holdfast.translate import read_chat, read_responses, write_responses
+from holdfast.translate import (
+    read_chat,
+    read_messages,
+    read_responses,
+    write_chat,
+    write_messages,
+    write_responses,
+)
 from holdfast.translate.caps import Caps
 from holdfast.translate.context import Target
 from holdfast.translate.envelope import Sealer
@@ -23,7 +30,8 @@ FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object", "p
 CUSTOM = {"type": "custom", "name": "patch", "description": "Patch."}
 SEARCH = {"type": "tool_search", "execution": "client", "description": "Find."}
 USER = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
-READERS = {"chat": read_chat.read, "responses": read_responses.read}
+READERS = {"chat": read_chat.read, "messages": read_messages.read, "responses": read_responses.read}
+WRITERS = {"chat": write_chat.write, "messages": write_messages.write, "responses": write_responses.write}
 
 
 def codex_request() -> dict[str, Any]:
@@ -47,8 +55,11 @@ def written(
     return write_responses.write(request, target)
 
 
-def translated(dialect: str, body: dict[str, Any], **caps: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return a request of `dialect` as an endpoint of Responses gets it, and what is lost."""
+def translated(
+    caller: str, body: dict[str, Any], endpoint: str, **caps: Any
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return a request of a `caller`'s dialect as an endpoint gets it, and what is lost."""
     losses = Losses()
-    request = READERS[dialect](body, SEALER, losses)
-    return written(request, losses, **caps), losses.names
+    request = READERS[caller](body, SEALER, losses)
+    target = Target(Caps(**caps), MARK, "gpt", ToolNames(request.tools, losses), losses)
+    return WRITERS[endpoint](request, target), losses.names

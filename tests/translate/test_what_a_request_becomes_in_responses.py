@@ -463,6 +463,12 @@ def test_members_of_a_request_are_written(index: int) -> None:
 REFUSED: dict[str, tuple[Request, dict[str, Any], str]] = {
     "no turns": (Request("m", ()), {}, "messages: there is nothing to answer"),
     "an answer's beginning": (_request(HI, Turn(ASSISTANT, (Text("a"),), "m[1]")), {}, "m[1]: the endpoint"),
+    "nothing but blank words": (_request(Turn(USER, (Text(" "),))), {}, "messages: there is nothing"),
+    "an answer's beginning, and nothing": (
+        _request(*_asked(Text("a", "m[1]"), then=Turn(USER, (Text(" "),), "m[2]"))),
+        {},
+        "m[2]: the endpoint",
+    ),
     "texts to stop at": (_request(limits=Limits(stop=("a",))), {}, "stop: the endpoint takes no texts"),
     "an image of the model": (_request(*_asked(Image("u", at="m[1]"))), {}, "m[1]: a message of the"),
     "a thought of the user": (_request(Turn(USER, (Thinking("t", at="m[1]"),))), {}, "m[1]: this belongs"),

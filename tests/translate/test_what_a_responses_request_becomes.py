@@ -350,6 +350,15 @@ TOOLS: dict[str, tuple[dict[str, Any], list[Tool], tuple[str, ...]]] = {
         [Tool(kind, SERVED, served=kind) for kind in ("web_search", "mcp", "code_interpreter")],
         (),
     ),
+    "a function called as a tool at a provider is": (
+        {
+            "tools": [FUNCTION | {"name": "web_search"}, {"type": "web_search"}],
+            "tool_choice": {"type": "allowed_tools", "mode": "auto",
+                            "tools": [{"type": "function", "name": "web_search"}]},
+        },
+        [Tool("web_search", schema=SCHEMA)],
+        (),
+    ),
     "only the tools that are allowed": (
         {
             "tools": [FUNCTION, CUSTOM, {"type": "web_search"},
@@ -474,7 +483,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"tools": [{"type": "local_shell"}]}, "tools[0]", SHELL),
     ({"tools": [{"type": "shell"}]}, "tools[0]", SHELL),
     ({"tools": [{"type": "apply_patch"}]}, "tools[0]", CODEX),
-    ({"tools": [{"type": "telepathy"}]}, "tools[0].type", ""),
+    ({"tools": [{"type": "telepathy"}]}, "tools[0].type", CODEX),
     ({"tools": [{"type": "function", "name": ""}]}, "tools[0].name", ""),
     (
         {"tools": [{"type": "namespace", "name": "g", "tools": [{"type": "mcp"}]}]},
@@ -507,7 +516,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (_input({"type": "compaction", "encrypted_content": "x"}), "input[0]", CODEX),
     (_input({"type": "compaction_trigger"}), "input[0]", CODEX),
     (_input({"type": "local_shell_call", "call_id": "c"}), "input[0]", SHELL),
-    (_input({"type": "dream"}), "input[0].type", ""),
+    (_input({"type": "dream"}), "input[0].type", CODEX),
     (_input({"role": "tool", "content": "x"}), "input[0].role", ""),
     (_input({"role": "user", "content": None}), "input[0].content", ""),
     (_input({"role": "user", "content": [{"type": "input_audio"}]}), "input[0].content[0].type", ""),

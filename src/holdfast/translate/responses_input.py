@@ -64,7 +64,7 @@ class Items:
             item.refuse("", *_REFUSED[kind])
         read = _READ.get(kind)
         if read is None:
-            item.refuse("type", f"items of the type '{kind}' are not known")
+            item.refuse("type", f"items of the type '{kind}' are not known", NATIVE)
         read(self, item)
 
     def message(self, item: Fields) -> None:

@@ -36,20 +36,28 @@ _FUNCTION = ("type", "name", "description", "parameters", "strict", "defer_loadi
 _CUSTOM = ("type", "name", "description", "format", "defer_loading")
 
 
+_Key = tuple[bool, str, str]
+"""Whether a tool runs at a provider, its group and its name."""
+
+
+def _key(tool: Tool) -> _Key:
+    return tool.kind is ToolKind.SERVED, tool.group, tool.name
+
+
 class Offers:
     """The tools of a request, each once: a later definition replaces an earlier one."""
 
     def __init__(self, losses: Losses) -> None:
         self._losses = losses
-        self._tools: dict[tuple[str, str], Tool] = {}
-        self._deferred: dict[tuple[str, str], None] = {}
+        self._tools: dict[_Key, Tool] = {}
+        self._deferred: dict[_Key, None] = {}
 
     def add(self, fields: Fields, *, loaded: bool = False) -> list[Tool]:
         """Take the tools of a list and return them. `loaded`: they are offered although they load later."""
         added: list[Tool] = []
         for tool in fields.objects("tools"):
             for made in self._of(tool):
-                key = (made.group, made.name)
+                key = _key(made)
                 self._tools[key] = made
                 self._deferred.pop(key, None)
                 if not loaded and made.raw.get("defer_loading") is True:
@@ -59,7 +67,7 @@ class Offers:
 
     def called(self, group: str, name: str) -> None:
         """Note a call of a tool: it was loaded."""
-        self._deferred.pop((group, name), None)
+        self._deferred.pop((False, group, name), None)
 
     def all(self) -> tuple[Tool, ...]:
         """Return the tools to offer. Those that load later are kept back while the caller can find them."""
@@ -81,7 +89,7 @@ class Offers:
             return [read(tool, "")]
         served = _DATE.sub("", kind)
         if served not in _SERVED:
-            tool.refuse("type", f"tools of the type '{kind}' are not known")
+            tool.refuse("type", f"tools of the type '{kind}' are not known", NATIVE)
         served = served.replace("web_search_preview", "web_search")
         return [Tool(served, ToolKind.SERVED, served=served, raw=tool.raw, at=tool.at)]
 
@@ -192,10 +200,10 @@ def _allowed(allowed: Fields, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
     """Return the tools that are allowed: to offer no others means the same."""
     if _mode(allowed, "mode") is not Choose.AUTO:
         allowed.refuse("mode", "one of some tools cannot be demanded; send only these as `tools`")
-    kept: set[tuple[str, str]] = set()
+    kept: set[_Key] = set()
     for entry in allowed.objects("tools"):
-        kept.update((tool.group, tool.name) for tool in _meant(entry, tools))
-    return tuple(tool for tool in tools if (tool.group, tool.name) in kept)
+        kept.update(map(_key, _meant(entry, tools)))
+    return tuple(tool for tool in tools if _key(tool) in kept)
 
 
 def _meant(entry: Fields, tools: Iterable[Tool]) -> list[Tool]:

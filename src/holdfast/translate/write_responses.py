@@ -8,7 +8,7 @@ from typing import Any
 
 from .caps import effort_for
 from .context import Target
-from .form import Choose, Flag, Request, Role, Text, Tool, ToolKind, Turn
+from .form import Choose, Flag, Request, Role, Text, Tool, ToolKind
 from .names import wire_name
 from .offers import checked_choice, function_of, own_tools
 from .turns import leading_words, paired, told_by_the_user
@@ -23,11 +23,11 @@ _SEARCH_MEMBERS = frozenset({"type", "name", "allowed_domains", "user_location",
 
 def write(request: Request, target: Target) -> dict[str, Any]:
     """Return the request's JSON object. Raises Untranslatable about what the endpoint does not take."""
-    instructions, turns = _turns(request, target)
+    instructions, items = _conversation(request, target)
     body: dict[str, Any] = {"model": target.model}
     if instructions:
         body["instructions"] = instructions
-    body["input"] = ItemWriter(target).items(turns)
+    body["input"] = items
     _tools(body, request, target)
     _limits(body, request, target)
     _effort(body, request, target)
@@ -41,20 +41,21 @@ def write(request: Request, target: Target) -> dict[str, Any]:
     return body
 
 
-def _turns(request: Request, target: Target) -> tuple[str, list[Turn]]:
-    """Return the system's words, and the turns of the conversation."""
+def _conversation(request: Request, target: Target) -> tuple[str, list[dict[str, Any]]]:
+    """Return the system's words, and the items of the conversation."""
     caps, losses = target.caps, target.losses
     first, others = leading_words(request.turns)
     if not others:
         first, others = first[:-1], first[-1:]
     turns = paired(told_by_the_user(others, caps, losses), caps, losses)
-    if not turns:
+    items = ItemWriter(target).items(turns)
+    if not items:
         losses.refuse(request.path("messages"), "there is nothing to answer")
-    if turns[-1].role is Role.ASSISTANT and not caps.prefill:
+    if items[-1].get("role") == Role.ASSISTANT.value and not caps.prefill:
         why = "the endpoint does not continue an answer; end the request with a message of the user"
         losses.refuse(turns[-1].at, why)
     words = [part.text for turn in first for part in turn.parts if isinstance(part, Text)]
-    return "\n\n".join(word for word in words if word.strip()), turns
+    return "\n\n".join(word for word in words if word.strip()), items
 
 
 def _tools(body: dict[str, Any], request: Request, target: Target) -> None:
