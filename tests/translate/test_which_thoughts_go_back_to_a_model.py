@@ -11,6 +11,7 @@ from chat_requests import (
     BUDGET,
     MARK,
     OTHER_MARK,
+    SEALER,
     USER,
     call,
     calling,
@@ -19,9 +20,16 @@ from chat_requests import (
     text,
     told,
     translated,
+    used,
 )
+from holdfast.translate import from_messages, to_chat
+from holdfast.translate.caps import Caps
+from holdfast.translate.context import Caller
 from holdfast.translate.envelope import Sealer
-from holdfast.translate.form import Opaque, Seal
+from holdfast.translate.events import fold
+from holdfast.translate.form import Opaque, Request, Seal, Tool
+from holdfast.translate.losses import Losses
+from holdfast.translate.names import ToolNames
 
 
 def detail(**members: Any) -> dict[str, Any]:
@@ -93,6 +101,44 @@ THOUGHTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {
         [],
         "reasoning_not_returned",
     ),
+    "thoughts that are pieces of one text": (
+        {
+            "reasoning_content": "hmhoho",
+            "reasoning_details": [
+                {"data": sealed(Opaque.SIGNATURE, "s"), "length": 2},
+                {"data": sealed(Opaque.REDACTED, "r"), "length": 0},
+                {"data": sealed(Opaque.SIGNATURE, "t"), "length": 4},
+            ],
+        },
+        [
+            {"type": "thinking", "thinking": "hm", "signature": "s"},
+            {"type": "redacted_thinking", "data": "r"},
+            {"type": "thinking", "thinking": "hoho", "signature": "t"},
+        ],
+        "",
+    ),
+    "a text that was changed": (
+        {
+            "reasoning_content": "hm!",
+            "reasoning_details": [
+                {"data": sealed(Opaque.SIGNATURE, "s"), "length": 2},
+                {"data": sealed(Opaque.REDACTED, "r"), "length": 0},
+            ],
+        },
+        [{"type": "redacted_thinking", "data": "r"}],
+        "reasoning_not_returned",
+    ),
+    "seals that hold values of their own endpoints": (
+        {
+            "reasoning_content": "hm",
+            "reasoning_details": [
+                {"data": SEALER.seal(Seal(Opaque.DETAILS, [{"data": "x"}], MARK)), "length": True},
+                {"data": SEALER.seal(Seal(Opaque.THOUGHT, {"google": {}}, MARK)), "id": 5},
+            ],
+        },
+        [],
+        "reasoning_not_returned",
+    ),
     "a signature of another home": (
         {
             "reasoning_content": "hm",
@@ -136,3 +182,46 @@ def test_a_level_of_effort_waits_for_the_end_of_calls_without_thoughts(
     assert ("thinking" in body) is thinks
     body, _ = translated({"messages": messages, "reasoning_effort": "medium"}, **ADAPTIVE)
     assert body["thinking"] == {"type": "adaptive"}
+
+
+ANSWERS: dict[str, list[dict[str, Any]]] = {
+    "a thought and words": [{"type": "thinking", "thinking": "hm", "signature": "s"}, text("a")],
+    "a thought before each call": [
+        {"type": "thinking", "thinking": "hm", "signature": "s"},
+        text("a"),
+        used({"x": 1}),
+        {"type": "thinking", "thinking": "ho", "signature": "t"},
+        {"type": "redacted_thinking", "data": "r"},
+        used({}, at="b"),
+    ],
+    "a thought that is not shown": [{"type": "thinking", "thinking": "", "signature": "s"}, used({})],
+    "thoughts of an endpoint that signs none": [
+        {"type": "thinking", "thinking": "hm", "signature": ""},
+        used({}),
+        {"type": "thinking", "thinking": "ho", "signature": ""},
+        used({}, at="b"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_comes_back_through_a_chat_as_it_was(name: str) -> None:
+    content = ANSWERS[name]
+    body = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": content}
+    reader = from_messages.MessagesReader(Caps(), MARK, "seed")
+    answer = fold(reader.whole({**body, "stop_reason": "end_turn", "usage": {}}))
+    losses = Losses()
+    tools = (Tool("f"),)
+    caller = Caller(
+        request=Request("m", (), tools),
+        names=ToolNames(tools, losses),
+        sealer=SEALER,
+        mark=MARK,
+        now=0.0,
+        seed="seed",
+        losses=losses,
+    )
+    message = to_chat.ChatWriter(caller).whole(answer)["choices"][0]["message"]
+    results = [result(at=block["id"]) for block in content if block["type"] == "tool_use"]
+    written, _ = translated({"messages": [USER, message, *results, USER]})
+    assert written["messages"][1]["content"] == content

@@ -1,16 +1,13 @@
-"""Reads what a message of a chat request holds: its content, its thoughts and its calls."""
+"""Reads what a message of a chat request holds: its content and its calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 from .envelope import Sealer
 from .fields import Fields
-from .form import Call, File, Image, Opaque, Part, Refusal, Seal, Text, Thinking, ToolKind
-from .lenient import count_of
+from .form import Call, File, Image, Opaque, Part, Refusal, Seal, Text, ToolKind
 from .losses import Losses
 from .media import from_address, is_data, type_by_name
 
@@ -104,53 +101,6 @@ USERS: dict[str, Callable[[Fields, Losses], Text | Image | File]] = {
     "file": _file,
 }
 MODELS: dict[str, Callable[[Fields, Losses], Part]] = {"text": _text, "refusal": _refusal}
-
-
-def thoughts(message: Fields, sealer: Sealer) -> list[Thinking]:
-    """Return what the model thought. Its text is in `reasoning_content` or `reasoning`; our seals are in
-    `reasoning_details`, beside the text that each belongs to, or alone. Details of others are for their own
-    endpoint, and left."""
-    text = message.text("reasoning_content") or message.text("reasoning")
-    details = list(message.objects("reasoning_details"))
-    made = [_detail(detail, sealer) for detail in details]
-    if any(thought.text for thought in made):
-        return [thought for thought in made if thought.text or thought.seal]
-    sealed = [thought for thought in made if thought.seal]
-    if not text:
-        return sealed
-    lengths = [count_of(detail.raw.get("length")) or 0 for detail in details]
-    if sum(lengths) == len(text) and len(sealed) == len(made):
-        return _cut(text, lengths, made)
-    return _with_text(text, sealed, message.at)
-
-
-def _cut(text: str, lengths: Sequence[int], sealed: Sequence[Thinking]) -> list[Thinking]:
-    """Give each thought its part of the text, by the lengths that our answers tell (`chat_answer`)."""
-    ends = accumulate(lengths)
-    return [
-        replace(thought, text=text[end - length : end])
-        for thought, length, end in zip(sealed, lengths, ends, strict=True)
-    ]
-
-
-def _detail(detail: Fields, sealer: Sealer) -> Thinking:
-    sealed = detail.text("signature") or detail.text("data")
-    return Thinking(detail.text("text") or detail.text("summary"), sealer.open(sealed), detail.at)
-
-
-def _with_text(text: str, sealed: Sequence[Thinking], at: str) -> list[Thinking]:
-    """Give the text to the only seal that is one of a text. Several such seals cannot be told apart, and
-    only those that hold nothing need not be."""
-    apart = [thought for thought in sealed if _is(thought.seal, Opaque.REDACTED)]
-    seals = {thought.seal for thought in sealed if not _is(thought.seal, Opaque.REDACTED)}
-    seal = None
-    if len(seals) == 1:
-        seal = seals.pop()
-    return [Thinking(text, seal, at), *apart]
-
-
-def _is(seal: Seal | None, kind: Opaque) -> bool:
-    return seal is not None and seal.kind is kind
 
 
 def calls(message: Fields, sealer: Sealer, losses: Losses) -> list[Call]:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .chat_parts import MODELS, USERS, WORDS, calls, content, thoughts
+from .chat_parts import MODELS, USERS, WORDS, calls, content
+from .chat_thoughts import with_thoughts
 from .chat_tools import choice_of, tools_of
 from .envelope import Sealer
 from .fields import Fields
-from .form import Effort, Flag, Limits, Part, Refusal, Request, Result, Role, Shape, Turn
+from .form import Effort, Flag, Limits, Refusal, Request, Result, Role, Shape, Turn
 from .losses import Losses
 
 _KNOWN = {
@@ -184,10 +185,11 @@ def _assistant(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
     message.forbid(_MODELS_REFUSED)
     message.drop({"annotations": "citations"})
     _rest(message, *_MODELS, *_MODELS_REFUSED)
-    parts: list[Part] = [*thoughts(message, sealer), *content(message, losses, MODELS, needed=False)]
+    words = content(message, losses, MODELS, needed=False)
     if message.text("refusal"):
-        parts.append(Refusal(message.text("refusal"), message.at))
-    return Turn(Role.ASSISTANT, (*parts, *calls(message, sealer, losses)), message.at)
+        words.append(Refusal(message.text("refusal"), message.at))
+    parts = with_thoughts(message, sealer, words, calls(message, sealer, losses))
+    return Turn(Role.ASSISTANT, tuple(parts), message.at)
 
 
 def _rest(message: Fields, *known: str) -> None:
