@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from anthropic.types.message_create_params import (
+    MessageCreateParamsNonStreaming,
+    MessageCreateParamsStreaming,
+)
+
 from holdfast.translate import read_chat, write_messages
 from holdfast.translate.caps import Caps
 from holdfast.translate.context import Target
@@ -11,6 +16,7 @@ from holdfast.translate.envelope import Sealer
 from holdfast.translate.form import Opaque, Seal
 from holdfast.translate.losses import Losses
 from holdfast.translate.names import ToolNames
+from sdk_types import faults
 
 SEALER = Sealer(b"key of a home")
 MARK = SEALER.mark("https://api.example", "claude")
@@ -31,7 +37,18 @@ def translated(body: dict[str, Any], **caps: Any) -> tuple[dict[str, Any], tuple
     request = read_chat.read({"model": "m", "messages": [USER], **body}, SEALER, losses)
     given = Caps(**{"max_output": 4096, **caps})
     target = Target(given, MARK, "claude", ToolNames(request.tools, losses), losses)
-    return write_messages.write(request, target), losses.names
+    written = write_messages.write(request, target)
+    assert wrong(written) == []
+    return written, losses.names
+
+
+def wrong(body: dict[str, Any]) -> list[str]:
+    """What of a request does not fit Anthropic's own types. They name three members no longer that older
+    models take."""
+    kind: Any = MessageCreateParamsNonStreaming
+    if body.get("stream"):
+        kind = MessageCreateParamsStreaming
+    return faults({name: body[name] for name in body.keys() - {"temperature", "top_p", "top_k"}}, kind)
 
 
 def sealed(kind: Opaque, value: str = "", mark: str = MARK) -> str:

@@ -160,6 +160,11 @@ MESSAGES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = {
         [HI, told("assistant", text("a")), HI],
         "reasoning_not_returned",
     ),
+    "floats and exotic members of a call": (
+        [USER, calling({**call('{"x": 1.5}'), "extra_content": {"google": {}}, "index": 0}), result()],
+        [HI, told("assistant", used({"x": 1.5})), told("user", answered())],
+        "",
+    ),
     "a signature beside a call": (
         [USER, calling({**call(), "extra_content": {"google": {"thought_signature": "s"}}}), result()],
         [HI, told("assistant", used({})), told("user", answered())],

@@ -40,6 +40,12 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "response_format.json_schema",
         "is missing",
     ),
+    "a form whose schema is missing": (
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}},
+        {},
+        "response_format.json_schema.schema",
+        "is missing",
+    ),
     "a schema where none is taken": (
         {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}}},
         {"schema": False},
@@ -47,7 +53,9 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "cannot be held to a schema",
     ),
     "no limit of output": ({}, {"max_output": None}, "max_tokens", "how long an answer"),
-    "a limit of 0": ({"max_tokens": -1}, {}, "max_tokens", "must be"),
+    "a limit of 0": ({"max_tokens": 0}, {}, "max_tokens", "must be 1 or more"),
+    "a limit below 0": ({"max_tokens": -1}, {}, "max_tokens", "must be"),
+    "a stop where none is taken": ({"stop": "x"}, {"stop_limit": 0}, "stop", "stops at no text"),
     "a blank stop": ({"stop": ["\n"]}, {}, "stop", "no blank text"),
     "an empty stop": ({"stop": ["a", ""]}, {}, "stop[1]", "must be a text"),
     "no messages": ({"messages": []}, {}, "messages", "is missing"),

@@ -147,6 +147,11 @@ THOUGHTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {
         [],
         "reasoning_not_returned",
     ),
+    "what only looks like a seal": (
+        {"reasoning_details": [detail(text="hm", signature="hf1.\ud800.x")]},
+        [],
+        "reasoning_not_returned",
+    ),
     "a genuine signature": (
         {"reasoning_details": [detail(text="hm", signature="genuine")]},
         [],

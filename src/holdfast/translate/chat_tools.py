@@ -49,11 +49,13 @@ def _function(tool: Fields, function: Fields) -> Tool:
 
 def _custom(tool: Fields, custom: Fields) -> Tool:
     custom.only(("name", "description", "format"))
+    grammar = _grammar(custom)
     return Tool(
         name=_name(custom),
         kind=ToolKind.FREE,
         description=custom.text("description"),
-        grammar=_grammar(custom),
+        grammar=grammar.text("definition"),
+        syntax=grammar.text("syntax"),
         raw=tool.raw,
         at=tool.at,
     )
@@ -69,13 +71,18 @@ def _name(fields: Fields) -> str:
     return name
 
 
-def _grammar(custom: Fields) -> str:
-    """Return the grammar of a free tool's text; "" where any text will do."""
+def _grammar(custom: Fields) -> Fields:
+    """Return the grammar of a free tool's text; without members where any text will do."""
     shape = custom.inner("format")
-    if shape is None or shape.text("type") == "text":
-        return ""
+    if shape is None:
+        return Fields({}, custom.path("format"), Losses())
+    kind = shape.needed("type")
+    if kind not in ("text", "grammar"):
+        shape.refuse("type", f"'{kind}' is not known; known are text, grammar")
     grammar = shape.inner("grammar") or shape
-    return grammar.needed("definition")
+    if kind == "grammar":
+        grammar.needed("definition")
+    return grammar
 
 
 def choice_of(

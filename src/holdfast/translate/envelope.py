@@ -45,7 +45,7 @@ class Sealer:
 
     def open(self, text: str) -> Seal | None:
         """Return what a sealed text holds; None if it is not sealed, or not by this secret."""
-        if not text.startswith(PREFIX):
+        if not text.startswith(PREFIX) or not text.isascii():
             return None
         inner, _, check = text[len(PREFIX) :].partition(".")
         if not hmac.compare_digest(check.encode(), self._hash(inner)[:_CHECK].encode()):

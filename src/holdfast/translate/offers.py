@@ -43,9 +43,11 @@ def own_tools(request: Request, target: Target) -> list[Tool]:
 
 
 def _is_there(tool: Tool, target: Target) -> bool:
+    """Return whether the endpoint has the tool. A search that may not look at the web is another one."""
     if tool.kind is not ToolKind.SERVED:
         return True
-    return bool(tool.served == _SEARCH and target.caps.web_search)
+    is_search = tool.served == _SEARCH and tool.raw.get("external_web_access") is not False
+    return is_search and bool(target.caps.web_search)
 
 
 _OWN_STEP = "offer tools that the caller runs itself, or choose a provider that has it"

@@ -17,7 +17,7 @@ from .losses import Losses
 _KNOWN = {
     "max_completion_tokens", "max_tokens", "messages", "model", "parallel_tool_calls", "prompt_cache_key",
     "reasoning", "reasoning_effort", "response_format", "service_tier", "stop", "stream", "stream_options",
-    "temperature", "thinking", "tool_choice", "tools", "top_k", "top_p",
+    "temperature", "thinking", "tool_choice", "tools", "top_k", "top_p", "verbosity",
 }  # fmt: skip
 _LOST = {
     "cache_control": "cache_control",
@@ -32,7 +32,6 @@ _LOST = {
     "seed": "seed",
     "top_a": "temperature",
     "user": "user",
-    "verbosity": "verbosity",
 }
 _REFUSED = {
     "audio": ("spoken answers have no counterpart", 'ask for modalities ["text"], without audio'),
@@ -74,6 +73,7 @@ def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
         effort=_effort(fields),
         cache_key=fields.text("prompt_cache_key"),
         tier=fields.text("service_tier"),
+        verbosity=fields.text("verbosity"),
         stream=fields.flag("stream") is Flag.ON,
         usage_asked=options is not None and options.flag("include_usage") is Flag.ON,
     )

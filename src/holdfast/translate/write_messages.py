@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from .write_messages_thinking import write_thinking
 _CHOICES = {Choose.AUTO: "auto", Choose.NONE: "none", Choose.ANY: "any", Choose.ONE: "tool"}
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _OFF = {"type": "disabled"}
-_SEARCH_MEMBERS = ("max_uses", "allowed_domains", "blocked_domains", "user_location")
+_SEARCH = {"max_uses": int, "allowed_domains": list, "blocked_domains": list, "user_location": Mapping}
 
 
 def write(request: Request, target: Target) -> dict[str, Any]:
@@ -30,15 +31,21 @@ def write(request: Request, target: Target) -> dict[str, Any]:
     write_thinking(body, request, target, turns)
     _shape(body, request, target)
     _sampling(body, request, target)
-    stops = request.limits.stop
-    if any(not stop.strip() for stop in stops):
-        target.losses.refuse(request.path("stop"), "the endpoint takes no blank text to stop at")
-    if stops:
-        body["stop_sequences"] = list(stops)
+    if request.limits.stop:
+        body["stop_sequences"] = _stops(request, target)
     _hints(body, request, target)
     if request.stream:
         body["stream"] = True
     return body
+
+
+def _stops(request: Request, target: Target) -> list[str]:
+    stops = request.limits.stop
+    if not target.caps.stop_limit:
+        target.losses.refuse(request.path("stop"), "the endpoint stops at no text of the caller's")
+    if any(not stop.strip() for stop in stops):
+        target.losses.refuse(request.path("stop"), "the endpoint takes no blank text to stop at")
+    return list(stops)
 
 
 def _max_tokens(request: Request, target: Target) -> int:
@@ -103,10 +110,19 @@ def _choice(choice: Choice | None) -> dict[str, Any]:
     return {"type": _CHOICES[choice.mode]}
 
 
+def _search(tool: Tool, target: Target) -> dict[str, Any]:
+    """Return the members of the endpoint's own search. Domains are a bound, its extent is a hint."""
+    given = dict(tool.raw)
+    if isinstance(given.get("filters"), Mapping):
+        given |= given["filters"]
+    if given.get("search_context_size"):
+        target.losses.less("web_search", tool.at)
+    return {name: given[name] for name, kind in _SEARCH.items() if isinstance(given.get(name), kind)}
+
+
 def _tool(tool: Tool, target: Target) -> dict[str, Any]:
     if tool.kind is ToolKind.SERVED:
-        search = {name: tool.raw[name] for name in _SEARCH_MEMBERS if tool.raw.get(name) is not None}
-        return {"type": target.caps.web_search, "name": "web_search", **search}
+        return {"type": target.caps.web_search, "name": "web_search", **_search(tool, target)}
     function = function_of(tool, target)
     made: dict[str, Any] = {"name": function.name, "input_schema": {"type": "object", **function.schema}}
     if function.description:
@@ -159,6 +175,8 @@ def _hints(body: dict[str, Any], request: Request, target: Target) -> None:
         body["service_tier"] = tier
     elif request.tier and not tier:
         losses.less("service_tier", request.path("service_tier"))
+    if request.verbosity:
+        losses.less("verbosity", request.path("verbosity"))
     if target.caps.cache_mark and (request.cache_key or target.cache_key):
         body["cache_control"] = {"type": "ephemeral"}
     elif request.cache_key:
