@@ -69,7 +69,7 @@ def _signed(document: Any) -> str:
         f"{PREFIX}é.{SEALER._hash('é')[:8]}",
         SEALED[:-1],
         SEALED + "0",
-        SEALED.replace("hf1.", "hf1.A", 1),
+        SEALED.replace(PREFIX, PREFIX + "A", 1),
         Sealer(b"another home").seal(Seal(Opaque.SIGNATURE, "v", MARK)),
         _signed([]),
         _signed({}),

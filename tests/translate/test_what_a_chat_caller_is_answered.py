@@ -316,4 +316,4 @@ def test_a_seal_that_came_with_a_call_is_not_shown() -> None:
     events = [Start("a", "b"), Open(0, Call("c", "get_w")), Sealed(0, seal), Delta(0, "{}"), Close(0)]
     chunks = written([*events, Stopped(Stop(Why.TOOLS)), End()])
     assert lint(chunks) == ([], "whole")
-    assert "hf1." not in json.dumps(chunks)
+    assert "hf1~" not in json.dumps(chunks)

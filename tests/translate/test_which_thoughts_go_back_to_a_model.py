@@ -148,7 +148,7 @@ THOUGHTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {
         "reasoning_not_returned",
     ),
     "what only looks like a seal": (
-        {"reasoning_details": [detail(text="hm", signature="hf1.\ud800.x")]},
+        {"reasoning_details": [detail(text="hm", signature="hf1~\ud800.x")]},
         [],
         "reasoning_not_returned",
     ),

@@ -18,11 +18,11 @@ _P = TypeVar("_P", bound=Part)
 
 def content(
     message: Fields, losses: Losses, reads: Mapping[str, Callable[[Fields, Losses], _P]], *, needed: bool
-) -> list[_P]:
+) -> list[_P | Text]:
     """Return the parts of a message's content: a text, or a list of parts of the types of `reads`."""
     raw = message.raw.get("content")
     if isinstance(raw, str):
-        return [reads["text"](Fields({"text": raw}, message.path("content"), losses), losses)]
+        return [Text(raw, message.path("content"))]
     if raw is None and needed:
         message.refuse("content", "is missing")
     return [_part(part, losses, reads) for part in message.objects("content")]
@@ -115,14 +115,11 @@ def _call(call: Fields, sealer: Sealer, losses: Losses) -> Call:
     call.only(("type", "id", "index", "extra_content", kind))
     inner, (arguments, tool_kind) = _inner(call, kind, losses), _CALLS[kind]
     inner.only(("name", arguments))
-    return Call(
-        id=call.text("id"),
-        name=inner.needed("name"),
-        args=inner.text(arguments),
-        kind=tool_kind,
-        seal=_thought_of(call, sealer),
-        at=call.at,
-    )
+    seal = None
+    if "extra_content" in call.raw:
+        seal = _thought_of(call, sealer)
+    name, args = inner.needed("name"), inner.text(arguments)
+    return Call(call.text("id"), name, args, tool_kind, seal=seal, at=call.at)
 
 
 _CALLS = {"function": ("arguments", ToolKind.FUNCTION), "custom": ("input", ToolKind.FREE)}

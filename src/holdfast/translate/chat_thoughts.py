@@ -9,6 +9,8 @@ from .envelope import Sealer
 from .fields import Fields
 from .form import Call, Opaque, Part, Seal, Thinking
 
+_MEMBERS = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
+
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
@@ -25,6 +27,8 @@ def with_thoughts(
 ) -> list[Part]:
     """Return words and calls of a message with the thoughts before them. Details of others are for their own
     endpoint, and left."""
+    if not message.raw.keys() & _MEMBERS:
+        return [*words, *calls]
     details = [_detail(entry, sealer) for entry in message.objects("reasoning_details")]
     if not any(detail.thought.text for detail in details):
         text = message.text("reasoning_content") or message.text("reasoning")

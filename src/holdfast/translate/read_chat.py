@@ -167,24 +167,13 @@ def _user(message: Fields, _: Sealer, losses: Losses) -> Turn:
 
 
 def _tool(message: Fields, _: Sealer, losses: Losses) -> Turn:
-    _rest(message, "tool_call_id")
+    _rest(message)
     parts = tuple(content(message, losses, USERS, needed=True))
     return Turn(Role.USER, (Result(message.text("tool_call_id"), parts, at=message.at),), message.at)
 
 
-_MODELS = (
-    "annotations", "reasoning", "reasoning_content", "reasoning_details", "refusal", "tool_calls",
-)  # fmt: skip
-_MODELS_REFUSED = {
-    "audio": ("a spoken answer is at the other provider", "send its transcript as content"),
-    "function_call": ("this older way to call tools is not translated", "send tool_calls"),
-}
-
-
 def _assistant(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
-    message.forbid(_MODELS_REFUSED)
-    message.drop({"annotations": "citations"})
-    _rest(message, *_MODELS, *_MODELS_REFUSED)
+    _rest(message)
     words = content(message, losses, MODELS, needed=False)
     if message.text("refusal"):
         words.append(Refusal(message.text("refusal"), message.at))
@@ -192,10 +181,24 @@ def _assistant(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
     return Turn(Role.ASSISTANT, tuple(parts), message.at)
 
 
-def _rest(message: Fields, *known: str) -> None:
-    """Note the members of a message that are lost. Names of speakers have no counterpart."""
-    message.drop({"name": "user"})
-    message.only(("role", "content", "name"), known)
+_READ = frozenset({
+    "content", "reasoning", "reasoning_content", "reasoning_details", "refusal", "role", "tool_call_id",
+    "tool_calls",
+})  # fmt: skip
+_LOST_OF_MESSAGES = {"annotations": "citations", "name": "user"}
+_REFUSED_OF_MESSAGES = {
+    "audio": ("a spoken answer is at the other provider", "send its transcript as content"),
+    "function_call": ("this older way to call tools is not translated", "send tool_calls"),
+}
+
+
+def _rest(message: Fields) -> None:
+    """Look at the members of a message that nothing reads. Names of speakers have no counterpart."""
+    if message.raw.keys() <= _READ:
+        return
+    message.forbid(_REFUSED_OF_MESSAGES)
+    message.drop(_LOST_OF_MESSAGES)
+    message.only(_READ, _LOST_OF_MESSAGES, _REFUSED_OF_MESSAGES)
 
 
 _ROLES: dict[str, Callable[[Fields, Sealer, Losses], Turn]] = {

@@ -61,14 +61,12 @@ class _Pairing:
 
     def take(self, turn: Turn) -> None:
         """Take the next turn: its results go to their calls, the rest joins the speaker's turn before."""
-        parts = [part for part in turn.parts if not isinstance(part, Result)]
+        group: _Group | None = None
         for part in turn.parts:
             if isinstance(part, Result):
                 self._answer(part)
-        if not parts:
-            return
-        group = self._group(turn)
-        for part in parts:
+                continue
+            group = group or self._group(turn)
             if isinstance(part, Call):
                 self._call(group, part)
             else:
@@ -87,7 +85,9 @@ class _Pairing:
             open_calls.append((group, deque()))
         open_calls[-1][1].append(len(group.calls))
         group.calls.append((wire, call))
-        group.parts.append(replace(call, id=wire))
+        if wire != call.id:
+            call = replace(call, id=wire)
+        group.parts.append(call)
 
     def _unused(self, given: str) -> str:
         times = self._made.get(given, 0)
@@ -108,7 +108,10 @@ class _Pairing:
         index = indices.popleft()
         if not indices:
             open_calls.pop()
-        group.results[index] = replace(result, call=group.calls[index][0])
+        wire = group.calls[index][0]
+        if wire != result.call:
+            result = replace(result, call=wire)
+        group.results[index] = result
 
     def missing(self, group: _Group) -> None:
         """Fill in the results that are not there. Raises Untranslatable where that may not be."""

@@ -27,7 +27,10 @@ _READABLE = ("text/", "application/json", "application/xml", "application/yaml")
 def cleaned(turn: Turn, target: Target, model: str) -> Turn:
     """Return a turn without blank texts, and without thoughts that its endpoint would not know again. `model`
     is what the caller calls it."""
-    return replace(turn, parts=tuple(part for part in turn.parts if _stays(part, target, model)))
+    kept = tuple(part for part in turn.parts if _stays(part, target, model))
+    if len(kept) == len(turn.parts):
+        return turn
+    return replace(turn, parts=kept)
 
 
 def _stays(part: Part, target: Target, model: str) -> bool:
@@ -124,7 +127,7 @@ def _input(call: Call, losses: Losses) -> Mapping[str, Any]:
     if not call.args.strip():
         return {}
     try:
-        values = json.loads(call.args, parse_constant=_no_number, parse_float=_finite)
+        values = _DECODER.decode(call.args)
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
@@ -144,6 +147,9 @@ def _finite(text: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise ValueError(text)
     return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)
 
 
 def _result(part: Result, target: Target) -> dict[str, Any]:
