@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from house import syntax
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "holdfast"
 _NOT_OURS = {"__pycache__", "dist", "build", "htmlcov"}
@@ -32,7 +34,7 @@ def sources() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def trees(sources: dict[str, str]) -> dict[str, ast.Module]:
-    return {name: ast.parse(text) for name, text in sources.items()}
+    return {name: syntax.parse(text) for name, text in sources.items()}
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # as a program
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from house import syntax
+
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "holdfast"
 
 COLUMNS = 110
@@ -49,14 +54,11 @@ class Source:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text)
+        return syntax.parse(self.text)
 
     @cached_property
     def _nodes(self) -> dict[type[ast.AST], list[Any]]:
-        nodes: dict[type[ast.AST], list[Any]] = defaultdict(list)
-        for node in ast.walk(self.tree):
-            nodes[type(node)].append(node)
-        return nodes
+        return syntax.by_kind(self.tree)
 
     def nodes(self, *kinds: type[ast.AST]) -> list[Any]:
         """Return the nodes of these very kinds; looked for once."""
@@ -209,7 +211,7 @@ def _scores(root: ast.AST) -> Iterator[tuple[ast.AST, int]]:
         elements = _elements(node)
         for element in elements:
             yield from _scores(element)
-        stack += [child for child in ast.iter_child_nodes(node) if child not in elements]
+        stack += [child for child in syntax.children(node) if child not in elements]
     yield root, own
 
 
@@ -220,8 +222,8 @@ def _elements(node: ast.AST) -> list[ast.AST]:
     func = getattr(node, "func", None)
     return [
         child
-        for child in ast.iter_child_nodes(node)
-        if isinstance(child, ast.expr | ast.keyword) and child is not func
+        for child in syntax.children(node)
+        if isinstance(child, (ast.expr, ast.keyword)) and child is not func
     ]
 
 
@@ -338,7 +340,7 @@ def _module(name: str) -> str:
 
 
 def _import_statements(tree: ast.AST, *, lazy: bool, types: bool) -> Iterator[ast.Import | ast.ImportFrom]:
-    for node in ast.iter_child_nodes(tree):
+    for node in syntax.children(tree):
         if isinstance(node, ast.expr):
             continue
         if isinstance(node, IMPORTS):

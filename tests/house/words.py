@@ -11,12 +11,16 @@ import io
 import re
 import sys
 import tokenize
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":  # as a program
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from house import syntax
 
 ROOT = Path(__file__).resolve().parents[2]
 AREAS = {
@@ -255,10 +259,8 @@ class Text:
 
     @cached_property
     def _nodes(self) -> dict[type[ast.AST], list[Any]]:
-        nodes: dict[type[ast.AST], list[Any]] = defaultdict(list)
-        for node in ast.walk(ast.parse(self.text)):
-            nodes[type(node)].append(node)
-        return nodes
+        parse = syntax.parse if area_of(self.path) == "src" else ast.parse
+        return syntax.by_kind(parse(self.text))
 
     def nodes(self, *kinds: type[ast.AST]) -> list[Any]:
         """Return the nodes of these very kinds; looked for once."""
