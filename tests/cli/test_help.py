@@ -11,6 +11,7 @@ from click.shell_completion import ShellComplete
 
 from cli.furnishing import Cli, write
 from holdfast.cli import app
+from tables import rows
 
 
 def walk(
@@ -54,7 +55,7 @@ def test_a_group_without_a_command_shows_its_help_with_no_summary_cut_off(
     assert "..." not in result.stderr.partition("Commands:")[2]
 
 
-@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+@rows("path", EVERY, ids=" ".join)
 def test_every_example_is_a_command_line_that_is_understood(path: tuple[str, ...]) -> None:
     lines = (EVERY[path].help or "").partition("Example:")[2].splitlines()
     for line in lines:

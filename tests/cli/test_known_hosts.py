@@ -22,6 +22,7 @@ from holdfast.core.identity import Dialect, Endpoint, Pin
 from holdfast.importers import codex, env, hermes, litellm, opencode, pi
 from holdfast.importers.base import ImportResult
 from holdfast.providers import presets, profiles
+from tables import rows
 
 PLAN = "https://token-plan-cn.xiaomimimo.com"
 
@@ -55,7 +56,7 @@ def test_a_host_is_known_by_its_address_or_where_one_preset_alone_has_it(
     assert (known_host.preset if known_host is not None else None) == preset
 
 
-@pytest.mark.parametrize("name", presets.rows())
+@rows("name", presets.rows())
 def test_every_address_of_a_preset_leads_back_to_it(name: str) -> None:
     for url in presets.find(name)["endpoints"].values():
         known_host = presets.known_at(url)

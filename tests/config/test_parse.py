@@ -16,6 +16,7 @@ from holdfast.config.toml_text import join
 from holdfast.core.config import Config, GatewaySettings, Limits, near
 from holdfast.core.errors import ConfigError, IdentityError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
+from tables import rows
 
 PRESETS: dict[str, dict[str, Any]] = {
     "two-doors": {
@@ -304,7 +305,7 @@ NO_REFERENCE = (
 )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("table", "message"),
     [
         (
@@ -517,7 +518,7 @@ def test_a_mistake_in_a_provider_is_reported_with_its_path_and_fix(
     assert problems({"provider": {"p": table}}) == [f"provider.p.{message}"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("document", "message"),
     [
         ({"providers": {}}, "providers: unknown key 'providers' | did you mean 'provider'?"),

@@ -18,6 +18,7 @@ from holdfast.core.addresses import (
 )
 from holdfast.core.errors import IdentityError
 from holdfast.core.identity import Endpoint
+from tables import rows
 
 _READ_BY_THE_SYSTEM = socket.getaddrinfo
 """Before the tests' own guard replaces it: it is asked with AI_NUMERICHOST, which asks no name server."""
@@ -49,7 +50,7 @@ def url_of(host: str) -> str:
     return f"http://{host}:8080/v1"
 
 
-@pytest.mark.parametrize("host", NO_PROVIDERS)
+@rows("host", NO_PROVIDERS)
 def test_a_metadata_or_link_local_address_is_no_endpoint_in_any_spelling(host: str) -> None:
     assert names_no_provider(host)
     assert not is_loopback(url_of(host))

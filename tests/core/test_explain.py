@@ -23,6 +23,7 @@ from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
 from holdfast.engine.journal import utc
+from tables import rows
 
 C = FaultClass
 NOW = datetime(2026, 3, 2, 14, 31, tzinfo=UTC).timestamp()
@@ -498,9 +499,7 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("fault", "evidence", "what", "next_step"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
-)
+@rows(("fault", "evidence", "what", "next_step"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_each_fault_says_what_it_is_and_what_to_run(
     fault: Fault, evidence: Evidence | None, what: str, next_step: str
 ) -> None:
@@ -559,7 +558,7 @@ COMMANDS = re.compile(
 )
 
 
-@pytest.mark.parametrize("fault", [row[1] for row in TABLE], ids=[row[0] for row in TABLE])
+@rows("fault", [row[1] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_every_explanation_ends_with_a_command_that_exists(fault: Fault) -> None:
     explanation = explained(fault)
     assert COMMANDS.match(explanation.command)

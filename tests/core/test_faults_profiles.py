@@ -14,9 +14,10 @@ from holdfast.core.errors import ConfigError
 from holdfast.core.faults import FaultClass, Origin, Scope
 from holdfast.engine.classify_lines import classify_lines
 from holdfast.providers import profiles
+from tables import rows
 
 
-@pytest.mark.parametrize("name", profiles.names())
+@rows("name", profiles.names())
 def test_every_profile_can_be_read(name):
     profile = profiles.load(name)
     assert profile.name == name

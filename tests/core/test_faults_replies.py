@@ -15,6 +15,7 @@ from holdfast.core.classify import classify
 from holdfast.core.faults import Fault, Reply
 from holdfast.engine.classify_lines import reply_of
 from holdfast.providers import profiles
+from tables import rows
 
 REPLIES = Path(__file__).parents[1] / "replies"
 NOW = 1_794_900_000.0
@@ -68,7 +69,7 @@ def test_each_answer_gets_its_class(provider):
     assert wrong == []
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@rows("provider", PROVIDERS)
 def test_each_class_has_its_reasons_in_a_few_words_each(provider):
     wrong = [
         f"{case['case']}: {fault.signs}"
@@ -109,7 +110,7 @@ def wanted_attributes(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("provider", sorted({case["provider"] for case in ALL if case.get("expected_attrs")}))
+@rows("provider", sorted({case["provider"] for case in ALL if case.get("expected_attrs")}))
 def test_each_answer_gets_its_attributes(provider):
     wrong = []
     for case, fault in answers_of(provider):
@@ -134,8 +135,8 @@ def test_the_generic_rules_alone_read_nine_in_ten_answers_of_providers_they_neve
     assert right / len(ALL) >= 0.9
 
 
-@pytest.mark.parametrize("status", [400, 422])
-@pytest.mark.parametrize("sentence", (REPLIES / "requests_at_fault.txt").read_text("utf-8").splitlines())
+@rows("status", [400, 422])
+@rows("sentence", (REPLIES / "requests_at_fault.txt").read_text("utf-8").splitlines())
 def test_a_request_at_fault_is_no_word_against_the_key_whatever_its_fields_are_about(status, sentence):
     body = json.dumps({"error": {"message": sentence, "type": "invalid_request_error"}}).encode()
     assert str(classify(Reply(status, (), body), profiles.load(None), now=NOW).kind) == "bad_request"
@@ -150,7 +151,7 @@ def test_only_what_says_so_is_called_final_or_unsent():
             assert case["expected_attrs"] == {"sent": False}, case["case"]
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@rows("provider", PROVIDERS)
 def test_no_secret_shaped_string_survives_in_what_is_shown(provider):
     for case, fault in answers_of(provider):
         assert len(fault.excerpt) <= 160, case["case"]

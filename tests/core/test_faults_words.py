@@ -11,6 +11,7 @@ import pytest
 from holdfast.core.classify import classify
 from holdfast.core.faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Origin, Reply, Scope
 from holdfast.providers import profiles
+from tables import rows
 
 REPLIES = Path(__file__).parents[1] / "replies"
 TYPES = {
@@ -32,8 +33,8 @@ def say(status: int, message: str, kind: str | None = None, provider: str | None
     return read(status, {"error": {"message": message, "type": kind}}, provider=provider)
 
 
-@pytest.mark.parametrize("status", TYPES)
-@pytest.mark.parametrize("sentence", SWITCHED_OFF)
+@rows("status", TYPES)
+@rows("sentence", SWITCHED_OFF)
 def test_a_feature_that_is_off_for_an_account_is_no_end_of_the_account(status, sentence):
     for kind in (None, TYPES[status]):
         fault = say(status, sentence, kind)
@@ -42,8 +43,8 @@ def test_a_feature_that_is_off_for_an_account_is_no_end_of_the_account(status, s
             assert fault.kind not in AUTH_FAULTS, fault.signs
 
 
-@pytest.mark.parametrize("status", [400, 401, 403])
-@pytest.mark.parametrize(
+@rows("status", [400, 401, 403])
+@rows(
     "sentence",
     [
         "Your account has been suspended.",

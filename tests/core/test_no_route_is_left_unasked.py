@@ -11,6 +11,7 @@ from holdfast.core.changes import Cooldown, CooldownStarted, FallbackEnded, Fall
 from holdfast.core.config import Limits
 from holdfast.core.faults import Confidence, Fault, FaultClass, Phase, Reply, Scope
 from holdfast.core.routes import Route
+from tables import rows
 from world import (
     BAD_KEY,
     BROKE,
@@ -100,9 +101,9 @@ def test_a_session_on_its_second_fallback_asks_the_first_as_well() -> None:
     assert outcome.active_fallback
 
 
-@pytest.mark.parametrize("healthy", range(3))
-@pytest.mark.parametrize("resting", [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
-@pytest.mark.parametrize("trouble", [BROKE, BROKEN, OVERLOADED, REFUSED_LINE, BLOCKED, NO_MODEL])
+@rows("healthy", range(3))
+@rows("resting", [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
+@rows("trouble", [BROKE, BROKEN, OVERLOADED, REFUSED_LINE, BLOCKED, NO_MODEL])
 def test_a_turn_is_answered_while_any_of_three_routes_is_healthy(
     healthy: int, resting: tuple[int, ...], trouble: Reply
 ) -> None:

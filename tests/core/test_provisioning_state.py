@@ -31,6 +31,7 @@ from holdfast.core.provisioning_state import (
     refused,
     unknown,
 )
+from tables import rows
 
 ROLES = (Role("answer", ("*sonnet*",)), Role("expand", ("*haiku*",)))
 BOTH = Listing(Listed.OK, (OfferedModel("claude-sonnet-4-5"), OfferedModel("claude-haiku-4-5")))
@@ -102,8 +103,8 @@ def test_a_move_raises_the_version_and_dates_the_state() -> None:
 # -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("capability", Capability)
-@pytest.mark.parametrize("state", State)
+@rows("capability", Capability)
+@rows("state", State)
 def test_without_consent_no_path_leads_to_a_mint(state: State, capability: Capability) -> None:
     for reason in ("", "key_dead", "model_gone", "budget"):
         for minted_before in (0, 1):
@@ -112,7 +113,7 @@ def test_without_consent_no_path_leads_to_a_mint(state: State, capability: Capab
             assert (step is Step.MINT) is renews, "only what costs nothing is renewed by itself"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("held", "consent", "step"),
     [
         (record(), False, Step.ASK_CONSENT),

@@ -16,6 +16,7 @@ from holdfast.core.classify import classify
 from holdfast.core.faults import Confidence, Fault, Phase, Reply
 from holdfast.core.response_parser import token
 from holdfast.providers import profiles
+from tables import rows
 
 ENUMS = tomllib.loads((Path(__file__).parents[1] / "replies/published.toml").read_text("utf-8"))["enum"]
 VALUES = [(enum, value, kind) for enum in ENUMS for value, kind in enum["values"].items()]
@@ -61,7 +62,7 @@ def fault_of(enum: dict[str, Any], named: str) -> Fault:
     )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("enum", "value", "kind"),
     VALUES,
     ids=[f"{enum['provider']}-{enum['location']}-{value}" for enum, value, _ in VALUES],

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core import times
+from tables import rows
 
 NOW = 1_794_900_000.0  # 2026-11-17 07:20:00 UTC
 HOSTILE: list[object] = [
@@ -20,7 +21,7 @@ HOSTILE: list[object] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value)[:20])
+@rows("value", HOSTILE, ids=lambda value: repr(value)[:20])
 def test_what_says_no_time_is_not_believed(value: object) -> None:
     results = [times.number(value), times.duration(value), times.moment(value), times.wait(value, NOW)]
     assert results == [None] * 4
@@ -48,7 +49,7 @@ def test_a_number_is_read_with_its_sign(value: object, result: float) -> None:
     assert times.duration(value) == result
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "seconds"),
     [
         ("500ms", 0.5),
@@ -104,7 +105,7 @@ def test_a_duration_that_is_only_half_understood_is_none(text: str) -> None:
     assert times.duration(text) is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "at"),
     [
         (NOW, NOW),

@@ -13,6 +13,7 @@ from holdfast.core.health import HealthRegistry
 from holdfast.core.recovery_policy import Failure, rule_for, verdict
 from holdfast.core.routes import Route
 from holdfast.core.steps import Probe
+from tables import rows
 from world import BROKE, Sim, call, provider, reply, route
 
 F = FaultClass
@@ -143,9 +144,9 @@ COOLING = (
 )
 
 
-@pytest.mark.parametrize("confidence", WEAK)
-@pytest.mark.parametrize("kind", COOLING)
-@pytest.mark.parametrize("level", [0, 1, 5])
+@rows("confidence", WEAK)
+@rows("kind", COOLING)
+@rows("level", [0, 1, 5])
 def test_words_alone_are_believed_for_five_minutes_at_most(
     kind: F, confidence: Confidence, level: int
 ) -> None:

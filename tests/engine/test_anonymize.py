@@ -15,6 +15,7 @@ from holdfast.core.faults import Phase, Reply
 from holdfast.engine.anonymize import digest, shape
 from holdfast.engine.unclassified import vocabulary
 from holdfast.providers import profiles
+from tables import rows
 
 WORDS = vocabulary(profiles.load(None))
 
@@ -49,7 +50,7 @@ def body(document: Any) -> Any:
     return json.loads(shape(Reply(418, (), json.dumps(document).encode()), WORDS)["body"])
 
 
-@pytest.mark.parametrize(
+@rows(
     ("document", "kept"),
     [
         (

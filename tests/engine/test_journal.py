@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
-
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
@@ -37,6 +35,7 @@ from holdfast.store.journal_events import (
     UnknownEvent,
     UsageCounted,
 )
+from tables import rows
 
 C = FaultClass
 NOW = 1_772_460_000.0
@@ -145,7 +144,7 @@ JOURNAL: list[tuple[Detail, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("detail", "pin", "text"), JOURNAL, ids=[type(row[0]).__name__ for row in JOURNAL])
+@rows(("detail", "pin", "text"), JOURNAL, ids=[type(row[0]).__name__ for row in JOURNAL])
 def test_each_event_of_the_journal_is_one_sentence(detail: Detail, pin: str, text: str) -> None:
     assert why([Event(NOW, detail, "issue-42", pin=pin)], clock=clock) == [f"14:00:00  {text}"]
 

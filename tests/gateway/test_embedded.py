@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx2
-import pytest
 
 from holdfast.core.identity import Pin
 from holdfast.core.secret import Secret
@@ -19,14 +18,18 @@ from holdfast.gateway.handler import LocalResponse
 from holdfast.gateway.tokens import Tokens
 from holdfast.testing import ScriptedProvider
 from holdfast.wire.error_kinds import ERRORS, REFUSALS
+from tables import rows
 
 from .served import eventually  # type: ignore[import-not-found]
+
+if TYPE_CHECKING:
+    import pytest
 
 KINDS = [*ERRORS.values(), *(refusal.kind for refusal in REFUSALS.values())]
 ROWS = sorted({(kind.name, kind.status) for kind in KINDS})
 
 
-@pytest.mark.parametrize(("code", "status"), ROWS)
+@rows(("code", "status"), ROWS)
 def test_only_a_request_for_another_model_is_counted_as_one(code: str, status: int) -> None:
     gate = Gate("http://127.0.0.1:1", Secret("hf_token"))
     gate.finished(LocalResponse("chat/completions", status, code))

@@ -24,6 +24,7 @@ from holdfast.engine.closed import Closed
 from holdfast.testing import Behaviour, ScriptedProvider, ok, status, wrong_door
 from holdfast.wire.error_bodies import from_error, refusal, unreadable
 from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, UNREADABLE, ErrorKind
+from tables import rows
 
 from .conftest import Running, StartGateway  # type: ignore[import-not-found]
 
@@ -530,19 +531,19 @@ def test_no_two_rows_of_the_table_have_the_same_class() -> None:
     assert set(UNREADABLE.values()) <= REFUSALS.keys()
 
 
-@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
+@rows("kind", EVERY_KIND, ids=lambda kind: kind.name)
 def test_every_type_is_one_that_the_vendor_knows(kind: ErrorKind) -> None:
     assert kind.anthropic_type in ANTHROPIC_TYPES
     assert 400 <= kind.status < 600
     assert 400 <= kind.anthropic_status < 600
 
 
-@pytest.mark.parametrize("kind", [*ERRORS.values()], ids=lambda kind: kind.name)
+@rows("kind", [*ERRORS.values()], ids=lambda kind: kind.name)
 def test_no_error_of_ours_looks_like_a_bad_key(kind: ErrorKind) -> None:
     assert not {kind.status, kind.anthropic_status} & {401, 403}
 
 
-@pytest.mark.parametrize("name", REFUSALS)
+@rows("name", REFUSALS)
 def test_every_refusal_says_what_to_do_next(name: str) -> None:
     names = "what session request path routes allow allowed requested connection why coding advice method"
     names += " member label"
@@ -567,8 +568,8 @@ def test_the_time_of_the_next_attempt_is_in_a_header_that_no_sdk_waits_for() -> 
 
 
 # ------------------------------------------------------------------ events of a stream
-@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("dialect", list(Dialect))
+@rows("kind", EVERY_KIND, ids=lambda kind: kind.name)
+@rows("dialect", list(Dialect))
 def test_an_event_holds_the_error_of_the_body(kind: ErrorKind, dialect: Dialect) -> None:
     error = unreadable(400, "x")
     error = type(error)(kind, "what is wrong", {"next_step": "holdfast doctor"}, request_id="hf_1")

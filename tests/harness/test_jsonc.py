@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.harness import jsonc
+from tables import rows
 
 COMMENTED = """\
 // of the user
@@ -23,7 +24,7 @@ COMMENTED = """\
 """
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         "",
@@ -37,7 +38,7 @@ COMMENTED = """\
         "{\n  // only a comment\n}\n",
     ],
 )
-@pytest.mark.parametrize("path", [("n",), ("m", "n"), ("m", "n", "o")])
+@rows("path", [("n",), ("m", "n"), ("m", "n", "o")])
 def test_a_member_is_put_in_and_taken_out_and_the_rest_says_what_it_said(
     text: str, path: tuple[str, ...]
 ) -> None:

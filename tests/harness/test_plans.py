@@ -19,6 +19,7 @@ from holdfast.harness import HARNESSES, SPEAKS
 from holdfast.harness.arguments import choosing
 from holdfast.harness.base import TOKEN, Handover, version_of
 from holdfast.harness.environment import matches
+from tables import rows
 
 PLANNED = [
     (name, dialect)
@@ -45,7 +46,7 @@ def overrides(made: Handover) -> dict[str, Any]:
     return tomllib.loads("\n".join(settings))
 
 
-@pytest.mark.parametrize(("name", "dialect"), PLANNED)
+@rows(("name", "dialect"), PLANNED)
 def test_every_plan_names_host_and_model_and_sets_one_secret(name: str, dialect: Dialect) -> None:
     made = plan(name, dialect, "say hello")
     text = json.dumps([made.argv, dict(made.set), [text.content for text in made.files]])
@@ -59,7 +60,7 @@ def test_every_plan_names_host_and_model_and_sets_one_secret(name: str, dialect:
     assert made.argv[0] == HARNESSES[name].executable
 
 
-@pytest.mark.parametrize(("name", "dialect"), PLANNED)
+@rows(("name", "dialect"), PLANNED)
 def test_every_plan_removes_whatever_could_give_the_program_another_way(name: str, dialect: Dialect) -> None:
     made = plan(name, dialect)
     ambient = [

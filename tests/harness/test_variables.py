@@ -10,9 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from holdfast.providers import presets
+from tables import rows
 
 RECORDED: dict[str, Any] = json.loads(
     Path(__file__).parents[1].joinpath("data", "variables.json").read_text("utf-8")
@@ -63,9 +62,7 @@ def agrees(ours: str, variables: tuple[str, ...]) -> bool:
     return [*variables[:1]] == own[:1] and set(variables) <= set(own)
 
 
-@pytest.mark.parametrize(
-    ("source", "theirs", "ours", "variables"), [row for row in ROWS if row[2] is not None]
-)
+@rows(("source", "theirs", "ours", "variables"), [row for row in ROWS if row[2] is not None])
 def test_each_maker_s_variable_is_ours_or_the_disagreement_is_decided(
     source: str, theirs: str, ours: str, variables: tuple[str, ...]
 ) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from house import form
+from tables import rows
 
 LIMITS = {"conditional expressions per 1,000 lines": 5, "files over 300 lines": 8}
 """What may be there at most, by measure of house.form; nothing where no limit is named. Never raise one."""
@@ -65,7 +66,7 @@ SNIPPETS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "count", "text"), SNIPPETS)
+@rows(("name", "count", "text"), SNIPPETS)
 def test_a_measure_finds_what_it_is_there_for(name: str, count: int, text: str) -> None:
     assert len(list(form.MEASURES[name]([form.Source("module.py", text)]))) == count
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tables import rows
+
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = ROOT / "suites"
 PACKAGES: dict[str, dict[str, Any]] = tomllib.loads((SUITES / "packages.toml").read_text("utf-8"))
@@ -33,7 +35,7 @@ def packages_of(name: str) -> dict[str, dict[str, Any]]:
     return {path: entry for path, entry in lock["packages"].items() if path}
 
 
-@pytest.mark.parametrize("name", PACKAGES["python"])
+@rows("name", PACKAGES["python"])
 def test_no_package_of_python_is_installed_without_version_and_hash(name: str) -> None:
     text = (SUITES / "locks" / f"{name}.txt").read_text("utf-8")
     entries = re.split(r"\n(?=\S)", text.strip())

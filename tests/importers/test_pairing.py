@@ -11,6 +11,7 @@ from holdfast.importers.addresses import OfPreset, OwnUrl, Unresolved, Where
 from holdfast.importers.base import ResultBuilder
 from holdfast.importers.entries import ImportResult
 from holdfast.importers.keys import FoundKey, KeyReader, NoKey, Syntax
+from tables import rows
 
 CORP = "https://llm.corp.example/v1"
 VALUE = "sk-7c1d0b4e9f2a5836"
@@ -152,7 +153,7 @@ def test_that_a_provider_has_no_key_is_said() -> None:
     assert tables(made.result())["here"]["auth"] == "none"
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         *(

@@ -15,6 +15,7 @@ from holdfast.core.addresses import is_loopback
 from holdfast.core.errors import IdentityError
 from holdfast.core.identity import Auth, Dialect, ProviderName
 from holdfast.providers import presets, profiles
+from tables import rows
 
 COLUMNS = {"name", "docs", "profile", "env", "auth", "endpoints", "key_prefixes"}
 SOURCE = Path(holdfast.__file__).parent
@@ -30,7 +31,7 @@ def test_the_best_known_providers_are_there() -> None:
     assert set(best_known.split()) <= presets.rows().keys()
 
 
-@pytest.mark.parametrize("name", presets.rows())
+@rows("name", presets.rows())
 def test_a_preset_is_a_provider_as_it_stands(name: str) -> None:
     row = presets.find(name)
     assert not row.keys() - COLUMNS
@@ -96,7 +97,7 @@ def test_the_vocabulary_of_errors_that_a_preset_names_is_there() -> None:
     assert not {name for name in named if not (SOURCE / "providers" / "profiles" / f"{name}.toml").is_file()}
 
 
-@pytest.mark.parametrize("name", profiles.names())
+@rows("name", profiles.names())
 def test_every_vocabulary_of_errors_can_be_read(name: str) -> None:
     assert profiles.load(name).codes
 

@@ -14,6 +14,7 @@ import holdfast
 from holdfast.core import errors
 from holdfast.distribution import version
 from holdfast.store import base as store
+from tables import rows
 
 KEY = "sk-key-one-1234567"
 OWN = [holdfast.Holdfast, holdfast.Session]
@@ -45,7 +46,7 @@ CALLS = dict(_public_calls())
 every_call = pytest.mark.parametrize("name", CALLS)
 
 
-@pytest.mark.parametrize("name", holdfast.__all__)
+@rows("name", holdfast.__all__)
 def test_every_public_name_can_be_imported_and_says_what_it_is(name: str) -> None:
     value = getattr(holdfast, name)
     if inspect.isclass(value) or inspect.isfunction(value):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from holdfast.core.secret import Secret
 from holdfast.secrecy.masking import StreamMask, holds, masked, masked_bytes, redacted, spellings_of, starred
 from secrecy.spelled import KEY, SPELLINGS, left_of
+from tables import rows
 
 SECRET = Secret(KEY)
 NAMES = st.sampled_from(sorted(SPELLINGS))
@@ -32,7 +33,7 @@ def cut(raw: bytes, cuts: list[int]) -> list[bytes]:
     return [raw[start:end] for start, end in itertools.pairwise(places)]
 
 
-@pytest.mark.parametrize("name", SPELLINGS)
+@rows("name", SPELLINGS)
 def test_no_spelling_of_a_key_passes_in_an_answer_or_an_error(name: str) -> None:
     spelling = SPELLINGS[name](KEY)
     raw = b'{"text": "your key is ' + spelling + b'!"}'
@@ -117,7 +118,7 @@ def test_a_key_with_odd_characters_is_never_shown(value: str) -> None:
     assert b"123456" not in masked_bytes(value.encode("latin-1"), secret)
 
 
-@pytest.mark.parametrize("name", SPELLINGS)
+@rows("name", SPELLINGS)
 def test_no_spelling_of_a_key_stays_in_an_environment(name: str) -> None:
     for key, stands in ((KEY, True), (KEY[:-9], False)):
         assert holds(SPELLINGS[name](key).decode("utf-8", "surrogateescape"), [SECRET]) is stands

@@ -25,6 +25,7 @@ from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok,
 from holdfast.secrecy.masking import spellings_of
 from secrecy.deep import holders
 from secrecy.spelled import KEY, SPELLINGS, left_of
+from tables import rows
 
 NAMES = [*SPELLINGS]
 COMMANDS = [
@@ -162,7 +163,7 @@ def test_no_traceback_with_its_locals_holds_the_key(
     assert search.matches == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@rows("name", NAMES)
 def test_the_search_finds_a_key_in_each_spelling(name: str) -> None:
     spell: Callable[[str], bytes] = SPELLINGS[name]
     search = Search(key=KEY)

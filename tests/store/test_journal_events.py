@@ -44,6 +44,7 @@ from holdfast.store.journal_events import (
     of_type,
 )
 from holdfast.store.stored_events import event_values, read, stored, stored_kind
+from tables import rows
 
 URL = "https://mimo.example/v1"
 FAULT = Fault(
@@ -206,7 +207,7 @@ def details(made: type) -> st.SearchStrategy[Any]:
     return st.builds(made, more=more, **own).filter(lambda detail: detail == detail)  # noqa: PLR0124 - not a number is no time
 
 
-@pytest.mark.parametrize(("kind", "text", "detail"), STORED)
+@rows(("kind", "text", "detail"), STORED)
 def test_lines_that_this_release_did_not_write_are_read_unchanged(
     kind: str, text: str, detail: Detail
 ) -> None:

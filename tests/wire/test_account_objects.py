@@ -11,6 +11,7 @@ from holdfast.core.identity import Dialect
 from holdfast.wire import account_objects
 from holdfast.wire.account_objects import objects_made, references
 from holdfast.wire.sse import StreamWatch
+from tables import rows
 
 C, M, R = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES
 THOUGHT = "gAAAA" + "x" * 400
@@ -21,7 +22,7 @@ def content(*parts: Any) -> list[Any]:
     return [{"role": "user", "content": list(parts)}]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "members", "names"),
     [
         (R, {"input": "x"}, []),

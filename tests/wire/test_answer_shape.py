@@ -17,6 +17,7 @@ from holdfast.wire.answer_shape import (
     form_of,
     judge,
 )
+from tables import rows
 
 CHAT, MESSAGE, RESPONSE = AnswerKind.CHAT, AnswerKind.MESSAGE, AnswerKind.RESPONSE
 COMPLETION = AnswerKind.COMPLETION
@@ -216,27 +217,27 @@ BAD: list[tuple[AnswerKind, Any, Flaw]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "document"), GOOD)
+@rows(("kind", "document"), GOOD)
 def test_an_odd_but_good_answer_is_one(kind: AnswerKind, document: Any) -> None:
     for body in (json.dumps(document), json.dumps(document, indent=2), "\ufeff\n\n " + json.dumps(document)):
         assert judge(kind, body.encode()).flaw is None
 
 
-@pytest.mark.parametrize("document", NEVER, ids=repr)
-@pytest.mark.parametrize("kind", [CHAT, MESSAGE, RESPONSE, EMBEDDINGS, TOKENS])
+@rows("document", NEVER, ids=repr)
+@rows("kind", [CHAT, MESSAGE, RESPONSE, EMBEDDINGS, TOKENS])
 def test_a_good_status_alone_makes_no_answer(kind: AnswerKind, document: Any) -> None:
     assert judge(kind, json.dumps(document).encode()).flaw is Flaw.OTHER
 
 
-@pytest.mark.parametrize(("kind", "document", "flaw"), BAD)
+@rows(("kind", "document", "flaw"), BAD)
 def test_an_answer_without_the_shape_of_its_route_has_a_flaw(
     kind: AnswerKind, document: Any, flaw: Flaw
 ) -> None:
     assert judge(kind, json.dumps(document).encode()).flaw is flaw
 
 
-@pytest.mark.parametrize("kind", list(AnswerKind))
-@pytest.mark.parametrize("body", [b"", b" \n", b"<!doctype html>", b"\n<html>"])
+@rows("kind", list(AnswerKind))
+@rows("body", [b"", b" \n", b"<!doctype html>", b"\n<html>"])
 def test_nothing_and_a_page_answer_no_route(kind: AnswerKind, body: bytes) -> None:
     assert judge(kind, body).flaw is Flaw.OTHER
 
@@ -275,7 +276,7 @@ def test_a_stream_that_nobody_asked_for_is_named_as_such() -> None:
     assert judge(MESSAGE, b": ping\n\nevent: ping\n\n").flaw is Flaw.UNASKED
 
 
-@pytest.mark.parametrize(
+@rows(
     ("start", "form"),
     [
         (b"", Form.UNKNOWN),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.core.errors import IdentityError
 from holdfast.wire.header_names import Reserved, checked_forward, is_header_name, reserved, why_not_configured
+from tables import rows
 
 NAMES = {
     Reserved.FRAMING: "connection content-length expect host keep-alive te trailer transfer-encoding upgrade",
@@ -45,17 +46,13 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "why"), [(name, why) for why, names in NAMES.items() for name in names.split()]
-)
+@rows(("name", "why"), [(name, why) for why, names in NAMES.items() for name in names.split()])
 def test_a_name_is_reserved_for_what_it_carries(name: str, why: Reserved | None) -> None:
     assert reserved(name) is why
     assert reserved(name.upper()) is why
 
 
-@pytest.mark.parametrize(
-    "name", [name for why, names in NAMES.items() if why is not None for name in names.split()]
-)
+@rows("name", [name for why, names in NAMES.items() if why is not None for name in names.split()])
 def test_a_reserved_name_can_be_forwarded_to_no_provider(name: str) -> None:
     with pytest.raises(IdentityError) as refused:
         checked_forward(name)

@@ -14,6 +14,7 @@ from holdfast.core.faults import Flaw
 from holdfast.core.identity import Dialect
 from holdfast.wire import sse
 from holdfast.wire.sse import StreamWatch
+from tables import rows
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 
@@ -51,7 +52,7 @@ def watched(dialect: Dialect, *parts: bytes, close: bool = False) -> StreamWatch
     return watch
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "stream", "started", "ended", "failed"),
     [
         (CHAT, b": ping\n\n", False, False, False),
@@ -146,7 +147,7 @@ def test_a_stream_without_an_answer_says_why_it_is_none(
     assert started or watch.flaw is flaw
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         '"finish_reason":"stop"',
@@ -157,7 +158,7 @@ def test_a_stream_without_an_answer_says_why_it_is_none(
         "data: [DONE]\n\n",
     ],
 )
-@pytest.mark.parametrize("dialect", list(Dialect))
+@rows("dialect", list(Dialect))
 def test_what_a_model_writes_is_never_taken_for_a_sign(dialect: Dialect, text: str) -> None:
     event = {
         CHAT: chunk({"content": text}),
@@ -288,7 +289,7 @@ BLOCKS = {
 }
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "cut"), [(dialect, cut) for dialect, events in BLOCKS.items() for cut in range(len(events))]
 )
 def test_a_cut_between_parallel_parts_of_an_answer_is_noticed(dialect: Dialect, cut: int) -> None:

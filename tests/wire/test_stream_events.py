@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from holdfast.core.identity import Dialect
 from holdfast.wire.stream_events import EventSign, judge_event
+from tables import rows
 from wire.test_answer_shape import CALL, HI, ITEM, NOTHING, SOME, STOPPED, TEXT, ZERO, message, response
 
 
@@ -18,7 +17,7 @@ def chunk(delta: Any = None, finish: str | None = None, *, choice: Any = None, *
 C, M, R = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "name", "event", "sign"),
     [
         (C, "", {}, EventSign.NOTHING),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from holdfast.core.identity import Dialect
 from holdfast.wire.turns import continues_turn
+from tables import rows
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 USER: dict[str, Any] = {"role": "user", "content": "Where were we?"}
@@ -16,7 +15,7 @@ RESULT: dict[str, Any] = {"type": "tool_result", "tool_use_id": "t1", "content":
 REMINDER: dict[str, Any] = {"type": "text", "text": "<system-reminder>be brief</system-reminder>"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "content", "continues"),
     [
         (CHAT, [USER], False),
@@ -78,9 +77,7 @@ def test_a_request_that_brings_a_tools_result_goes_on_with_a_turn(
     )
 
 
-@pytest.mark.parametrize("dialect", list(Dialect))
-@pytest.mark.parametrize(
-    "body", [None, b"", b"no json", b"[1]", b"3", b"\xff\xfe", b'{"messages": ' + b"[" * 100_000, b"{}"]
-)
+@rows("dialect", list(Dialect))
+@rows("body", [None, b"", b"no json", b"[1]", b"3", b"\xff\xfe", b'{"messages": ' + b"[" * 100_000, b"{}"])
 def test_an_unreadable_body_continues_no_turn(dialect: Dialect, body: bytes | None) -> None:
     assert not continues_turn(dialect, body)
