@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from anthropic.types.message_create_params import (
@@ -85,3 +86,23 @@ def answered(content: Any = "done", at: str = "a") -> dict[str, Any]:
 
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aaaa"}}
 HI = told("user", text("hi"))
+
+
+def changed(whole: dict[str, Any], changes: list[tuple[int, Any]]) -> dict[str, Any]:
+    """A copy of a request in which members have other values, each by its number."""
+    body = copy.deepcopy(whole)
+    slots = _slots(body)
+    for number, value in changes:
+        holder, key = slots[number % len(slots)]
+        holder[key] = value
+    return body
+
+
+def _slots(value: Any) -> list[tuple[Any, Any]]:
+    """Every object or list in a value, with each of its keys."""
+    keys: list[Any] = []
+    if isinstance(value, dict):
+        keys = list(value)
+    elif isinstance(value, list):
+        keys = list(range(len(value)))
+    return [(value, key) for key in keys] + [slot for key in keys for slot in _slots(value[key])]

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_requests import FREE, PDF, PNG, TOOL, USER, call, calling, result, sealed, text, translated
+from chat_requests import (
+    FREE,
+    MARK,
+    PDF,
+    PNG,
+    SEALER,
+    TOOL,
+    USER,
+    call,
+    calling,
+    changed,
+    result,
+    sealed,
+    text,
+    translated,
+    wrong,
+)
+from holdfast.translate import read_responses, write_messages
+from holdfast.translate.caps import Caps
+from holdfast.translate.context import Target
 from holdfast.translate.form import Opaque
-from holdfast.translate.losses import Untranslatable
+from holdfast.translate.losses import Losses, Untranslatable
+from holdfast.translate.names import ToolNames
+from responses_requests import codex_request
 
 WHOLE: dict[str, Any] = {
     "model": "m",
@@ -48,17 +69,8 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-def _slots(value: Any) -> list[tuple[Any, Any]]:
-    """Every object or list in a value, with each of its keys."""
-    keys: list[Any] = []
-    if isinstance(value, dict):
-        keys = list(value)
-    elif isinstance(value, list):
-        keys = list(range(len(value)))
-    return [(value, key) for key in keys] + [slot for key in keys for slot in _slots(value[key])]
-
-
-SLOTS = len(_slots(WHOLE))
+CODEX = codex_request()
+CAPS = Caps(max_output=4096, thinking="adaptive", web_search="web_search_20250305")
 
 
 def test_the_whole_request_is_translated() -> None:
@@ -67,23 +79,29 @@ def test_the_whole_request_is_translated() -> None:
     assert losses
 
 
-@given(st.lists(st.tuples(st.integers(0, SLOTS - 1), JSON), min_size=1, max_size=3))
-def test_random_json_in_any_member_is_translated_or_refused(changes: list[tuple[int, Any]]) -> None:
-    body = copy.deepcopy(WHOLE)
-    slots = _slots(body)
-    for number, value in changes:
-        holder, key = slots[number]
-        holder[key] = value
-    try:
-        written, _ = translated(body)
-    except Untranslatable:
-        return
-    json.dumps(written)
+CHANGES = st.lists(st.tuples(st.integers(0), JSON), min_size=1, max_size=3)
+
+
+@given(CHANGES)
+def test_random_json_in_any_member_of_a_chat_is_translated_or_refused(changes: list[tuple[int, Any]]) -> None:
+    with contextlib.suppress(Untranslatable):
+        json.dumps(translated(changed(WHOLE, changes))[0])
+
+
+@given(CHANGES)
+def test_random_json_in_any_member_of_responses_is_translated_or_refused(
+    changes: list[tuple[int, Any]],
+) -> None:
+    losses = Losses()
+    with contextlib.suppress(Untranslatable):
+        request = read_responses.read(changed(CODEX, changes), SEALER, losses)
+        target = Target(CAPS, MARK, "claude", ToolNames(request.tools, losses), losses)
+        written = write_messages.write(request, target)
+        assert wrong(written) == []
+        json.dumps(written)
 
 
 @given(JSON)
 def test_a_random_request_is_refused(body: Any) -> None:
-    try:
+    with contextlib.suppress(Untranslatable):
         translated({"messages": body})
-    except Untranslatable:
-        return

@@ -275,3 +275,10 @@ def test_a_missing_limit_is_repaired_by_a_row_of_the_model() -> None:
 def test_what_one_may_take_away_is_refused_where_all_must_be_exact() -> None:
     with pytest.raises(Untranslatable, match="seed was left out"):
         read_chat.read({"messages": [USER], "seed": 1}, SEALER, Losses(exact=True))
+
+
+def test_a_refusal_names_the_member_that_the_caller_wrote() -> None:
+    body = history(calling(call()), result(), reasoning={"max_tokens": 2000})
+    with pytest.raises(Untranslatable) as caught:
+        translated(body, **BUDGET)
+    assert caught.value.path == "reasoning.max_tokens"

@@ -64,7 +64,8 @@ class Translations:
 
     def _caps_of(self, connection: Connection) -> Caps:
         """Return what the endpoint and the model of a connection take."""
-        from ..translate.caps import Caps
+        from ..providers.caps import caps_for
 
-        facts = self._engine.config().facts.get(connection.pin, {})
-        return Caps(max_output=facts.get("output"))
+        facts = self._engine.config().facts.get(connection.pin)
+        provider, endpoint = connection.provider, connection.endpoint
+        return caps_for(provider, connection.dialect, connection.model, facts, endpoint=endpoint)

@@ -49,6 +49,14 @@ _ONLY = {"n": (1, "only 1 choice can be given"), "modalities": (["text"], 'only 
 """Members that may have one value, and why no other."""
 
 
+_OTHERS = {
+    "max_tokens": ("max_completion_tokens", "max_completion_tokens"),
+    "reasoning_effort": ("reasoning.effort", "reasoning"),
+    "thinking": ("reasoning.max_tokens", "reasoning"),
+}
+"""Members that have another path where the caller wrote another member."""
+
+
 def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
     """Return what a request asks for. Raises Untranslatable for what cannot be said without the dialect."""
     fields = Fields(body, "", losses)
@@ -76,6 +84,7 @@ def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
         verbosity=fields.text("verbosity"),
         stream=fields.flag("stream") is Flag.ON,
         usage_asked=options is not None and options.flag("include_usage") is Flag.ON,
+        paths={name: path for name, (path, other) in _OTHERS.items() if fields.has(other)},
     )
 
 
