@@ -203,6 +203,18 @@ def test_a_key_that_was_blocked_for_a_while_is_tried_again_when_its_rest_is_over
     assert rig.gateway.minted == 1
 
 
+def test_a_provisioned_key_that_was_deleted_is_repaired_by_its_own_command(rig: Rig) -> None:
+    rig.kind = "litellm"
+    with rig.open() as held:
+        session = held.session("work", ready(rig, held).pin("answer"))
+        ask(session)
+        rig.gateway.keys.clear()
+        error = refusal(session).response.json()["error"]
+        assert error["holdfast"]["next_step"].endswith(": holdfast provision repair trial")
+        assert "key reset" not in error["message"]
+        assert "Next: " in session.explain()
+
+
 def test_a_refusal_says_when_to_ask_again_and_what_else_it_takes(rig: Rig) -> None:
     rig.gateway.refuse(TRIAL, status(429, {"detail": "Too many trial accounts"}))
     with rig.open() as held:

@@ -119,6 +119,25 @@ def test_a_list_that_is_none_is_no_proof_that_an_account_has_no_such_key(rig: Ri
             assert rig.gateway.minted == minted
 
 
+@pytest.mark.parametrize("url", ["http://llm.example", "ftp://llm.example", "not a url", 7, None])
+def test_a_key_that_is_found_again_for_an_address_that_is_none_is_looked_for_later(
+    rig: Rig, url: object
+) -> None:
+    with rig.open() as held:
+        SecretsFile(rig.home / "secrets.toml").put("trial", "session", Secret("jwt-of-the-account"))
+        rig.gateway.spoil("/private-ai-keys", cut)
+        settings = {"url": rig.provider.root, "session": "store:session"}
+        begun = held.provisioning.begin("trial", "amazee-account", settings)
+        record = held.provisioning.provision(begun, "a test")
+        row = {"name": f"holdfast-trial-{record.intent}", "litellm_token": "sk-x", "litellm_api_url": url}
+        rig.gateway.refuse("/private-ai-keys", status(200, [row]))
+        rig.change()
+        after = held.provisioning.heal(record)
+        assert (after.state, after.reason, after.key) == (State.INTENT, "mint_unknown", "")
+        assert after.next_at > held.engine.store.now()
+        assert rig.gateway.minted == 1
+
+
 @pytest.mark.parametrize("page", [{"data": [{"name": "ours"}]}, {"data": [None]}, {"data": {}}, {}])
 def test_a_list_that_cannot_be_read_is_no_proof_that_a_router_has_no_such_key(rig: Rig, page: Any) -> None:
     plane: Any = RouterPlane()

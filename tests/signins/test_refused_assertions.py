@@ -155,6 +155,22 @@ def test_a_service_that_refuses_says_when_it_may_be_asked_again(
     assert cluster.another().secret(WORKLOAD) == Secret("a-good-token")
 
 
+@pytest.mark.parametrize(("wants", "rest"), [(30.0, 30.0), (1e9, 3_600.0)])
+def test_a_busy_service_is_asked_by_no_process_before_the_time_that_it_names(
+    cluster: Cluster, wants: float, rest: float
+) -> None:
+    cluster.answers = [(429, {"error": "slow_down"}, wants)]
+    for later in (0.0, rest - 0.1):
+        cluster.now += later
+        for vault in (cluster.vault, cluster.another()):
+            with pytest.raises(SourceSilent) as caught:
+                vault.secret(WORKLOAD)
+            assert caught.value.retry_at == NOW + rest
+    assert len(cluster.shown) == 1
+    cluster.now += 0.1
+    assert cluster.another().secret(WORKLOAD) == Secret("a-good-token")
+
+
 def test_a_rest_that_a_clock_ahead_has_set_is_none(cluster: Cluster) -> None:
     cluster.answers = [REFUSED]
     cluster.now += 365 * 86_400

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from ..core.changes import NO_KEY
 from ..core.explain import Explanation, explain
-from ..core.faults import Fault, FaultClass
+from ..core.faults import AUTH_FAULTS, Fault, FaultClass
 from ..core.health import HealthRegistry
 from ..core.identity import Connection, Key, Pin
 from ..core.steps import Attempt
 from ..core.vocabulary import Profile
 from ..credentials import Vault
+from ..provisioning import KINDS
 from ..store.base import Store
 from .config_watch import ConfigWatch
 from .journal import local
+
+_OBTAINED = re.compile(rf"store:(?:{'|'.join(KINDS)})-\d+-\w+")
+"""References to keys that were obtained for their provider."""
 
 
 class Knowing(Protocol):
@@ -53,7 +59,7 @@ def explanation_of(
             key_shown = str(secret)
     if fingerprint is not None:
         evidence = engine.health.evidence(fingerprint, connection.endpoint)
-    return explain(
+    explanation = explain(
         fault or Fault(FaultClass.UNKNOWN),
         connection,
         attempts,
@@ -67,6 +73,10 @@ def explanation_of(
         reader=f"gateway process {os.getpid()}" if engine.config_watch.serving else "",
         clock=local,
     )
+    if fault is None or fault.kind not in AUTH_FAULTS or key is None or not _OBTAINED.fullmatch(key.ref):
+        return explanation
+    command = f"holdfast provision repair {connection.provider.name}"
+    return replace(explanation, advice="See how a provider that was set up for you goes on", command=command)
 
 
 def plan_host_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -74,8 +75,8 @@ def _unread(missing: SecretMissing) -> str:
 def _exchanged(
     sign_in: SignIn, assertion: Secret, vault: Vault, send: Post, *, clock: Callable[[], float]
 ) -> Tokens:
-    """Return the tokens for an assertion. A request that was refused is not repeated for a while, by any
-    process; one with another assertion is another request. Raises Unreadable."""
+    """Return the tokens for an assertion. A request that was refused, or put off until a time, is not
+    repeated for so long by any process; one with another assertion is another request. Raises Unreadable."""
     kind, members = KINDS[sign_in.kind], members_of(sign_in)
     path, pepper, now = state_path(vault.file, sign_in.name), vault.pepper(), clock()
     fields = [sign_in.kind, sign_in.token_url, *members.items(), assertion.fingerprint(pepper)]
@@ -83,6 +84,8 @@ def _exchanged(
     state = RenewalState.read(path)
     if state.id != request:
         state = RenewalState(request)
+    if state.rests(now) and not state.refused:
+        raise Silent(state.reason, state.retry_at)
     if state.rests(now):
         raise Unreadable(f"{state.reason}; it is asked again in {ceil(state.retry_at - now)} s")
     sent: dict[str, Any] = {**members, kind.member: assertion}
@@ -95,9 +98,13 @@ def _exchanged(
     refusal = refusal_in(answer)
     code = redacted(refusal.code, [assertion], limit=60)
     why = code or (f"HTTP {answer.status}" if answer.status else answer.body.decode(errors="replace"))
+    if refusal.verdict is Verdict.PASSING and answer.retry_after is None:
+        raise Silent(f"the token service gives none now: {why}")
     if refusal.verdict is Verdict.PASSING:
-        again = None if answer.retry_after is None else clock() + answer.retry_after
-        raise Silent(f"the token service gives none now: {why}", again)
+        reason = f"the token service gives none now: {why}"
+        state = replace(state, refused="").failed(reason, clock(), answer.retry_after)
+        state.write(path)
+        raise Silent(reason, state.retry_at)
     reason = f"the token service refuses the assertion: {why}"
-    state.failed(reason, clock(), answer.retry_after).write(path)
+    replace(state, refused=refusal.verdict.name).failed(reason, clock(), answer.retry_after).write(path)
     raise Unreadable(reason)

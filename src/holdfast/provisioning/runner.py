@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from ..core.errors import HoldfastError, NotReady
+from ..core.errors import HoldfastError
 from ..core.faults import Reply
 from ..core.provisioning_state import (
     WITH_KEY,
@@ -223,7 +223,7 @@ class Runner:
         """Use the key that an earlier request made, or repeat the request."""
         try:
             key = self.kinds[record.kind].reconcile(record, self._tools(record))
-        except (NotReady, MalformedAnswer) as error:
+        except (MalformedAnswer, HoldfastError) as error:
             return self._save(record, unknown(record, self.ports.records.now(), str(error)))
         if key is None:
             return self._send(record, first=False)
