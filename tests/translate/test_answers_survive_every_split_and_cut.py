@@ -159,30 +159,6 @@ def test_no_cut_of_a_stream_is_a_success(dialect: str) -> None:
         assert lint(written(meant)) == ([], "error")
 
 
-@DIALECTS
-@given(data=st.data())
-def test_whole_answers_of_any_parts_are_read(dialect: str, data: st.DataObject) -> None:
-    parts = data.draw(_parts(dialect))
-    bodies = {
-        "messages": message([block_of(part) for part in parts if part[0] != "refusal"]),
-        "responses": response(
-            [item_of(index, part) for index, part in enumerate(parts) if part[0] != "redacted"]
-        ),
-    }
-    got = fold(reader(dialect).whole(bodies[dialect]))
-    assert got.ended
-    assert [_same(part) for part in got.parts] == [
-        _same(part_of(dialect, index, part)) for index, part in enumerate(parts)
-    ]
-
-
-def _same(part: Any) -> Any:
-    """Return a part to compare: arguments by their value."""
-    if isinstance(part, Call):
-        return (part.id, part.name, json.loads(part.args))
-    return part
-
-
 def _damaged(value: Any, path: Sequence[int], other: Any) -> Any:
     """Return a JSON value in which the value at `path` is another."""
     if not path or not isinstance(value, dict | list) or not value:
@@ -228,12 +204,6 @@ def test_damage_in_a_whole_answer_never_raises(
     assert isinstance(meant[-1], End | BrokenOff)
     ChatWriter(caller()).whole(fold(meant))
     assert lint(written(meant))[0] == []
-
-
-@DIALECTS
-@given(events=st.lists(JSON, max_size=4))
-def test_events_of_any_shape_never_raise(dialect: str, events: list[Any]) -> None:
-    assert isinstance(read(dialect, events)[-1], BrokenOff)
 
 
 def test_arguments_that_are_nested_too_deeply_break_off() -> None:

@@ -148,6 +148,7 @@ def _event(name: str, index: int, **members: Any) -> Wire:
 def response(output: list[Wire], **members: Any) -> Wire:
     """Return a whole response."""
     usual = {"id": "resp_1", "object": "response", "created_at": 55, "model": "gpt", "status": "completed"}
+    usual |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "metadata": {}}
     return {**usual, "error": None, "incomplete_details": None, "output": output, **members}
 
 
@@ -182,13 +183,14 @@ def item_stream(index: int, part: Sequence[str], split: Split = whole) -> Iterat
     kind, item = part[0], item_of(index, part)
     text = part[3] if kind == "call" else part[1]
     at = {"output_index": index, "item_id": item["id"]}
-    bare = {name: value for name, value in item.items() if name not in ("arguments", "encrypted_content")}
-    empty = bare | {name: [] for name in ("content", "summary") if name in item}
+    hollow = {"content": [], "summary": [], "arguments": "", "encrypted_content": None}
+    empty = item | {name: value for name, value in hollow.items() if name in item}
     yield {"type": "response.output_item.added", **at, "item": empty}
     if kind in ("text", "refusal"):
         at["content_index"] = 0
-        opened = {"type": item["content"][0]["type"], _LAST[kind]: ""}
+        opened = item["content"][0] | {_LAST[kind]: ""}
         yield {"type": "response.content_part.added", **at, "part": opened}
+    at |= {"text": {"logprobs": []}, "thinking": {"summary_index": 0}}.get(kind, {})
     for piece in split(text):
         yield {"type": f"{_DELTAS[kind]}.delta", **at, "delta": piece}
     yield {"type": f"{_DELTAS[kind]}.done", **at, _LAST[kind]: text}
@@ -212,12 +214,13 @@ def framed(
     items = [item_of(index, part) for index, part in enumerate(parts)]
     final = response(items if output else [], **members)
     first = response([], status="in_progress")
-    return [
+    whole_stream = [
         {"type": "response.created", "response": first},
         {"type": "response.in_progress", "response": first},
         *events,
         {"type": f"response.{final['status']}", "response": final},
     ]
+    return [event | {"sequence_number": number} for number, event in enumerate(whole_stream)]
 
 
 STREAMS: dict[str, Callable[..., list[Wire]]] = {"messages": message_stream, "responses": response_stream}

@@ -34,6 +34,22 @@ _RESPONSES_CODES: dict[str, str] = {
 }
 """The code of an error in Responses. Codex repeats a request after `server_error` and `rate_limit_exceeded`,
 and gives up after the others."""
+_INVALID = "invalid_request_error"
+_CHAT_ERRORS: dict[str, tuple[str, str]] = {
+    _K.AUTH_REJECTED: ("authentication_error", ""),
+    _K.AUTH_EXPIRED: ("authentication_error", ""),
+    _K.NOT_ENTITLED: ("permission_error", ""),
+    _K.BLOCKED: ("permission_error", ""),
+    _K.QUOTA_EXHAUSTED: ("insufficient_quota", "insufficient_quota"),
+    _K.QUOTA_WINDOW: ("insufficient_quota", "insufficient_quota"),
+    _K.RATE_LIMITED: ("rate_limit_error", "rate_limit_exceeded"),
+    _K.MODEL_UNAVAILABLE: (_INVALID, "model_not_found"),
+    _K.ENDPOINT_MISMATCH: (_INVALID, ""),
+    _K.CONTEXT_OVERFLOW: (_INVALID, "context_length_exceeded"),
+    _K.CONTENT_BLOCKED: (_INVALID, "content_filter"),
+    _K.BAD_REQUEST: (_INVALID, ""),
+}
+"""The type of an error in chat, and its code where that is not the name of the class."""
 _LIMIT = re.compile(r"(?:maximum context length (?:is|of)|context (?:window|length|limit) (?:is|of)) (\d+)")
 _PROMPT = re.compile(r"(?:resulted in|has|contains|(?:you )?requested) (?:about )?(\d+) (?:input )?tokens")
 _INPUT = re.compile(r"\((\d+) (?:in|of) (?:the )?(?:messages|text input|input|prompt)")
@@ -72,3 +88,9 @@ def responses_code(broken: BrokenOff) -> str:
     if broken.code == "untranslatable":
         return _NEVER
     return _RESPONSES_CODES.get(broken.kind, _AGAIN)
+
+
+def chat_words(kind: str) -> tuple[str, str]:
+    """Return the type and the code of an error in the chat dialect, for a class of faults."""
+    error, code = _CHAT_ERRORS.get(kind, (_AGAIN, ""))
+    return error, code or str(kind)

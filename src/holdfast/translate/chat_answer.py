@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.faults import FaultClass
 from ..core.plain_text import plain
+from .caller_errors import chat_words
 from .context import Caller
 from .events import Answer, BrokenOff, Start, Stop, Usage, Why
 from .form import Call, Refusal, Seal, Text, Thinking, ToolKind
@@ -24,24 +25,6 @@ FINISHES = {
 }
 MEMBERS: dict[type, str] = {Text: "content", Thinking: "reasoning_content", Refusal: "refusal"}
 """The members of a message, and of a delta, that hold the texts of parts."""
-_SERVER = "server_error"
-_INVALID = "invalid_request_error"
-_ERRORS: dict[str, tuple[str, str]] = {
-    _K.AUTH_REJECTED: ("authentication_error", ""),
-    _K.AUTH_EXPIRED: ("authentication_error", ""),
-    _K.NOT_ENTITLED: ("permission_error", ""),
-    _K.BLOCKED: ("permission_error", ""),
-    _K.QUOTA_EXHAUSTED: ("insufficient_quota", "insufficient_quota"),
-    _K.QUOTA_WINDOW: ("insufficient_quota", "insufficient_quota"),
-    _K.RATE_LIMITED: ("rate_limit_error", "rate_limit_exceeded"),
-    _K.MODEL_UNAVAILABLE: (_INVALID, "model_not_found"),
-    _K.ENDPOINT_MISMATCH: (_INVALID, ""),
-    _K.CONTEXT_OVERFLOW: (_INVALID, "context_length_exceeded"),
-    _K.CONTENT_BLOCKED: (_INVALID, "content_filter"),
-    _K.BAD_REQUEST: (_INVALID, ""),
-}
-"""By class of a fault: the type of the error, and its code where that is not the class's name. The types and
-codes are those of errors before an answer."""
 
 
 def base_of(caller: Caller, start: Start, kind: str) -> dict[str, Any]:
@@ -153,9 +136,9 @@ def failed(stop: Stop | None) -> BrokenOff:
 
 def error_of(broken: BrokenOff) -> dict[str, Any]:
     """Return the error, as a body or as the last event of a stream."""
-    kind, code = _ERRORS.get(broken.kind, (_SERVER, ""))
+    kind, code = chat_words(broken.kind)
     facts = {"class": broken.kind}
     if broken.code:
         facts["provider_code"] = broken.code
-    error = {"message": plain(broken.text), "type": kind, "code": code or str(broken.kind), "param": None}
+    error = {"message": plain(broken.text), "type": kind, "code": code, "param": None}
     return {"error": error | {"holdfast": facts}}

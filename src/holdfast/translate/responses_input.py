@@ -106,7 +106,7 @@ class Items:
     def output(self, item: Fields) -> None:
         """Take the result of a call."""
         item.only(_CALL, ("output",))
-        parts = tuple(content(item, "output", AGENTS))
+        parts = tuple(content(item, "output", USERS))
         self._result(Result(item.needed("call_id"), parts, at=item.at))
 
     def tool_search_call(self, item: Fields) -> None:
