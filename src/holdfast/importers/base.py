@@ -41,13 +41,15 @@ class _Candidate:
 class ResultBuilder:
     """Collects what an importer reads, and makes the result of it (`pairing` says how it is used). An entry
     that we would refuse is left out with the reason, and never imported in part. `honours_base_urls`: the
-    program itself looks at variables such as OPENAI_BASE_URL."""
+    program itself looks at variables such as OPENAI_BASE_URL. `unset` are variables that its files name and
+    nothing here sets."""
 
     program: str
     reader: KeyReader = field(default_factory=lambda: KeyReader({}))
     honours_base_urls: bool = False
     fallbacks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    unset: set[str] = field(default_factory=set)
     _candidates: dict[ProviderName, _Candidate] = field(default_factory=dict)
     _names: dict[str, ProviderName] = field(default_factory=dict)
     _pairs: Pairs = field(default_factory=Pairs)
@@ -195,13 +197,8 @@ class ResultBuilder:
     def _tell_other_keys(self) -> None:
         """Note the keys in variables of the program's own files that no provider has, and no note names."""
         noted = {what.partition(" ")[0] for what, _ in self.left_out}
-        candidates = self._candidates.values()
-        kept = {
-            identity
-            for candidate in candidates
-            for key in candidate.entry.keys
-            for identity in key.identities
-        }
+        keys = [key for candidate in self._candidates.values() for key in candidate.entry.keys]
+        kept = {identity for key in keys for identity in key.identities}
         at_preset = {
             candidate.where.name: name
             for name, candidate in self._candidates.items()
@@ -229,7 +226,7 @@ class ResultBuilder:
         environ, own = self.reader.environ, self.reader.set_by
         if self.reader.own_first:
             environ = {name: value for name, value in environ.items() if name not in own}
-        return Families(environ, own, self.reader.set_at)
+        return Families(environ, own, self.reader.set_at, frozenset(self.unset))
 
     def _fields(
         self,

@@ -17,10 +17,14 @@ from .entries import ImportResult
 from .fields import known
 from .keys import KeyReader, NoKey
 from .pairing import Families, place_of, stem_of
-from .read_files import variables_of
+from .read_files import text_of, variables_of
 
 _BEARER_TOKENS = {"ANTHROPIC_AUTH_TOKEN": "anthropic"}
 """Variables of a bearer token for a provider that usually takes a key in another way."""
+_OF_ANOTHER_SHELL = re.compile(
+    r"\s*(?:set(?:\s+-\w+)*\s+|setenv\s+|(?:declare|typeset)(?:\s+-\w+)*\s+|\$env:)?([A-Z]\w*)[\s:=]",
+    re.ASCII,
+)
 _MODELS = ("AZURE_", "LITELLM_", "LLM_")
 
 
@@ -49,6 +53,8 @@ def read(path: Path | None, environ: Mapping[str, str] = os.environ) -> ImportRe
         if reader.value(name):
             builder.leave_out(name, why)
             used.add(name)
+    if path is not None:
+        _tell_unread_lines(builder, text_of(path) or "")
     _tell_others(builder, [name for name in sorted({*environ, *set_by}) if name not in used])
     return builder.result()
 
@@ -103,6 +109,16 @@ def _add_token(builder: ResultBuilder, variable: str, preset: str) -> bool:
         return False
     location = getattr(key, "location", "") or "the environment"
     return builder.add(preset, where, [key], location=location) is not None
+
+
+def _tell_unread_lines(builder: ResultBuilder, text: str) -> None:
+    """Note the lines that set a key in the form of a shell that is not read."""
+    for number, line in enumerate(text.splitlines(), 1):
+        match = _OF_ANOTHER_SHELL.match(line)
+        if match is None or match[1] in builder.reader.set_by or not other_keys.is_for_a_key(match[1]):
+            continue
+        why = "only lines of the form NAME=VALUE are read, also with export before it"
+        builder.leave_out(f"{match[1]} (line {number})", why)
 
 
 def _tell_others(builder: ResultBuilder, names: list[str]) -> None:

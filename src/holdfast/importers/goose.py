@@ -36,6 +36,8 @@ from .rows import (
 
 _ENGINES = {"openai": CHAT, "ollama": CHAT, "anthropic": MESSAGES}
 _CHOICES = ("GOOSE_PROVIDER", "GOOSE_LEAD_PROVIDER", "GOOSE_PLANNER_PROVIDER")
+_OWN = "custom_"
+"""How the names of providers of the user's own begin."""
 _OLLAMA_PORT = 11434
 _THIS_MACHINE = ("localhost", "127.", "0.0.0.0", "[::1]")  # noqa: S104
 _VERSION = re.compile(r"v\d+")
@@ -149,7 +151,9 @@ class _Goose:
             if name:
                 names[kind] = name
         for kind in dict.fromkeys(filter(None, chosen)):
-            if kind not in names and kind not in kinds("goose"):
+            if kind not in names and kind.startswith(_OWN):
+                builder.leave_out(f"{kind} ({self.file})", "no file of custom_providers defines it")
+            elif kind not in names and kind not in kinds("goose"):
                 refuse_api(builder, f"{kind} ({self.file})", kind_of("goose", kind).api)
         main, called = self.reader.value("GOOSE_PROVIDER"), self.reader.value("GOOSE_MODEL")
         if main in names and called:

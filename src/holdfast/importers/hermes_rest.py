@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.secret import redact
 from .hermes_drafts import Drafts, refuse
-from .hermes_entries import snake_case
+from .hermes_entries import normal, snake_case
 from .hermes_home import HermesHome
 from .hermes_resume import is_local_kind
 from .keys import FoundKey
@@ -36,7 +36,8 @@ def tell_rest(drafts: Drafts) -> None:
         row = snake_case(table)
         keys = drafts.keys.keys_of(row, at)
         url = word(row.get("base_url"))
-        if url or any(isinstance(key, FoundKey) for key in keys):
+        is_chosen = word(row.get("model")) and normal(word(row.get("provider"))) not in ("", "auto")
+        if url or is_chosen or any(isinstance(key, FoundKey) for key in keys):
             builder.refuse(at, "a model for one kind of work of hermes: it has no place here", keys, url=url)
 
 

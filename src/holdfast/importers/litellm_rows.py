@@ -74,6 +74,7 @@ def deployments(builder: ResultBuilder, config: Mapping[str, Any]) -> Iterator[D
         location = f"model_list[{at}]"
         name = word(given.get("litellm_credential_name"))
         params = {**usual, **credentials.get(name, {}), **given}
+        params["model"] = builder.reader.expand(word(params.get("model")), Syntax.OS_ENVIRON).text
         made = _Row(
             builder,
             info=mapping(row.get("model_info")),
@@ -86,6 +87,7 @@ def deployments(builder: ResultBuilder, config: Mapping[str, Any]) -> Iterator[D
             builder.refuse(made.shown, f"{why}: {_STEP}", [made.key()])
             continue
         builder.tell_fields(row, "litellm.row", at=made.shown)
+        builder.unset.update(builder.reader.expand(made.base, Syntax.OS_ENVIRON).missing)
         named.add(name)
         deployment = made.deployment()
         if deployment is not None:

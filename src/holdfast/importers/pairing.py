@@ -85,11 +85,16 @@ class Use:
 @dataclass(frozen=True, slots=True)
 class Families:
     """The variables that give base URLs, by the part of their names that they share with variables of keys:
-    those of the environment, and those that a file sets."""
+    those of the environment, those that a file sets, and those that a file names and nothing here sets."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     others: Mapping[str, str] = field(default_factory=dict, repr=False)
     others_at: str = ""
+    unset: frozenset[str] = frozenset()
+
+    def missing(self, preset: str) -> str:
+        """Return the variables that would give a URL to a preset if they were set here; "" for none."""
+        return " and ".join(Families({name: name for name in self.unset}).of_preset(preset))
 
     def of_key(self, ref: str) -> dict[str, str]:
         """Return the variables, with their values, that give a URL to the variable of a key."""
@@ -161,6 +166,9 @@ def place_of(preset: OfPreset, families: Families) -> Where:
     variables disagree."""
     given = families.of_preset(preset.name)
     others = {name: url for name, url in given.items() if not preset.has(url)}
+    missing = families.missing(preset.name)
+    if not others and missing:
+        return Unresolved(f"the variable {missing} is not set here")
     if not others:
         return preset
     if len({canonical(url) for url in others.values()}) > 1 or len(others) < len(given):

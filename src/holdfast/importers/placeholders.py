@@ -8,7 +8,13 @@ _SHORTEST_KEY = 4  # characters
 _MARKS = re.compile(r"[<>]|\.\.\.|…|[*•]{3}|[xX]{4}|[\[{(%]\s*[A-Za-z_ ]+\s*[\]})%]")
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 _QUOTE = re.compile(r"['\"`]")
-_REFERENCE = re.compile(r"\$[{(]|\{\{|\{(?:env|file):|\A\$[A-Za-z_]\w*\Z|\A%[A-Za-z_]\w*%\Z", re.ASCII)
+_REFERENCE = re.compile(
+    r"\$[{(]|\{\{|\{(?:env|file):|\A\$[A-Za-z_]\w*\Z|\A%[A-Za-z_]\w*%\Z"
+    r"|\A[a-z][a-z0-9+.-]*://|\A(?:vault|encrypted|arn|age|sops|ssm|keychain|keyring):|\AENC\["
+    r"|\Aprojects/\w",
+    re.ASCII,
+)
+"""A text that stands for another one: a variable's, a command's, or what a manager of secrets keeps."""
 _SEVERAL = re.compile(r"[,;\n]")
 _PLACEHOLDERS = frozenset(
     """
