@@ -243,6 +243,12 @@ TURNS: dict[str, tuple[list[Turn], dict[str, Any], dict[str, Any], tuple[str, ..
         },
         ("error_flag",),
     ),
+    "the seal of another model's call": (
+        _asked(replace(CALL, seal=Seal(Opaque.THOUGHT, "v")), then=Turn(USER, (RESULT,))),
+        {},
+        {"input": [HI_ITEM, CALL_ITEM, RESULT_ITEM]},
+        ("thinking_of_another_model",),
+    ),
     "a result that is not there": (
         _asked(CALL),
         {},

@@ -35,6 +35,8 @@ from responses_requests import CUSTOM, FUNCTION, MARK, PDF, PNG, SEALER, SEARCH,
 SYSTEM, USER, ASSISTANT = Role.SYSTEM, Role.USER, Role.ASSISTANT
 FREE, SERVED = ToolKind.FREE, ToolKind.SERVED
 SCHEMA = {"type": "object", "properties": {}}
+OF_CALL = Seal(Opaque.THOUGHT, {"google": {"thought_signature": "s"}}, MARK, "c")
+OF_NO_CALL = Seal(Opaque.THOUGHT, "v", MARK, "d")
 IMAGE = Image(data="aaaa", media="image/png")
 
 
@@ -220,6 +222,17 @@ ITEMS: dict[str, tuple[list[Any], list[tuple[Role, list[Any]]], tuple[str, ...]]
         [{"type": "reasoning", "summary": [], "encrypted_content": _sealed(Opaque.PLAIN, home=Sealer(b"x"))}],
         [],
         ("thinking_of_another_model",),
+    ),
+    "the seal of a call goes to its call": (
+        [
+            _call(),
+            {"type": "reasoning", "summary": [], "encrypted_content": SEALER.seal(OF_CALL)},
+            {"type": "reasoning", "summary": [], "encrypted_content": SEALER.seal(OF_NO_CALL)},
+            {"role": "user", "content": "a"},
+            {"type": "reasoning", "summary": [], "encrypted_content": SEALER.seal(OF_NO_CALL)},
+        ],
+        [(ASSISTANT, [Call("c", "f", "{}", seal=OF_CALL)]), (USER, [Text("a")])],
+        ("reasoning_not_returned",),
     ),
     "a search for tools that found none": (
         [

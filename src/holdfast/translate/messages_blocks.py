@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
 
+from .call_seals import with_call_seals
 from .envelope import Sealer, is_sealed
 from .fields import Fields
 from .form import Call, File, Flag, Image, Opaque, Part, Result, Seal, Text, Thinking
@@ -45,7 +45,7 @@ class Blocks:
         for block in owner.objects(name):
             parts += self._block(block, holder)
         if holder is Holder.ASSISTANT:
-            return _with_seals(parts, self._losses)
+            return with_call_seals(parts, self._losses)
         return parts
 
     def finish(self) -> None:
@@ -268,27 +268,3 @@ def _citations(block: Fields) -> None:
     wish = block.inner("citations")
     if wish and wish.flag("enabled") is Flag.ON:
         block.less("citations", "citations")
-
-
-def _with_seals(parts: list[Part], losses: Losses) -> list[Part]:
-    """Return the parts of a message with the seals of calls at their calls: they come in blocks of their
-    own, which say the call's id."""
-    blocks = {seal.item: (seal, part.at) for part in parts if (seal := _seal_of_a_call(part))}
-    if not blocks:
-        return parts
-    made: list[Part] = []
-    for part in parts:
-        if isinstance(part, Call) and part.id in blocks:
-            seal, _ = blocks.pop(part.id)
-            made.append(replace(part, seal=seal))
-        elif not _seal_of_a_call(part):
-            made.append(part)
-    for _, at in blocks.values():
-        losses.less("reasoning_not_returned", at)
-    return made
-
-
-def _seal_of_a_call(part: Part) -> Seal | None:
-    if not isinstance(part, Thinking) or part.seal is None or part.seal.kind is not Opaque.THOUGHT:
-        return None
-    return part.seal

@@ -68,7 +68,7 @@ def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
     shape, verbosity = _text(fields)
     return Request(
         model=model,
-        turns=items.turns,
+        turns=items.turns(),
         tools=tools,
         choice=choice,
         parallel=fields.flag("parallel_tool_calls"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .call_seals import with_call_seals
 from .envelope import Sealer
 from .fields import Fields
 from .form import Call, Image, Part, Result, Role, Text, Tool, ToolKind, Turn
@@ -48,10 +49,10 @@ class Items:
         self._sealer, self._losses, self._offers = sealer, losses, offers
         self._turns: list[tuple[Role, list[Part], str]] = []
 
-    @property
     def turns(self) -> tuple[Turn, ...]:
-        """Return the turns so far."""
-        return tuple(Turn(role, tuple(parts), at) for role, parts, at in self._turns)
+        """Return the turns so far, each call with its own seal."""
+        turns = (Turn(role, tuple(self._sealed(role, parts)), at) for role, parts, at in self._turns)
+        return tuple(turn for turn in turns if turn.parts)
 
     def say(self, role: Role, text: str, at: str) -> None:
         """Take a text that is no item."""
@@ -158,6 +159,11 @@ class Items:
         self._offers.called(group, name)
         call = Call(item.needed("call_id"), name, args, kind=kind, group=group, at=item.at)
         self._answer([call], item.at)
+
+    def _sealed(self, role: Role, parts: list[Part]) -> list[Part]:
+        if role is not Role.ASSISTANT:
+            return parts
+        return with_call_seals(parts, self._losses)
 
     def _answer(self, parts: list[Part], at: str) -> None:
         self._join(Role.ASSISTANT, parts, at, joins=True)

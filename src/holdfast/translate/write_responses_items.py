@@ -69,6 +69,8 @@ class ItemWriter:
 
     def _call(self, call: Call) -> dict[str, Any]:
         self._kinds[call.id] = call.kind
+        if call.seal is not None:
+            self._losses.less("thinking_of_another_model", call.at)
         name = wire_name(call.group, call.name)
         if call.kind is ToolKind.FREE:
             return {"type": "custom_tool_call", "call_id": call.id, "name": name, "input": call.args}
