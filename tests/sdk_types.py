@@ -44,7 +44,11 @@ def _plain(value: Any, hint: Any, at: str) -> list[str]:
 
 def _none_fits(value: Any, hints: tuple[Any, ...], at: str) -> list[str]:
     """Return the faults by the type that fits best; none if one fits."""
-    tries = [faults(value, hint, at) for hint in hints]
+    tries: list[list[str]] = []
+    for hint in hints:
+        tries.append(faults(value, hint, at))
+        if not tries[-1]:
+            return []
     return min(tries, key=len)
 
 
@@ -52,6 +56,8 @@ def _members(value: Any, hint: Any, at: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{at}: no object"]
     hints = _hints(hint)
+    if "type" in hints and "type" in value and faults(value["type"], hints["type"]):
+        return [f"{at}: of another type", f"{at}: {value['type']!r}"]
     made = [f"{at}: {name} is missing" for name in hint.__required_keys__ if name not in value]
     made += [f"{at}: {name} is not known" for name in value if name not in hints]
     for name, member in value.items():

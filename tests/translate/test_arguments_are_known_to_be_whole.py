@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.translate.arguments import Arguments
+from holdfast.translate.arguments import Arguments, object_of
 
 TEXTS = st.text(alphabet='a"\\{}[]:, \n\u00e9', max_size=5)
 VALUES = st.recursive(
@@ -52,6 +52,7 @@ def test_what_is_no_object_is_never_whole(text: str) -> None:
         if len(text) < 10:
             assert args.read() is None or text.startswith("{}")
     assert args.read() is None
+    assert object_of(text) is None
 
 
 def test_asking_after_every_piece_costs_no_more_than_the_pieces() -> None:

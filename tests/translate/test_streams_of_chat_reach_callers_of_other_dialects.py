@@ -86,6 +86,26 @@ ROWS = {
     "a placeholder before the arguments": Row(
         [called("{}", id="a", name="get_w"), called('{"x":'), called("1}"), *END], [CALL], "tool_use"
     ),
+    "a placeholder that was none": Row(
+        [called("{}", id="a", name="read"), called(" "), *END], [("call", "a", "read", "{} ")], "tool_use"
+    ),
+    "blanks behind a call that was whole": Row(
+        [
+            called('{"x":1}', id="a", name="get_w"),
+            called('{"y":2}', index=1, id="b", name="read"),
+            called(" \n", index=0),
+            called("", index=1),
+            called(index=1),
+            *END,
+        ],
+        [CALL, ("call", "b", "read", '{"y":2}')],
+        "tool_use",
+    ),
+    "arguments that are an object": Row(
+        [called({"x": 1}, id="a", name="get_w"), *END],  # type: ignore[arg-type]
+        [("call", "a", "get_w", '{"x": 1}')],
+        "tool_use",
+    ),
     "no arguments": Row(
         [called("{}", id="a", name="get_w"), *END], [("call", "a", "get_w", "{}")], "tool_use"
     ),

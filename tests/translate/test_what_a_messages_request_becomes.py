@@ -539,5 +539,5 @@ def test_a_message_changes_the_effort_from_the_next_new_words_on(messages: list[
 
 def test_an_answer_that_was_only_thought_is_no_message() -> None:
     messages, less = _messages(HI, assistant({"type": "thinking", "thinking": "A."}), HI)
-    assert messages == [WRITTEN_HI, WRITTEN_HI]
+    assert messages == [{"role": "user", "content": "hi\n\nhi"}]
     assert less == {"reasoning_not_returned"}

@@ -266,6 +266,18 @@ ITEMS: dict[str, tuple[list[Any], list[tuple[Role, list[Any]]], tuple[str, ...]]
         [(USER, [Text("Message from /a to /b:")])],
         (),
     ),
+    "what an agent wrote as a result": (
+        [
+            _call(),
+            {
+                "type": "function_call_output",
+                "call_id": "c",
+                "output": [{"type": "encrypted_content", "encrypted_content": "12 lines"}],
+            },
+        ],
+        [(ASSISTANT, [Call("c", "f", "{}")]), (USER, [Result("c", (Text("12 lines"),))])],
+        (),
+    ),
     "an image that a provider made": (
         [{"type": "image_generation_call", "id": "ig", "result": "aaaa", "revised_prompt": "a cat"},
          {"type": "image_generation_call", "id": "ig", "result": None}],

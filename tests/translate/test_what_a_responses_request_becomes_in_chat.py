@@ -209,6 +209,10 @@ def calls(*functions: tuple[int, str, str]) -> list[dict[str, Any]]:
     ]
 
 
+def document(media: str, data: str) -> dict[str, Any]:
+    return {"type": "input_file", "filename": "a.txt", "file_data": f"data:{media};base64,{data}"}
+
+
 HI = {"role": "user", "content": "hi"}
 PICTURE = {"type": "input_image", "image_url": "data:image/png;base64,aaaa"}
 
@@ -297,6 +301,33 @@ ITEMS: dict[str, tuple[list[Any], list[Any], set[str]]] = {
         ],
         set(),
     ),
+    "a document that is a text": (
+        [item("message", role="user", content=[document("text/plain", "SGk=")])],
+        [{"role": "user", "content": [{"type": "text", "text": "a.txt\nHi"}]}],
+        set(),
+    ),
+    "nothing but a thought between the user's words": (
+        [say("user", "hi"), item("reasoning", summary=[]), say("user", "there")],
+        [{"role": "user", "content": "hi\n\nthere"}],
+        set(),
+    ),
+    "nothing but a thought between the user's image and words": (
+        [
+            item("message", role="user", content=[PICTURE]),
+            item("reasoning", summary=[]),
+            say("user", "there"),
+        ],
+        [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,aaaa"}},
+                    {"type": "text", "text": "there"},
+                ],
+            }
+        ],
+        set(),
+    ),
     "a refusal": (
         [
             say("user", "hi"),
@@ -325,6 +356,9 @@ def test_a_thought_goes_back_where_the_model_wants_it() -> None:
     assert not less
 
 
+AT_CONTENT = "input[0].content[0]"
+
+
 @pytest.mark.parametrize(
     ("members", "caps", "path"),
     [
@@ -334,6 +368,8 @@ def test_a_thought_goes_back_where_the_model_wants_it() -> None:
         ({"input": [say("user", "hi"), call(1)]}, {"fill_missing": False}, "input[1]"),
         ({"input": [say("user", "hi"), say("assistant", "The")]}, {}, "input[1]"),
         ({"input": []}, {}, "input"),
+        ({"input": [item("message", role="user", content=[document("a/b", "SGk=")])]}, {}, AT_CONTENT),
+        ({"input": [item("message", role="user", content=[document("text/a", "??")])]}, {}, AT_CONTENT),
     ],
 )
 def test_a_request_of_codex_that_chat_cannot_carry_is_refused(

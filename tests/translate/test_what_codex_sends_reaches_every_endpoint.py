@@ -17,7 +17,7 @@ from openai.types.chat.completion_create_params import (
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from holdfast.translate.losses import Untranslatable
-from responses_requests import CUSTOM, FUNCTION, PDF, PNG, USER, codex_request, translated
+from responses_requests import PDF, PNG, codex_request, translated
 from sdk_types import faults
 
 CODEX = codex_request()
@@ -42,7 +42,7 @@ def _sent(body: dict[str, Any], dialect: str, **caps: Any) -> tuple[dict[str, An
 
 
 LOST_OF_CODEX = {
-    "chat": {"verbosity", "output_moved"},
+    "chat": {"verbosity", "output_moved", "summary"},
     "messages": {"verbosity", "detail"},
 }
 
@@ -83,96 +83,6 @@ def test_each_result_follows_its_calls_in_messages() -> None:
     assert _turns(request) == ["user", "assistant"] * 4 + ["user"]
     kinds = [block["type"] for block in request["messages"][2]["content"]]
     assert kinds == ["tool_result", "tool_result", "text", "text", "text"]
-
-
-def _input(*items: Any) -> dict[str, Any]:
-    return {"input": [USER, *items, USER]}
-
-
-CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
-OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "C"}
-
-_Sent = tuple[dict[str, Any], tuple[str, ...]]
-ROWS: dict[str, tuple[dict[str, Any], dict[str, _Sent | str]]] = {
-    "a document": (
-        {"input": [{"role": "user", "content": [
-            {"type": "input_file", "file_data": PDF, "filename": "a.pdf"}]}]},
-        {
-            "chat": (
-                {"messages": [{"role": "user", "content": [
-                    {"type": "file", "file": {"file_data": PDF, "filename": "a.pdf"}}]}]},
-                (),
-            ),
-        },
-    ),
-    "thoughts without a sign": (
-        _input({"type": "reasoning", "id": "rs", "summary": [],
-                "content": [{"type": "reasoning_text", "text": "t"}]}, CALL, OUTPUT),
-        {"chat": ({}, ("reasoning_not_returned",)), "messages": ({}, ("reasoning_not_returned",))},
-    ),
-    "a result that is not there": (
-        _input(CALL),
-        {"chat": ({}, ("fill_missing",)), "messages": ({}, ("fill_missing",))},
-    ),
-    "a result without a call": (_input(OUTPUT), {"chat": "input[1]", "messages": "input[1]"}),
-    "the only tool runs at a provider": (
-        {"tools": [{"type": "web_search"}]},
-        {"chat": "tools[0]", "messages": "tools[0]"},
-    ),
-    "a tool that must be called": (
-        {"tools": [FUNCTION], "tool_choice": "required"},
-        {
-            "chat": ({"tool_choice": "required"}, ()),
-            "messages": ({"tool_choice": {"type": "any"}}, ()),
-        },
-    ),
-    "a free tool that must be called": (
-        {"tools": [CUSTOM], "tool_choice": {"type": "custom", "name": "patch"}},
-        {
-            "chat": ({"tool_choice": {"type": "function", "function": {"name": "patch"}}}, ()),
-            "messages": ({"tool_choice": {"type": "tool", "name": "patch"}}, ()),
-        },
-    ),
-    "the longest answer": (
-        {"max_output_tokens": 100},
-        {"chat": ({"max_tokens": 100}, ()), "messages": ({"max_tokens": 100}, ())},
-    ),
-    "the form of the answer": (
-        {"text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA, "strict": True}}},
-        {
-            "chat": (
-                {"response_format": {"type": "json_schema", "json_schema": {
-                    "name": "n", "schema": SCHEMA, "strict": True}}},
-                (),
-            ),
-            "messages": ({"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}, ()),
-        },
-    ),
-    "a class of service": (
-        {"service_tier": "priority"},
-        {"chat": ({}, ("service_tier",)), "messages": ({}, ("service_tier",))},
-    ),
-    "an answer's beginning": (
-        {"input": [USER, {"role": "assistant", "content": "a"}]},
-        {"chat": "input[1]", "messages": "input[1]"},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("case", "dialect"), [(case, dialect) for case, (_, by) in ROWS.items() for dialect in by]
-)
-def test_a_feature_of_responses_has_its_counterpart(case: str, dialect: str) -> None:
-    body, by_dialect = ROWS[case]
-    expected = by_dialect[dialect]
-    if isinstance(expected, str):
-        with pytest.raises(Untranslatable) as refused:
-            _sent(body, dialect)
-        assert refused.value.path == expected
-        return
-    request, lost = _sent(body, dialect)
-    assert {name: request[name] for name in expected[0]} == expected[0]
-    assert lost == expected[1]
 
 
 WORDS = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}

@@ -24,7 +24,7 @@ from .form import (
     Turn,
 )
 from .losses import Losses
-from .media import address, is_data
+from .media import address, is_data, is_readable, text_of
 from .names import wire_name
 from .turns import leading_words, paired, told_by_the_user
 
@@ -55,7 +55,8 @@ class ChatTurns:
         writers = {Role.SYSTEM: self._system, Role.USER: self._user, Role.ASSISTANT: self._assistant}
         first = len(made)
         for turn in turns:
-            made += writers[turn.role](turn)
+            for message in writers[turn.role](turn):
+                _add(made, message)
         if len(made) == first:
             losses.refuse(request.path("messages"), "no message says anything")
         if made[-1]["role"] == "assistant" and not caps.prefill:
@@ -184,6 +185,15 @@ class ChatTurns:
                 written.append({"type": "text", "text": text})
         return written
 
+    def _as_text(self, file: File) -> dict[str, Any]:
+        """Write a document as its text, if it is one."""
+        if not is_readable(file.media):
+            self._losses.refuse(file.at, "the endpoint takes no files; send the text of the document")
+        text = text_of(file)
+        if text is None:
+            self._losses.refuse(file.at, "the document's data are no base64 of a UTF-8 text")
+        return {"type": "text", "text": "\n".join(filter(None, (file.name, text)))}
+
     def _image(self, image: Image) -> dict[str, Any]:
         url = address(image)
         if not self._caps.image_urls and not is_data(url):
@@ -197,10 +207,29 @@ class ChatTurns:
         if file.url and not is_data(file.url):
             self._losses.refuse(file.at, "files by their address cannot be asked for in chat; send the data")
         if not self._caps.files:
-            self._losses.refuse(file.at, "the endpoint takes no files; send the text of the document")
+            return self._as_text(file)
         name = file.name or "document." + file.media.rpartition("/")[2]
         written = {"filename": name, "file_data": address(file)}
         return {"type": "file", "file": written}
+
+
+def _add(made: list[dict[str, Any]], message: dict[str, Any]) -> None:
+    """Add a message. Where the answer between two of the user's was nothing but thoughts, they become one:
+    many endpoints want the speakers to take turns."""
+    if not made or message["role"] != "user" or made[-1]["role"] != "user":
+        made.append(message)
+        return
+    before, after = made[-1]["content"], message["content"]
+    if isinstance(before, str) and isinstance(after, str):
+        made[-1]["content"] = _paragraphs([before, after])
+    else:
+        made[-1]["content"] = [*_as_parts(before), *_as_parts(after)]
+
+
+def _as_parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return content
 
 
 def _paragraphs(texts: Iterable[str]) -> str:

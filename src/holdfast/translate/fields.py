@@ -20,7 +20,7 @@ class Fields:
     __slots__ = ("_losses", "at", "raw")
 
     def __init__(self, raw: object, at: str, losses: Losses) -> None:
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, dict) and not isinstance(raw, Mapping):
             losses.refuse(at, f"must be an object, not {kind_of(raw)}")
         self.raw: Mapping[str, Any] = raw
         self.at = at
@@ -35,17 +35,20 @@ class Fields:
     def text(self, name: str, default: str = "") -> str:
         """Return a text; `default` where there is none."""
         value = self.raw.get(name)
-        if value is None:
-            return default
-        if not isinstance(value, str):
+        if isinstance(value, str):
+            return value
+        if value is not None:
             self._wrong(name, "a string", value)
-        return value
+        return default
 
     def needed(self, name: str) -> str:
         """Return a text that must be there."""
-        if self.raw.get(name) is None:
+        value = self.raw.get(name)
+        if value is None:
             self.refuse(name, "is missing")
-        return self.text(name)
+        if not isinstance(value, str):
+            self._wrong(name, "a string", value)
+        return value
 
     def number(self, name: str) -> float | None:
         """Return a number."""
@@ -102,8 +105,9 @@ class Fields:
 
     def objects(self, name: str) -> Iterator[Fields]:
         """Yield each object of a list of objects."""
+        losses = self._losses
         for at, item in self.items(name):
-            yield Fields(item, at, self._losses)
+            yield Fields(item, at, losses)
 
     def has(self, name: str) -> bool:
         """Return whether a member says something."""
@@ -111,12 +115,16 @@ class Fields:
 
     def drop(self, losses: Mapping[str, str]) -> None:
         """Note the loss of each member that is there; `losses` maps members to names of LESS."""
+        if losses.keys().isdisjoint(self.raw):
+            return
         for name in self.raw:
             if name in losses and self.has(name):
                 self._losses.less(losses[name], self.path(name))
 
     def forbid(self, refused: Mapping[str, tuple[str, str]]) -> None:
         """Refuse a member that is there; `refused` maps members to why and the next step."""
+        if refused.keys().isdisjoint(self.raw):
+            return
         for name, (why, next_step) in refused.items():
             if self.has(name):
                 self.refuse(name, why, next_step)

@@ -71,6 +71,8 @@ class ChatReader:
             self._done = True
             return self.end()
         out: list[Event] = []
+        if not isinstance(data, dict):
+            return out
         try:
             self._chunk(data, out)
         except Senseless as error:
@@ -97,6 +99,7 @@ class ChatReader:
 
     def whole(self, body: Mapping[str, Any]) -> list[Event]:
         """Return the events of a whole answer."""
+        body = members_of(body)
         choices = objects_of(body.get("choices"))
         events = self.feed({**body, "choices": as_deltas(choices)})
         if not choices and not self._over:
@@ -162,7 +165,8 @@ class ChatReader:
         details = delta.get("reasoning_details")
         if details and isinstance(details, list):
             self._switch(Thinking, out)
-            text = self._details.feed(details) or text
+            detailed = self._details.feed(details)
+            text = text or detailed
         if text and isinstance(text, str):
             self._say(Thinking, text, out)
 

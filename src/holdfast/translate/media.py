@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from binascii import Error as NotBase64
+
 from .form import File, Image
 
 BASE64 = ";base64"
@@ -18,6 +21,21 @@ _TYPES = {
     "txt": "text/plain",
     "webp": "image/webp",
 }
+
+_READABLE = ("text/", "application/json", "application/xml", "application/yaml")
+
+
+def is_readable(media: str) -> bool:
+    """Return whether documents of a media type are texts."""
+    return media.startswith(_READABLE)
+
+
+def text_of(file: File) -> str | None:
+    """Return the text of a readable document; None if its data are no base64 of a UTF-8 text."""
+    try:
+        return base64.b64decode(file.data, validate=True).decode()
+    except (NotBase64, ValueError):
+        return None
 
 
 def from_address(url: str) -> tuple[str, str] | None:

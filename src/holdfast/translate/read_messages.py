@@ -99,6 +99,7 @@ class _Reader:
             turns.append(Turn(Role.SYSTEM, tuple(words), "system"))
         messages = list(self._body.objects("messages"))
         speakers = [message.needed("role") for message in messages]
+        last = max((number for number, speaker in enumerate(speakers) if speaker == "user"), default=0)
         effort = _EffortSoFar()
         for number, message in enumerate(messages):
             known = _WITHIN.get(speakers[number])
@@ -107,9 +108,8 @@ class _Reader:
             role, holder = known
             parts = self._parts(message, holder)
             effort.take(message, parts)
-            if _is_cleared(message, speakers[number + 1 :]):
-                parts = []
-            if parts:
+            cleared = number < last and message.text("clear_at") == "next_user_message"
+            if parts and not cleared:
                 turns.append(Turn(role, tuple(parts), message.at))
         _find_missing_results(turns, self._losses)
         return tuple(turns), effort.level
@@ -122,11 +122,6 @@ class _Reader:
             if message.raw.get("content") is None:
                 message.refuse("content", "is missing")
         return self._blocks.content(message, "content", holder)
-
-
-def _is_cleared(message: Fields, later: list[str]) -> bool:
-    """Return whether the words of a message are not shown any more, now that the user has said more."""
-    return message.text("clear_at") == "next_user_message" and "user" in later
 
 
 class _EffortSoFar:

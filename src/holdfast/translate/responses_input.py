@@ -107,7 +107,7 @@ class Items:
     def output(self, item: Fields) -> None:
         """Take the result of a call."""
         item.only(_CALL, ("output",))
-        parts = tuple(content(item, "output", USERS))
+        parts = tuple(content(item, "output", AGENTS))
         self._result(Result(item.needed("call_id"), parts, at=item.at))
 
     def tool_search_call(self, item: Fields) -> None:

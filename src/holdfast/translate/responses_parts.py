@@ -95,6 +95,7 @@ WORDS: _Reads[Text] = _WORDS
 USERS: _Reads[Text | Image | File] = {**_WORDS, "input_image": _image, "input_file": _file}
 MODELS: _Reads[Text | Refusal] = {**_WORDS, "refusal": _refusal}
 AGENTS: _Reads[Text | Image | File] = {**USERS, "encrypted_content": _encrypted}
+"""What agents write to each other, and what tools give."""
 
 
 def thinking(item: Fields, sealer: Sealer, losses: Losses) -> list[Thinking]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -12,6 +10,7 @@ from typing import Any, NoReturn
 from .context import Target
 from .form import Call, File, Image, Opaque, Part, Refusal, Result, Seal, Text, Thinking, ToolKind, Turn
 from .losses import Losses
+from .media import is_readable, text_of
 from .names import wire_name
 
 _IMAGES = {
@@ -21,7 +20,6 @@ _IMAGES = {
     "image/gif": "image/gif",
     "image/webp": "image/webp",
 }
-_READABLE = ("text/", "application/json", "application/xml", "application/yaml")
 
 
 def cleaned(turn: Turn, target: Target, model: str) -> Turn:
@@ -106,11 +104,10 @@ def _source(part: File, losses: Losses) -> dict[str, Any]:
         return {"type": "url", "url": part.url}
     if part.media == "application/pdf":
         return {"type": "base64", "media_type": part.media, "data": part.data}
-    if not part.media.startswith(_READABLE):
+    if not is_readable(part.media):
         losses.refuse(part.at, f"a document of type '{part.media}' is not taken", "send a PDF, or its text")
-    try:
-        text = base64.b64decode(part.data, validate=True).decode()
-    except (NotBase64, ValueError):
+    text = text_of(part)
+    if text is None:
         losses.refuse(part.at, "the document's data are no base64 of a UTF-8 text")
     return {"type": "text", "media_type": "text/plain", "data": text}
 
