@@ -164,6 +164,11 @@ def of(name: str, dialect: Dialect, model: str, facts: ModelFacts | None = None)
         ("mistral", CHAT, "codestral-latest", {"call_id": "mistral", "usage_asked": False, "efforts": ()}),
         ("zai-coding", CHAT, "glm-5.3", {"effort_off": "", "efforts": ("low", "high", "max")}),
         ("ollama", MESSAGES, "qwen3", {"image_urls": False, "schema": False}),
+        ("ollama", CHAT, "llama3.1:8b", {"efforts": (), "tool_choice": False}),
+        ("ollama", MESSAGES, "gpt-oss:20b", {"thinking": "budget"}),
+        ("github-models", CHAT, "openai/gpt-5-mini", {"max_tokens": "max_completion_tokens"}),
+        ("gemini", CHAT, "gemini-2.5-flash", {"effort_off": "none", "seed": False}),
+        ("gemini", CHAT, "gemini-2.0-flash", {"efforts": ()}),
         ("kilo", CHAT, "anything", {"max_output": None, "efforts": ("low", "medium", "high")}),
     ],
 )

@@ -216,6 +216,18 @@ def test_tools_are_offered_as_the_endpoint_takes_them(name: str) -> None:
     assert lost == losses
 
 
+@pytest.mark.parametrize("caps", [{}, OWN])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_function_hides_a_search_of_the_same_name(caps: dict[str, Any], backwards: bool) -> None:
+    function = {"type": "function", "name": "web_search", "parameters": SCHEMA}
+    tools = [SEARCH, function][:: -1 if backwards else 1]
+    choice = {"type": "function", "name": "web_search"}
+    body, lost = translated({"tools": tools, "tool_choice": choice}, **caps)
+    assert body["tools"] == [{"name": "web_search", "input_schema": SCHEMA}]
+    assert body["tool_choice"] == {"type": "tool", "name": "web_search"}
+    assert lost == ("web_search",)
+
+
 def test_tools_inside_the_input_are_offered() -> None:
     more = {"type": "additional_tools", "role": "developer", "tools": [NAMESPACE]}
     body, _ = translated({"input": [more, user()]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .context import Target
@@ -35,7 +35,7 @@ def own_tools(request: Request, target: Target) -> list[Tool]:
     for tool in request.tools:
         if _is_there(tool, target):
             continue
-        if not kept or _is_chosen(tool, request.choice):
+        if not kept or _is_chosen(tool, request.choice, kept):
             why = f"the tool '{tool.name}' runs at a provider, and not at this one"
             target.losses.refuse(tool.at, why, _OWN_STEP)
         target.losses.less(_loss_of(tool), tool.at)
@@ -53,8 +53,11 @@ def _is_there(tool: Tool, target: Target) -> bool:
 _OWN_STEP = "offer tools that the caller runs itself, or choose a provider that has it"
 
 
-def _is_chosen(tool: Tool, choice: Choice | None) -> bool:
-    return choice is not None and choice.mode is Choose.ONE and choice.name in (tool.name, tool.served)
+def _is_chosen(tool: Tool, choice: Choice | None, others: Iterable[Tool]) -> bool:
+    """Return whether a tool must be called. One of the caller's by that name is rather meant."""
+    if choice is None or choice.mode is not Choose.ONE or any(_fits(choice, other) for other in others):
+        return False
+    return choice.name in (tool.name, tool.served)
 
 
 def _loss_of(tool: Tool) -> str:

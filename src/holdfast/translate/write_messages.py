@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -91,7 +91,7 @@ def _tools(body: dict[str, Any], request: Request, target: Target) -> None:
     choice = checked_choice(request, tools, target)
     if not tools:
         return
-    body["tools"] = list({made["name"]: made for made in (_tool(tool, target) for tool in tools)}.values())
+    body["tools"] = _offered(tools, target)
     written = _choice(choice)
     if request.parallel is Flag.OFF and written.get("type") != "none":
         if target.caps.parallel_flag:
@@ -100,6 +100,19 @@ def _tools(body: dict[str, Any], request: Request, target: Target) -> None:
             target.losses.less("parallel", request.path("parallel_tool_calls"))
     if written:
         body["tool_choice"] = written
+
+
+def _offered(tools: Iterable[Tool], target: Target) -> list[dict[str, Any]]:
+    """Return the tools, each name once. A function of the caller's hides a search of the same name."""
+    made: dict[str, dict[str, Any]] = {}
+    for tool in tools:
+        written = _tool(tool, target)
+        other = made.setdefault(written["name"], written)
+        if "type" in other and "type" not in written:
+            made[written["name"]] = written
+        if ("type" in other) is not ("type" in written):
+            target.losses.less("web_search", tool.at)
+    return list(made.values())
 
 
 def _choice(choice: Choice | None) -> dict[str, Any]:
