@@ -149,23 +149,8 @@ def test_a_request_in_which_everything_stands_is_carried() -> None:
 
 
 def test_every_value_may_be_of_another_type() -> None:
-    for path in PATHS:
-        for value in (
-            None,
-            True,
-            0,
-            -1,
-            1.5,
-            "",
-            "x",
-            [],
-            ["x"],
-            [[]],
-            [{}],
-            {},
-            {"type": "text"},
-            {"type": 1},
-        ):
+    for number, path in enumerate(PATHS):
+        for value in OTHERS[number % 2 :: 2]:
             _carry(_changed(path, value))
 
 

@@ -541,3 +541,6 @@ def test_an_answer_that_was_only_thought_is_no_message() -> None:
     messages, less = _messages(HI, assistant({"type": "thinking", "thinking": "A."}), HI)
     assert messages == [{"role": "user", "content": "hi\n\nhi"}]
     assert less == {"reasoning_not_returned"}
+    image = {"type": "image_url", "image_url": {"url": "https://a.test/b.png"}}
+    messages, _ = _messages(user(URL_PICTURE), assistant({"type": "thinking", "thinking": "A."}), HI)
+    assert messages == [{"role": "user", "content": [image, {"type": "text", "text": "hi"}]}]
