@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from holdfast.core.identity import Dialect
+from holdfast.translate import read_responses
 from holdfast.translate.caps import Caps
-from holdfast.translate.envelope import Sealer
+from holdfast.translate.envelope import PREFIX, Sealer
 from holdfast.translate.events import Close, Delta, End, Open, Sealed, Start, Stop, Stopped, Why, fold
-from holdfast.translate.form import Call, Opaque, Seal, Thinking
+from holdfast.translate.exchange import BrokenAnswer, CallerRequest, Destination, Translation
+from holdfast.translate.form import Call, Opaque, Role, Seal, Thinking
+from holdfast.translate.losses import Losses
 from holdfast.translate.thoughts import Tags
 from holdfast.translate.to_messages import MessagesWriter
 from translate.stream_lint import LINTS
@@ -19,6 +24,7 @@ Wire = dict[str, Any]
 STOP = chunk(finish="stop")
 BACK = Caps(reasoning_back=True)
 PLAIN = Seal(Opaque.PLAIN, mark=MARK)
+DETAILS = [{"type": "reasoning.text", "text": "T", "signature": "sig"}]
 SIGNATURE = {"google": {"thought_signature": "s1g"}}
 
 
@@ -149,7 +155,60 @@ def test_a_signature_that_comes_late_stands_behind_its_call(dialect: str) -> Non
     out = write(read([called('{"x":1}', id="a", name="get_w"), late, STOP]), dialect)
     assert LINTS[dialect](out) == ([], "whole")
     text = str(out)
-    assert text.index("tool_use" if dialect == "messages" else "function_call") < text.index("hf1.")
+    assert text.index("tool_use" if dialect == "messages" else "function_call") < text.index(PREFIX)
+
+
+def _asked(dialect: Dialect, answer: Wire | None = None) -> Translation:
+    """Return the request of a caller of a dialect, behind an answer if there is one, as a chat endpoint gets
+    it."""
+    body: Wire = {
+        "model": "m",
+        "tools": [{"type": "function", "name": "get_w", "parameters": {}}],
+        "store": False,
+    }
+    body["input"] = [{"role": "user", "content": "hi"}]
+    result: Wire = {"type": "function_call_output", "call_id": "a", "output": "ok"}
+    member, spoken = "input", (answer or {}).get("output", [])
+    if dialect is Dialect.ANTHROPIC_MESSAGES:
+        tool = {"name": "get_w", "input_schema": {"type": "object"}}
+        body = {"model": "m", "max_tokens": 5, "tools": [tool], "messages": body["input"]}
+        block = {"type": "tool_result", "tool_use_id": "a", "content": "ok"}
+        result = {"role": "user", "content": [block]}
+        member, spoken = "messages", [{"role": "assistant", "content": (answer or {}).get("content")}]
+    if answer is not None:
+        body[member] = [*body[member], *spoken, result]
+    request = CallerRequest(dialect, body, Sealer(b"key"), seed="seed", now=1.0)
+    return request.to(Destination(Dialect.OPENAI_CHAT, "https://gemini.example", "m", BACK))
+
+
+@pytest.mark.parametrize("dialect", [Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES])
+@pytest.mark.parametrize("thought", [{"reasoning_content": "T"}, {"reasoning_details": DETAILS}])
+def test_all_that_a_model_wants_back_comes_back(dialect: Dialect, thought: Wire) -> None:
+    function = {"name": "get_w", "arguments": '{"x": 1.0}'}
+    call = {"id": "a", "type": "function", "function": function, "extra_content": SIGNATURE}
+    message = {"role": "assistant", "content": "X", "tool_calls": [call], **thought}
+    body = {"choices": [{"index": 0, "finish_reason": "tool_calls", "message": message}]}
+    asked = _asked(dialect, _asked(dialect).whole(body))
+    (returned,) = [turn for turn in asked.body["messages"] if turn["role"] == "assistant"]
+    assert json.loads(returned["tool_calls"][0]["function"].pop("arguments")) == {"x": 1.0}
+    del function["arguments"]
+    assert returned == message
+
+
+def test_the_signature_of_a_call_that_is_gone_is_told_as_lost() -> None:
+    sealed = Sealer(b"key").seal(Seal(Opaque.THOUGHT, SIGNATURE, MARK, "gone"))
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed}
+    body = {"model": "m", "store": False, "input": [{"role": "user", "content": "hi"}, thought]}
+    losses = Losses()
+    request = read_responses.read(body, Sealer(b"key"), losses)
+    assert [turn.role for turn in request.turns] == [Role.USER]
+    assert losses.names == ("reasoning_not_returned",)
+
+
+def test_arguments_that_messages_cannot_hold_break_the_answer() -> None:
+    call = {"id": "a", "function": {"name": "get_w", "arguments": "{x"}}
+    with pytest.raises(BrokenAnswer, match="'get_w'"):
+        _asked(Dialect.ANTHROPIC_MESSAGES).whole({"choices": [{"message": {"tool_calls": [call]}}]})
 
 
 def test_an_empty_signature_is_none() -> None:

@@ -169,7 +169,10 @@ class Translation:
             raise BrokenAnswer(answer.broken.text)
         if not answer.ended:
             raise BrokenAnswer("the answer has no end")
-        return FORMS[self.caller].writer(self._caller).whole(answer)
+        try:
+            return FORMS[self.caller].writer(self._caller).whole(answer)
+        except Untranslatable as refused:
+            raise BrokenAnswer(refused.why) from None
 
     def stream(self) -> TranslatedStream:
         """Return what takes the events of a stream."""
