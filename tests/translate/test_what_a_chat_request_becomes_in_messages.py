@@ -154,6 +154,27 @@ LESS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
         },
         "grammar",
     ),
+    "a choice of schemas": (
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "f", "parameters": {"anyOf": [{"required": ["a"]}]}},
+                }
+            ]
+        },
+        {},
+        {
+            "tools": [
+                {
+                    "name": "f",
+                    "description": 'The arguments must also fit {"anyOf": [{"required": ["a"]}]}',
+                    "input_schema": {"type": "object"},
+                }
+            ]
+        },
+        "strict",
+    ),
     "search beside another tool": (
         {"tools": [TOOL, {"type": "web_search"}]},
         {},

@@ -190,3 +190,21 @@ def test_later_words_of_the_system_stay_where_the_endpoint_takes_them() -> None:
     body, losses = translated({"messages": [USER, {"role": "system", "content": "mind"}]}, mid_system=True)
     assert body["messages"] == [HI, told("system", text("mind"))]
     assert losses == ()
+
+
+CALLED = [
+    USER,
+    calling(call(), call(at="b"), call(name="g", at="c")),
+    result(),
+    result(at="b"),
+    result(at="c"),
+]
+
+
+def test_tools_that_are_offered_no_more_may_not_be_called() -> None:
+    body, losses = translated({"messages": CALLED})
+    nothing = {"type": "object", "properties": {}}
+    assert body["tools"] == [{"name": "f", "input_schema": nothing}, {"name": "g", "input_schema": nothing}]
+    assert body["tool_choice"] == {"type": "none"}
+    assert losses == ()
+    assert "tools" not in translated({"messages": CALLED}, tool_choice=False)[0]

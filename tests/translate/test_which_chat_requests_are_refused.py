@@ -200,6 +200,22 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "messages[1].tool_calls[0]",
         "has no result",
     ),
+    "an unknown form of a free tool's text": (
+        {"tools": [{"type": "custom", "custom": {"name": "p", "format": {"type": "poem"}}}]},
+        {},
+        "tools[0].custom.format.type",
+        "'poem'",
+    ),
+    "a grammar without its text": (
+        {
+            "tools": [
+                {"type": "custom", "custom": {"name": "p", "format": {"type": "grammar", "grammar": {}}}}
+            ]
+        },
+        {},
+        "tools[0].custom.format.grammar.definition",
+        "is missing",
+    ),
     "an unknown kind of tool": ({"tools": [{"type": "mcp"}]}, {}, "tools[0].type", "'mcp'"),
     "a tool without a name": (
         {"tools": [{"type": "function", "function": {"name": ""}}]},

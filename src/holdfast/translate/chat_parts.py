@@ -127,9 +127,7 @@ _CALLS = {"function": ("arguments", ToolKind.FUNCTION), "custom": ("input", Tool
 
 def _thought_of(call: Fields, sealer: Sealer) -> Seal | None:
     """Return the signature beside a call, as Google's endpoints give it."""
-    extra = call.inner("extra_content")
-    if extra is None:
-        return None
+    extra = call.inner("extra_content") or Fields({}, call.at, Losses())
     extra.only(("google", "vertex"))
     for owner in filter(None, (extra.inner("google"), extra.inner("vertex"))):
         signature = owner.text("thought_signature")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from .context import Target
-from .form import Choice, Choose, Flag, Request, Role, Text, Tool, ToolKind, Turn
+from .form import Call, Choice, Choose, Flag, Request, Role, Text, Tool, ToolKind, Turn
 from .names import wire_name
-from .offers import checked_choice, function_of, own_tools
+from .offers import NO_ARGUMENTS, checked_choice, function_of, own_tools
 from .turns import leading_words, paired, told_by_the_user
 from .write_messages_blocks import blocks_of, cleaned
 from .write_messages_thinking import write_thinking
 
 _CHOICES = {Choose.AUTO: "auto", Choose.NONE: "none", Choose.ANY: "any", Choose.ONE: "tool"}
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+_CHOICES_OF_SCHEMAS = ("oneOf", "anyOf", "allOf")
+"""Members that the outermost schema of a tool may not have; they are told in words."""
 _OFF = {"type": "disabled"}
 _SEARCH = {"max_uses": int, "allowed_domains": list, "blocked_domains": list, "user_location": Mapping}
 
@@ -27,7 +30,7 @@ def write(request: Request, target: Target) -> dict[str, Any]:
     if system:
         body["system"] = system
     body["messages"] = [_message(turn, target) for turn in turns]
-    _tools(body, request, target)
+    _tools(body, request, target, turns)
     write_thinking(body, request, target, turns)
     _shape(body, request, target)
     _sampling(body, request, target)
@@ -86,10 +89,11 @@ def _message(turn: Turn, target: Target) -> dict[str, Any]:
     return {"role": turn.role.value, "content": blocks_of(turn.parts, target)}
 
 
-def _tools(body: dict[str, Any], request: Request, target: Target) -> None:
+def _tools(body: dict[str, Any], request: Request, target: Target, turns: Iterable[Turn]) -> None:
     tools = own_tools(request, target)
     choice = checked_choice(request, tools, target)
     if not tools:
+        body |= _called_tools(turns, target)
         return
     body["tools"] = _offered(tools, target)
     written = _choice(choice)
@@ -100,6 +104,17 @@ def _tools(body: dict[str, Any], request: Request, target: Target) -> None:
             target.losses.less("parallel", request.path("parallel_tool_calls"))
     if written:
         body["tool_choice"] = written
+
+
+def _called_tools(turns: Iterable[Turn], target: Target) -> dict[str, Any]:
+    """Return the tools of earlier calls, of which none may be called: the dialect wants tools where there are
+    calls, and the caller offers none any more."""
+    calls = [part for turn in turns for part in turn.parts if isinstance(part, Call)]
+    names = dict.fromkeys(wire_name(call.group, call.name) for call in calls)
+    if not names or not target.caps.tool_choice:
+        return {}
+    tools = [{"name": name, "input_schema": NO_ARGUMENTS} for name in names]
+    return {"tools": tools, "tool_choice": {"type": "none"}}
 
 
 def _offered(tools: Iterable[Tool], target: Target) -> list[dict[str, Any]]:
@@ -137,9 +152,15 @@ def _tool(tool: Tool, target: Target) -> dict[str, Any]:
     if tool.kind is ToolKind.SERVED:
         return {"type": target.caps.web_search, "name": "web_search", **_search(tool, target)}
     function = function_of(tool, target)
-    made: dict[str, Any] = {"name": function.name, "input_schema": {"type": "object", **function.schema}}
-    if function.description:
-        made["description"] = function.description
+    schema, description = {"type": "object", **function.schema}, function.description
+    choices = {name: schema.pop(name) for name in _CHOICES_OF_SCHEMAS if name in schema}
+    if choices:
+        target.losses.less("strict", tool.at)
+        words = f"The arguments must also fit {json.dumps(choices, ensure_ascii=False)}"
+        description = f"{description}\n\n{words}".strip()
+    made: dict[str, Any] = {"name": function.name, "input_schema": schema}
+    if description:
+        made["description"] = description
     if function.strict:
         made["strict"] = True
     return made
