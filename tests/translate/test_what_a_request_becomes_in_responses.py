@@ -426,6 +426,7 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[str, .
         {"reasoning": {"effort": "high", "summary": "auto"}},
         ("effort",),
     ),
+    ({"effort": Effort("none")}, {"effort_off": "disabled"}, {}, ("effort",)),
     ({"effort": Effort("none")}, {"effort_off": "none"}, {"reasoning": {"effort": "none"}}, ()),
     ({"effort": Effort("high", shown=True)}, {"efforts": ()}, {"include": None}, ("effort",)),
     (

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from holdfast.translate.caps import LEVELS, Caps, effort_for
+from holdfast.translate.caps import LEVELS, Caps, effort_for, level_of_budget
 from holdfast.translate.losses import LESS, Losses, Untranslatable
 
 
@@ -63,6 +63,14 @@ def test_a_level_of_effort_becomes_the_nearest_one(
     efforts: tuple[str, ...], off: str, level: str, expected: str
 ) -> None:
     assert effort_for(Caps(efforts=efforts, effort_off=off), level) == expected
+
+
+BUDGETS = [(0, 900, "low"), (299, 900, "low"), (300, 900, "medium"), (600, 900, "high"), (5000, 900, "high")]
+
+
+@pytest.mark.parametrize(("budget", "most", "expected"), [*BUDGETS, (5000, None, "medium"), (5, 0, "medium")])
+def test_a_budget_is_a_level_by_its_third_of_the_answer(budget: int, most: int | None, expected: str) -> None:
+    assert level_of_budget(budget, most) == expected
 
 
 def test_a_level_that_an_endpoint_takes_stays() -> None:

@@ -86,3 +86,10 @@ def effort_for(caps: Caps, level: str) -> str:
         return ""
     wanted = LEVELS.index(level)
     return min(caps.efforts, key=lambda known: (abs(LEVELS.index(known) - wanted), LEVELS.index(known)))
+
+
+def level_of_budget(budget: int, most: int | None) -> str:
+    """Return the level of effort of a budget in tokens: by its third of the answer's limit `most`."""
+    if not most:
+        return "medium"
+    return ("low", "medium", "high")[min(2, 3 * budget // most)]

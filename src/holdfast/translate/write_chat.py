@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .caps import effort_for
+from .caps import effort_for, level_of_budget
 from .chat_turns import ChatTurns
 from .context import Target
 from .form import Choice, Choose, Flag, Request, Tool
@@ -13,7 +13,6 @@ from .names import wire_name
 from .offers import checked_choice, function_of, own_tools
 
 _MODES = {Choose.NONE: "none", Choose.ANY: "required"}
-_THIRDS = ("low", "medium", "high")
 
 
 def write(request: Request, target: Target) -> dict[str, Any]:
@@ -158,13 +157,11 @@ def _is_budget(request: Request) -> bool:
 
 
 def _level(request: Request) -> str:
-    """Return the level of effort. A budget is one by the third of the answer's limit in which it is."""
-    effort, most = request.effort, request.limits.max_output
+    """Return the level of effort. A budget is one too."""
+    effort = request.effort
     if effort.level or effort.budget is None:
         return effort.level
-    if not most:
-        return "medium"
-    return _THIRDS[min(2, 3 * effort.budget // most)]
+    return level_of_budget(effort.budget, request.limits.max_output)
 
 
 def _hints(request: Request, target: Target) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .caps import effort_for
+from .caps import effort_for, level_of_budget
 from .context import Target
 from .form import Choose, Effort, Request, Result, Thinking, Turn
 
@@ -87,7 +87,7 @@ def _write_adaptive(body: dict[str, Any], request: Request, target: Target) -> N
         body["thinking"]["display"] = "summarized"
     wanted = effort.level
     if not wanted and effort.budget is not None:
-        wanted = ("low", "medium", "high")[min(3 * effort.budget // body["max_tokens"], 2)]
+        wanted = level_of_budget(effort.budget, body["max_tokens"])
     level = effort_for(caps, wanted)
     if level:
         body["output_config"] = {"effort": level}

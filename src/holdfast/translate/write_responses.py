@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .caps import effort_for
+from .caps import LEVELS, effort_for, level_of_budget
 from .context import Target
 from .form import Choose, Flag, Request, Role, Text, Tool, ToolKind
 from .names import wire_name
@@ -16,7 +16,6 @@ from .write_responses_items import ItemWriter
 
 _MODES = {Choose.AUTO: "auto", Choose.NONE: "none", Choose.ANY: "required"}
 _TIERS = {"standard_only": "default"}
-_THIRDS = ("low", "medium", "high")
 _SEARCH = "web_search"
 _SEARCH_MEMBERS = frozenset({"type", "name", "allowed_domains", "user_location", "cache_control"})
 
@@ -153,6 +152,8 @@ def _effort(body: dict[str, Any], request: Request, target: Target) -> None:
     known = ""
     if level:
         known = effort_for(target.caps, level)
+    if known not in LEVELS:
+        known = ""
     if known != level or (level and not request.effort.level):
         target.losses.less("effort", request.path("reasoning_effort"))
     reasoning: dict[str, Any] = {}
@@ -165,13 +166,11 @@ def _effort(body: dict[str, Any], request: Request, target: Target) -> None:
 
 
 def _level(request: Request) -> str:
-    """Return the level of effort. A budget is the level by its third of the answer's limit."""
-    effort, most = request.effort, request.limits.max_output
+    """Return the level of effort. A budget is one too."""
+    effort = request.effort
     if effort.level or effort.budget is None:
         return effort.level
-    if not most:
-        return "medium"
-    return _THIRDS[min(2, 3 * effort.budget // most)]
+    return level_of_budget(effort.budget, request.limits.max_output)
 
 
 def _text(body: dict[str, Any], request: Request, target: Target) -> None:
