@@ -298,3 +298,14 @@ def test_a_refusal_names_the_member_that_the_caller_wrote() -> None:
     with pytest.raises(Untranslatable) as caught:
         translated(body, **BUDGET)
     assert caught.value.path == "reasoning.max_tokens"
+
+
+def test_a_schema_that_is_too_deep_to_tell_is_refused() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"anyOf": deep}}}
+    with pytest.raises(Untranslatable, match="too deep"):
+        translated({"tools": [tool]})
+    while deep:  # else it is freed at once, deeper than a stack may be
+        deep = deep[0]

@@ -148,6 +148,13 @@ def _search(tool: Tool, target: Target) -> dict[str, Any]:
     return {name: given[name] for name, kind in _SEARCH.items() if isinstance(given.get(name), kind)}
 
 
+def _in_words(choices: Mapping[str, Any], tool: Tool, target: Target) -> str:
+    try:
+        return f"The arguments must also fit {json.dumps(choices, ensure_ascii=False)}"
+    except RecursionError:
+        target.losses.refuse(tool.at, "the schema of the tool is too deep to be told in words")
+
+
 def _tool(tool: Tool, target: Target) -> dict[str, Any]:
     if tool.kind is ToolKind.SERVED:
         return {"type": target.caps.web_search, "name": "web_search", **_search(tool, target)}
@@ -156,8 +163,7 @@ def _tool(tool: Tool, target: Target) -> dict[str, Any]:
     choices = {name: schema.pop(name) for name in _CHOICES_OF_SCHEMAS if name in schema}
     if choices:
         target.losses.less("strict", tool.at)
-        words = f"The arguments must also fit {json.dumps(choices, ensure_ascii=False)}"
-        description = f"{description}\n\n{words}".strip()
+        description = f"{description}\n\n{_in_words(choices, tool, target)}".strip()
     made: dict[str, Any] = {"name": function.name, "input_schema": schema}
     if description:
         made["description"] = description
