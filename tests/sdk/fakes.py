@@ -62,6 +62,9 @@ class FakeExchange:
     def knows(self, connection: Connection) -> bool:
         return True
 
+    def translated(self, connection: Connection) -> None:
+        """The caller's dialect is the endpoint's."""
+
     def secret(self, connection: Connection) -> Secret | None:
         if connection.key is not None and connection.key.label in self.engine.missing:
             raise SecretMissing("the key is gone", tried=["env:A: not set"])
