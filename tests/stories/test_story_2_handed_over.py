@@ -9,6 +9,7 @@ had drifted apart (`TOGETHERAI_API_KEY`)."""
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -16,11 +17,12 @@ from holdfast.config.catalog import options
 from holdfast.core.compatibility import dialect_for
 from holdfast.core.config import Config
 from holdfast.core.errors import CannotHandOver
-from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Provider, ProviderName
+from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Provider, ProviderName, Translates
 from holdfast.providers import presets
 from holdfast.wire.answered_model import same_model
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
+NEVER = Translates.NEVER
 
 
 def entry(
@@ -61,7 +63,11 @@ def test_a_refusal_at_the_gate_names_what_both_sides_speak() -> None:
             r"anthropic-messages[\s\S]*--harness codex"
         ),
     ):
-        dialect_for("codex", (RESPONSES,), entry("mimo-plan", CHAT, MESSAGES))
+        dialect_for("codex", (RESPONSES,), replace(entry("mimo-plan", CHAT, MESSAGES), translates=NEVER))
+
+
+def test_a_program_of_another_dialect_is_translated_for_the_provider() -> None:
+    assert dialect_for("codex", (RESPONSES,), entry("mimo-plan", CHAT, MESSAGES)) is RESPONSES
 
 
 @pytest.mark.parametrize(
@@ -128,7 +134,10 @@ def test_the_picker_says_what_prevents_a_choice_and_hides_nothing() -> None:
     shown = {str(option.pin): option for option in options(ALL, DISCOVERED, speaks={MESSAGES})}
     assert shown["mimo-plan/mimo-v2.5-pro"].dialects == (MESSAGES,)
     assert shown["mimo-plan/mimo-v2.5-pro"].why_not == ""
-    assert shown["my-gateway/a"].why_not == "it speaks openai-chat only"
+    assert (shown["my-gateway/a"].why_not, shown["my-gateway/a"].translated) == ("", MESSAGES)
+    never = Config({name: replace(each, translates=NEVER) for name, each in ALL.providers.items()})
+    untranslated = {str(option.pin): option for option in options(never, DISCOVERED, speaks={MESSAGES})}
+    assert untranslated["my-gateway/a"].why_not == "it speaks openai-chat only"
     assert (
         "holdfast key add empty"
         in {str(option.pin): option for option in options(ALL, {})}["empty/m"].why_not
@@ -141,6 +150,8 @@ def test_the_picker_and_the_gate_agree_on_every_option() -> None:
             provider = ALL.providers[option.pin.provider]
             if option.dialects:
                 assert dialect_for("any harness", speaks, provider) in option.dialects
+            elif option.translated is not None:
+                assert dialect_for("any harness", speaks, provider) is option.translated
             else:
                 with pytest.raises(CannotHandOver):
                     dialect_for("any harness", speaks, provider)
