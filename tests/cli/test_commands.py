@@ -33,7 +33,7 @@ SHOWN = [
     (["key", "list"], ["env:MIMO_KEY", "…4c58", "store:team", "…4473"]),
     (["key", "list", "both"], ["env:BOTH_KEY"]),
     (["models"], ["mimo/mimo-pro", "local/small", "declared"]),
-    (["models", "--harness", "codex", "--all"], ["it speaks openai-chat only"]),
+    (["models", "--harness", "codex", "--all"], ["translated from openai-responses, declared"]),
     (["session", "list"], ["no session yet", "run: holdfast session pin SESSION PROVIDER/MODEL"]),
     (["status"], ["no gateway runs", "run: holdfast serve"]),
     (
@@ -122,6 +122,7 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
         "dialects": ["openai-chat"],
         "declared": True,
         "why_not": "",
+        "translated": None,
         "facts": {},
     }
     session = shown(cli, "session", "show", "s")

@@ -76,7 +76,7 @@ def row(
     """One row, written as the home's only provider."""
     entry, served = ROWS[request.param]
     entry = entry.replace("URL", server.url).replace("ROOT", server.root)
-    write(home / "holdfast.toml", f'[provider.c]\nmodels = ["m"]\n{entry}\n')
+    write(home / "holdfast.toml", f'[provider.c]\nmodels = ["m"]\ntranslate = "never"\n{entry}\n')
     monkeypatch.setenv("OWN", CANARY)
     monkeypatch.setenv("ANOTHER", CANARY)
     return Row(entry, served)
@@ -108,6 +108,22 @@ def test_every_face_offers_the_dialects_that_routes_can_be_built_for(row: Row, h
             assert listed == ([expected] if expected else [])
         session = Session("s", Pin.parse("c/m"))
         assert (obstacle(held.config, session) is None) is bool(row.served)
+
+
+def test_what_is_not_served_is_translated_into_what_is(row: Row, home: Path) -> None:
+    text = (home / "holdfast.toml").read_text().replace('translate = "never"\n', "")
+    (home / "holdfast.toml").write_text(text)
+    with holdfast.open(home) as held:
+        for dialect in Dialect:
+            chosen: dict[str, Any] = {"session": "s", "pin": Pin.parse("c/m"), "key": None}
+            program = find_harness(SPOKEN[dialect])
+            assert works(choice_of, held, program, **chosen) is bool(row.served)
+            if row.served:
+                choice = choice_of(held, program, **chosen)
+                assert choice.dialect is dialect
+                assert choice.connection.dialect in row.served
+                assert (choice.connection.dialect is dialect) is (dialect in row.served)
+            assert works(choice_of, held, program, **chosen, direct=True) is (dialect in row.served)
 
 
 def test_every_command_shows_the_dialects_that_can_be_asked_in(row: Row, cli: Cli) -> None:
@@ -148,18 +164,18 @@ def test_another_provider_is_offered_only_in_dialects_that_it_serves() -> None:
     bound = provider("c", key("K", CHAT))
     alone = Provider(ProviderName("a"), (Endpoint("https://a.example"),), (key("A", name="a"),))
     with pytest.raises(CannotHandOver) as refused:
-        dialect_for("claude", (MESSAGES,), alone, [bound])
+        dialect_for("claude", (MESSAGES,), alone, [bound], translates=False)
     assert "'c' speaks" not in str(refused.value)
     able = provider("c", key("K", CHAT, MESSAGES))
     with pytest.raises(CannotHandOver, match="'c' speaks anthropic-messages"):
-        dialect_for("claude", (MESSAGES,), alone, [able])
+        dialect_for("claude", (MESSAGES,), alone, [able], translates=False)
 
 
 def test_a_dialect_without_a_key_is_refused_with_the_command_that_adds_one() -> None:
     bound = provider("c", key("K", CHAT))
     step = "holdfast key add c --from env:NAME"
     with pytest.raises(CannotHandOver, match="provider 'c' has no key for that") as refused:
-        dialect_for("claude", (MESSAGES,), bound)
+        dialect_for("claude", (MESSAGES,), bound, translates=False)
     assert refused.value.next_step == step
     with pytest.raises(
         IdentityError, match="for anthropic-messages: its keys are for openai-chat only"
@@ -174,7 +190,7 @@ def test_a_chosen_key_decides_the_dialect_of_a_program() -> None:
     assert dialect_for("pi", order, both) is CHAT
     assert dialect_for("pi", order, both, only_key="B") is MESSAGES
     with pytest.raises(WrongDialect, match="key 'B' of provider 'c' has no openai-chat endpoint"):
-        Route.build(both, dialect_for("aider", (CHAT,), both, only_key="B"), "m", "B")
+        Route.build(both, dialect_for("aider", (CHAT,), both, only_key="B", translates=False), "m", "B")
 
 
 PLACES = [places for count in range(3) for places in combinations(Dialect, count)]

@@ -112,9 +112,13 @@ def test_the_list_has_what_was_found_at_a_keys_own_endpoint(tmp_path: Path) -> N
     [(ANTHROPIC, {"claude"}), (OPENAI, {"mimo", "finds"}), ((), {"mimo", "claude", "finds"})],
     ids=["anthropic", "openai", "unknown"],
 )
-def test_a_caller_sees_what_it_can_speak_to(headers: Any, providers: set[str], engine: Any) -> None:
+def test_a_caller_sees_what_speaks_its_api_and_what_is_translated_for_it(
+    headers: Any, providers: set[str], engine: Any
+) -> None:
     _, listed = asked(engine, "/models", headers)
-    assert {model["owned_by"] for model in listed["data"]} == providers
+    native = {model["owned_by"] for model in listed["data"] if not model["holdfast"]["translated"]}
+    assert native == providers
+    assert {model["owned_by"] for model in listed["data"]} == {"mimo", "claude", "finds"}
 
 
 def test_both_sdks_read_the_same_list(engine: Any) -> None:

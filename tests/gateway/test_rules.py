@@ -97,7 +97,9 @@ def test_a_model_that_means_no_one_pin_is_refused_with_the_candidates(
 def test_a_provider_that_does_not_speak_the_dialect_is_named_with_what_it_speaks(
     gateway: Any, provider: ScriptedProvider
 ) -> None:
-    plane = gateway(config=f'[provider.mine]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\n')
+    plane = gateway(
+        config=f'[provider.mine]\nurl = "{provider.url}"\nkeys = ["env:KEY_A"]\ntranslate = "never"\n'
+    )
     code, _, body = plane.post("messages", chat())
     assert (code, json.loads(body)["error"]["holdfast"]["class"]) == (400, "wrong_dialect")
     assert b"openai-chat" in body

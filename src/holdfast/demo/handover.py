@@ -4,7 +4,7 @@ that really answered."""
 from __future__ import annotations
 
 from ..config.catalog import options
-from ..core.compatibility import dialect_for
+from ..core.compatibility import dialect_for, spoken_to
 from ..core.errors import CannotHandOver
 from ..core.identity import Dialect, Provider, ProviderName
 from ..core.routes import Route
@@ -39,19 +39,25 @@ def _gate(stage: Stage, provider: Provider) -> None:
     results: dict[str, str] = {}
     for program in ("pi", "codex"):
         try:
-            results[program] = (
-                f"can use {provider.name}, by {dialect_for(program, SPEAKS[program], provider)}"
-            )
+            dialect = dialect_for(program, SPEAKS[program], provider)
+            results[program] = f"can use {provider.name}, by {_way(dialect, spoken_to(provider, dialect))}"
         except CannotHandOver as refusal:
             results[program] = refusal.what
         show.step(program, results[program])
     passed = "openai-chat" in results["pi"]
-    both = all(dialect in results["codex"] for dialect in ("openai-responses", "openai-chat"))
+    both = "openai-responses, translated to openai-chat" in results["codex"]
     show.promise(
         "The gate asks for the dialect, never for a name",
         passed and both and stage.requests() == visits,
         f"{stage.requests() - visits} requests anywhere before the decision",
     )
+
+
+def _way(dialect: Dialect, spoken: Dialect) -> str:
+    """Return how a program's requests reach a provider that is spoken to in a dialect."""
+    if spoken is dialect:
+        return str(dialect)
+    return f"{dialect}, translated to {spoken}"
 
 
 def _picker(stage: Stage, provider: Provider) -> None:

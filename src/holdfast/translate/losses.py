@@ -55,7 +55,7 @@ class Untranslatable(HoldfastError):
 
     exit_code = 2
 
-    def __init__(self, path: str, why: str, next_step: str = "", *, details: Iterable[str] = ()) -> None:
+    def __init__(self, path: str, why: str = "", next_step: str = "", *, details: Iterable[str] = ()) -> None:
         self.path, self.why = path, why
         super().__init__(": ".join(filter(None, (path, why))), details=details, next_step=next_step)
 

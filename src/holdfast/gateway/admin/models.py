@@ -102,5 +102,9 @@ def _item(option: Option) -> dict[str, Any]:
         "display_name": option.pin.model,
         "created_at": _UNKNOWN_DATE,
         "lifecycle": "active",
-        "holdfast": {"dialects": [*map(str, option.dialects)], "declared": option.declared},
+        "holdfast": {
+            "dialects": [*map(str, option.dialects)],
+            "translated": option.translated is not None,
+            "declared": option.declared,
+        },
     }
