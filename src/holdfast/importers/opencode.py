@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.model_tables import written
-from .addresses import Unresolved, Where, where_is
+from .addresses import OwnUrl, Unresolved, Where, where_is
 from .base import ResultBuilder
 from .entries import ImportResult
 from .headers import carried, key_in
@@ -21,7 +21,7 @@ from .names import preset_for
 from .opencode_files import config_of, data_directory
 from .pairing import usual_key
 from .read_files import mapping, table_of, word, words
-from .rows import first_key
+from .rows import MESSAGES, first_key
 
 _USUAL_PACKAGE = "@ai-sdk/openai-compatible"
 _TOKEN, _HEADER = "authToken", "a header"
@@ -30,6 +30,7 @@ _SIGN_INS = {
     "oauth": "a refresh token works for one program only, and opencode uses it",
     "wellknown": "opencode fetches an organisation's settings with it, which are not read",
 }
+_WITHOUT_VERSION = "opencode puts /messages right behind it; here /v1/messages comes after it"
 _CHOICES = ("model", "small_model")
 _AGENTS = ("agent", "mode")
 """Tables of agents, each of which may choose a model."""
@@ -125,6 +126,12 @@ class _Provider:
         at = f"'{self.name}'"
         self.builder.tell_fields(self.raw, "opencode.provider", at=at)
         self.builder.tell_fields(self.options, "opencode.options", at=at)
+        if (
+            isinstance(where, OwnUrl)
+            and where.dialect == MESSAGES
+            and not where.url.rstrip("/").endswith("/v1")
+        ):
+            self.builder.leave_out(f"baseURL of {at}", _WITHOUT_VERSION)
         preset = preset_for("opencode", self.name)
         if preset and isinstance(key, NoKey) and not key.why:
             key = usual_key(self.builder.reader, preset)
