@@ -44,6 +44,8 @@ def replace_if_same(path: Path, before: str | None, after: str | None) -> bool:
         if before is not None:
             put = partial(_put, before.encode())
         with replacing(path, put=put) as file:
+            if before is not None:
+                _give_to_owner_of(path, file.fileno())
             file.write(after.encode())
     except (Changed, NotRead, FileExistsError, FileNotFoundError):
         return False
@@ -80,7 +82,6 @@ def _put_new(draft: Path, target: Path) -> None:
 
 def _put(before: bytes, draft: Path, target: Path) -> None:
     """Give `draft` the name of `target`, which holds `before`. Raises Changed, with the name as it was."""
-    _give_to_owner_of(target, draft)
     ours = _mark(draft)
     if settled(target) != before:
         raise Changed
@@ -93,13 +94,14 @@ def _put(before: bytes, draft: Path, target: Path) -> None:
     raise Changed
 
 
-def _give_to_owner_of(target: Path, draft: Path) -> None:
-    """Give `draft` the owner and the group of `target`, as far as the system lets us: root edits the file of
-    a user, and a file may be a group's."""
-    status = target.stat()
+def _give_to_owner_of(path: Path, draft: int) -> None:
+    """Give the open file `draft` the owner and the group of `path`, as far as the system lets us: root edits
+    the file of a user, and a file may be a group's. A path would not do: who owns the directory can put
+    another file there meanwhile."""
+    status = path.stat()
     for owner, group in ((-1, status.st_gid), (status.st_uid, -1)):
-        with suppress(PermissionError):
-            os.chown(draft, owner, group)
+        with suppress(OSError):
+            os.fchown(draft, owner, group)
 
 
 def _put_back(draft: Path, target: Path, placed: tuple[int, bytes]) -> None:
