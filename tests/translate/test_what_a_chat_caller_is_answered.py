@@ -317,3 +317,11 @@ def test_a_seal_that_came_with_a_call_is_not_shown() -> None:
     chunks = written([*events, Stopped(Stop(Why.TOOLS)), End()])
     assert lint(chunks) == ([], "whole")
     assert "hf1~" not in json.dumps(chunks)
+
+
+def test_no_loss_of_an_answer_refuses_it_any_more() -> None:
+    noted = caller(exact=True)
+    events = [Start("a", "b"), Open(0, Call("c", "else")), Close(0), Stopped(Stop(Why.TOOLS)), End()]
+    assert lint(written(events, noted)) == ([], "whole")
+    assert ChatWriter(noted).whole(fold(events))["choices"]
+    assert noted.losses.names == ("unknown_tool", "usage")

@@ -68,7 +68,7 @@ def tool_of(call: Call, caller: Caller) -> tuple[str, bool]:
     """Return the caller's name of a tool, and whether it is called with a text."""
     tool = caller.names.tool(call.name)
     if tool is None:
-        caller.losses.less("unknown_tool", call.name)
+        caller.losses.note("unknown_tool")
         return call.name, call.kind is ToolKind.FREE
     return tool.name, tool.kind is ToolKind.FREE
 
@@ -102,7 +102,7 @@ def detail_of(caller: Caller, seal: Seal, index: int, length: int) -> dict[str, 
 def usage_of(usage: Usage, caller: Caller) -> dict[str, Any] | None:
     """Return the counts; None if the provider did not tell them, which is a loss."""
     if usage.input is None or usage.output is None:
-        caller.losses.less("usage", "usage")
+        caller.losses.note("usage")
         return None
     counts: dict[str, Any] = {
         "prompt_tokens": usage.input,
