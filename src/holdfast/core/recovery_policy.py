@@ -20,6 +20,7 @@ _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _LONGEST_ON_WORDS = 5 * _MINUTE
 _WINDOW_FUZZ = 35.0
 _LOOK_AGAIN_AFTER = 30 * _MINUTE
+_RENEWED = ("oauth:", "wif:", "cmd:", "call:")
 RATE_PATIENCE = 5.0
 """Seconds that a request waits for a throttled key while a spare key of the same provider is healthy."""
 
@@ -143,9 +144,7 @@ def key_failed(failure: Failure, at: float) -> KeyFailed:
 
 def verdict(failure: Failure, health: HealthRegistry, now: float, jitter: float) -> Iterator[Change]:
     """Give the changes that a failure makes: evidence about the key that was sent, and a cooldown of the
-    rule's scope.
-
-    A hundred simultaneous failures count once: one sent before the last verdict adds nothing to it."""
+    rule's scope. Of a hundred simultaneous ones, those sent before the last verdict add nothing to it."""
     fault, rule, connection, fingerprint, sent_at = failure
     if rule.probe or rule.barred or rule.refresh:
         yield key_failed(failure, now)
@@ -162,6 +161,8 @@ def verdict(failure: Failure, health: HealthRegistry, now: float, jitter: float)
     if before is not None and before.fault.kind is fault.kind:
         level = before.level + 1
     seconds = min(_seconds(fault, rule, level, now, jitter=jitter), _longest(fault, level))
+    if seconds == inf and connection.key is not None and connection.key.ref.startswith(_RENEWED):
+        seconds = _LOOK_AGAIN_AFTER  # its value is another one by then, under the same fingerprint
     fault = replace(fault, scope=scope)
     yield CooldownStarted(Cooldown(subject=name, until=now + seconds, since=now, level=level, fault=fault))
 
