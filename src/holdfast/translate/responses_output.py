@@ -64,11 +64,11 @@ _SUMMARY = _Form(
 class Spoken:
     """A message or a thought. `opaque` is what the caller is to echo with a thought."""
 
-    __slots__ = ("_delta_name", "_form", "_index", "_name", "_texts", "opaque", "status")
+    __slots__ = ("_delta", "_form", "_index", "_name", "_texts", "opaque", "status")
 
     def __init__(self, form: _Form, name: str, index: int) -> None:
         self._form, self._name, self._index = form, name, index
-        self._delta_name = f"{form.events}.delta"
+        self._delta: Wire = {"type": f"{form.events}.delta", **self._where(), **form.noted}
         self._texts: list[str] = []
         self.opaque = ""
         self.status = UNDER_WAY
@@ -81,17 +81,7 @@ class Spoken:
     def delta(self, text: str) -> list[Wire]:
         """Return the event of more text."""
         self._texts.append(text)
-        form = self._form
-        event = {
-            "type": self._delta_name,
-            "item_id": self._name,
-            "output_index": self._index,
-            form.index_member: 0,
-            "delta": text,
-        }
-        if form.noted:
-            event.update(form.noted)
-        return [event]
+        return [{**self._delta, "delta": text}]
 
     def finish(self, status: str) -> list[Wire]:
         """Return the events by which it ends."""
