@@ -43,7 +43,8 @@ test: setup
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 # The one property over 100,000 events in the lives of sessions, 2,000 examples of every other property, 200 kills of a program that
-# obtains a key, 100,000 streams that are translated, and six lives of sixty simulated days: some minutes.
+# obtains a key, 100,000 streams that are translated, six lives of sixty simulated days, and 200 forks of a program with a
+# connection, in four variants: some minutes.
 nightly: setup
 	@STEPS=100000 $(BIN)/python -m pytest -q -n 2 tests/core/test_the_one_property.py $(ARGS)
 	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -q -n auto -m hypothesis tests $(ARGS)
@@ -51,6 +52,7 @@ nightly: setup
 	@SCRIPTS=100000 $(BIN)/python -m pytest -q -n auto -o timeout=1800 tests/translate/test_every_split_of_a_stream_gives_the_same_answer.py $(ARGS)
 	@KILLS=200 $(BIN)/python -m pytest -q -n 2 tests/provisioning/test_mint_once.py $(ARGS)
 	@DAYS=60 $(BIN)/python -m pytest -q -n 2 tests/weeks $(ARGS)
+	@ROUNDS_OF_FORKS=50 $(BIN)/python -m pytest -q -n 2 tests/sdk/test_connection_pools.py -k another_process $(ARGS)
 
 # The SDK generation on httpx, and the lower bound of every dependency.
 LEGACY_TESTS = tests/stories tests/wire tests/sdk tests/calls tests/fake_provider
