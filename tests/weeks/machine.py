@@ -204,6 +204,7 @@ class Machine:
         try:
             ready = held.ensure_ready("lite", ROLES, consent=consent, patience=0, **LITE)
             (self.home / "asked").touch()
+            self.operated = False
             return str(ready.pin("answer"))
         except NotReady as refused:
             self.turns["proxy"] += 1
@@ -272,20 +273,10 @@ class Machine:
 
     def rows(self) -> dict[str, int]:
         """How many rows each table has."""
-        tables = (
-            "session",
-            "evidence",
-            "cooldown",
-            "lease",
-            "models",
-            "provision",
-            "account_object",
-            "journal",
-        )
+        tables = "session", "evidence", "cooldown", "lease", "models", "provision", "journal"
         with closing(sqlite3.connect(self.home / "state.db")) as database:
-            return {
-                table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables
-            }
+            counted = [database.execute(f"SELECT count(*) FROM {table}").fetchone() for table in tables]
+        return {table: count for table, (count,) in zip(tables, counted, strict=True)}
 
     def look_at_what_is_left(self) -> None:
         """What is stored is bounded by the keys and sessions that there are, and shows no key."""
