@@ -113,6 +113,35 @@ def test_every_dialect_is_answered_by_an_endpoint_of_every_other(
     ]
 
 
+@pytest.mark.parametrize(("caller", "endpoint"), PAIRS, ids=str)
+def test_requests_that_are_like_one_before_them_are_translated_as_it_was(
+    gateway: StartGateway, provider: ScriptedProvider, caller: Dialect, endpoint: Dialect
+) -> None:
+    with by_gateway(gateway(config=config(provider, endpoint).replace(', "env:KEY_B"', ""))) as asking:
+        for stream in (False, False, True, True):
+            text, headers = asking.ask(caller, stream=stream)
+            assert text == TEXT
+            assert headers["holdfast-translated"].startswith(f"{caller}>{endpoint}")
+    assert [seen.path for seen in provider.calls] == [PATHS[endpoint]] * 4
+
+
+def test_a_fallback_is_translated_after_a_native_request_like_those_before_it(
+    gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    more = (
+        f'[provider.other]\nurl = "{provider.root}"\ndialect = "anthropic-messages"\nkeys = ["env:KEY_B"]\n'
+        'models = [{ id = "other-1", output = 4096 }]\n'
+        '[fallback]\n"mine/scripted-1" = { then = ["other/other-1"] }\n'
+    )
+    text = config(provider, CHAT, more).replace(', "env:KEY_B"', "", 1)
+    with by_gateway(gateway(config=text)) as asking:
+        assert [asking.ask(CHAT)[0] for _ in range(3)] == [TEXT] * 3
+        provider.follow(lambda seen: ok() if seen.dialect is MESSAGES else status(500, {"error": "down"}))
+        text, headers = asking.ask(CHAT)
+        assert (text, headers["holdfast-fallback"]) == (TEXT, "other/other-1")
+    assert provider.calls[-1].path == PATHS[MESSAGES]
+
+
 def test_what_was_translated_and_lost_is_in_the_header_and_in_the_journal(
     gateway: StartGateway, provider: ScriptedProvider
 ) -> None:

@@ -127,6 +127,8 @@ class FastPath:
         outcome, plan = run.outcome, run.plan
         if not self.on or outcome is None or plan is None or plan.active_fallback is not None:
             return
+        if plan.translated:  # a translation is made for each request, and a fallback may need it
+            return
         headers = run.headers()
         if "holdfast-answered-model" in headers or not _is_plain(outcome, run.call):
             return
