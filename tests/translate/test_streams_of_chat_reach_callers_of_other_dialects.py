@@ -101,6 +101,9 @@ ROWS = {
         [CALL, ("call", "b", "read", '{"y":2}')],
         "tool_use",
     ),
+    "a piece without anything": Row(
+        [called('{"x":', id="a", name="get_w"), called(), called("1}"), *END], [CALL], "tool_use"
+    ),
     "arguments that are an object": Row(
         [called({"x": 1}, id="a", name="get_w"), *END],  # type: ignore[arg-type]
         [("call", "a", "get_w", '{"x": 1}')],
