@@ -61,7 +61,7 @@ class Translator:
             cache_key=self.session,
         )
         try:
-            translation = self._read().to(destination)
+            return TranslatedRequest(self._read().to(destination), connection.model)
         except Untranslatable as refused:
             way = f"{provider.name} speaks {connection.dialect}, so this {self.dialect} request is translated"
             step, details = refused.next_step, [way, *refused.details]
@@ -69,7 +69,6 @@ class Translator:
                 details += filter(None, [step])
                 step = f"holdfast provider endpoint {provider.name} {self.dialect}=URL   (if it has that API)"
             raise Untranslatable(refused.path, refused.why, step, details=details) from None
-        return TranslatedRequest(translation, connection.model)
 
     def _read(self) -> CallerRequest:
         """Return the request as it was read. Raises Untranslatable where there is none in memory."""

@@ -15,6 +15,8 @@ from .provider_errors import senseless
 
 EMPTY = "{}"
 """What some servers send as the first piece of the arguments, before the arguments themselves."""
+NULL = "null"
+"""The arguments with which some models call a tool that takes none."""
 _VENDORS = ("google", "vertex")
 
 
@@ -71,7 +73,7 @@ class Calls:
         if not (name or given or args):
             return
         call = self._find(piece.get("index"), given, name, args)
-        repeated = bool(given) and given == call.id and name == call.name
+        repeated = name == call.name and bool(args or (given and given == call.id))
         if call is not self._last:
             self.leave(out)
             self._last = call
@@ -153,7 +155,7 @@ class Calls:
             if args.strip():
                 raise Senseless(senseless("goes on with a call that was complete"))
             return
-        if args == EMPTY and not call.args and not call.placeholder:
+        if args in (EMPTY, NULL) and not call.args and not call.placeholder:
             call.placeholder = True
             return
         if call.placeholder:

@@ -53,7 +53,7 @@ def as_deltas(choices: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     deltas: list[dict[str, Any]] = []
     calls = 0
     for choice in choices:
-        message = dict(members_of(choice.get("message")))
+        message = dict(members_of(choice.get("message") or choice.get("delta")))
         pieces = objects_of(message.get("tool_calls"))
         message["tool_calls"] = [{**piece, "index": calls + number} for number, piece in enumerate(pieces)]
         calls += len(pieces)

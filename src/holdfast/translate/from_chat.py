@@ -132,14 +132,14 @@ class ChatReader:
 
     def _note_usage(self, usage: Mapping[str, Any]) -> None:
         seen = usage_of(usage)
-        if seen != NO_USAGE:
+        if any(seen) or self._usage == NO_USAGE:
             self._usage = seen
 
     def _choice(self, choice: dict[str, Any], out: list[Event]) -> None:
         index = choice.get("index")
         if index and isinstance(index, int):
             raise Senseless(unknown("has", "several choices"))
-        delta = choice.get("delta")
+        delta = self._words(choice)
         if isinstance(delta, dict):
             self._thoughts(delta, out)
             for name, take in self._MEMBERS:
@@ -152,6 +152,14 @@ class ChatReader:
                 raise Senseless(reported(choice["error"]))
             self._note_reason(text_of(reason))
             self._note_usage(members_of(choice.get("usage")))
+
+    def _words(self, choice: dict[str, Any]) -> object:
+        """Return what a choice says: some servers send the whole message in place of a piece of it. After
+        pieces, that is what they said already."""
+        message = choice.get("message")
+        if "delta" in choice or self._started or not isinstance(message, dict):
+            return choice.get("delta")
+        return as_deltas([choice])[0]["delta"]
 
     def _note_reason(self, reason: str) -> None:
         why = why_of(reason)

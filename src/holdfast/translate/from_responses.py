@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from .caps import Caps
-from .events import End, Event, Sealed, Start, Stop, Stopped, Usage, UsageSeen, Why, settled
+from .events import End, Event, Sealed, Start, Stop, Stopped, Why, settled
 from .form import Call, Opaque, Seal, Thinking, ToolKind
 from .lenient import NOTHING, count_of, index_of, members_of, objects_of, says_something, text_of
 from .names import made_id
 from .provider_errors import ended_without, reported, senseless, unknown
 from .response_items import CALL, TEXTS, THOUGHT, Items, is_over
+from .responses_usage import counted
 
 _INCOMPLETE = {"max_output_tokens": Why.LENGTH, "max_tokens": Why.LENGTH, "content_filter": Why.REFUSED}
 _CALLS = {
@@ -23,6 +24,7 @@ _SEARCH = "web_search_call"
 _TEXT_OF = {"output_text": "text", "refusal": "refusal"}
 _CUT = "response.incomplete"
 _FAILED = frozenset({"response.failed", "response.cancelled"})
+_CUT_SHORT = ("incomplete", "failed", "cancelled")
 
 
 class ResponsesReader:
@@ -223,15 +225,16 @@ class ResponsesReader:
         """End the answer, with what the last event holds and the stream did not bring."""
         response = members_of(data.get("response"))
         events = self._begin(data)
-        if data["type"] in _FAILED or response.get("error"):
+        kind = _ended(data["type"], response)
+        if kind in _FAILED or response.get("error"):
             return events + self._reported(response)
         for index, item in enumerate(objects_of(response.get("output"))):
             if text_of(item.get("id")) not in self._ids:
                 events += self._item_done({"output_index": index, "item": item})
             if is_over(events):
                 return events
-        events += self._items.close_all(cut=data["type"] == _CUT) + _counted(response.get("usage"))
-        return events + self._stopped(data["type"], response)
+        events += self._items.close_all(cut=kind == _CUT) + counted(response.get("usage"))
+        return events + self._stopped(kind, response)
 
     def _stopped(self, kind: str, response: Mapping[str, Any]) -> list[Event]:
         if kind == "response.completed":
@@ -267,6 +270,7 @@ class ResponsesReader:
         "response.content_part.done": _part_done,
         "response.output_item.done": _item_done,
         "response.completed": _finish,
+        "response.done": _finish,
         "response.incomplete": _finish,
         "response.failed": _finish,
         "response.cancelled": _finish,
@@ -281,17 +285,10 @@ class ResponsesReader:
     }
 
 
-def _counted(given: object) -> list[Event]:
-    usage = members_of(given)
-    read, thinking = (
-        members_of(usage.get("input_tokens_details")),
-        members_of(usage.get("output_tokens_details")),
-    )
-    counts = (
-        *(usage.get("input_tokens"), read.get("cached_tokens"), read.get("cache_write_tokens")),
-        *(usage.get("output_tokens"), thinking.get("reasoning_tokens")),
-    )
-    seen = Usage(*map(count_of, counts))
-    if not any(count is not None for count in seen):
-        return []
-    return [UsageSeen(seen)]
+def _ended(kind: str, response: Mapping[str, Any]) -> str:
+    """Return the event with which an answer ended, by its status: some servers call every end completed, and
+    some write response.done."""
+    status = text_of(response.get("status"))
+    if kind == "response.done" or (kind == "response.completed" and status in _CUT_SHORT):
+        return f"response.{status or 'completed'}"
+    return kind

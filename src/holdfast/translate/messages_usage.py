@@ -6,11 +6,12 @@ from .events import Event, Usage, UsageSeen
 from .lenient import count_of, members_of
 
 _NAMES = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
-_THINKING = "thinking_tokens"
+_INPUT, _THINKING = _NAMES[:3], "thinking_tokens"
 
 
 class Counts:
-    """The counts so far. They are of the whole answer: a later one replaces an earlier one."""
+    """The counts so far. They are of the whole answer: a later one replaces an earlier one. At the end some
+    servers tell only zeros of the input: those replace nothing."""
 
     __slots__ = ("_seen",)
 
@@ -23,9 +24,11 @@ class Counts:
         counts = {name: count_of(usage.get(name)) for name in _NAMES}
         counts[_THINKING] = count_of(members_of(usage.get("output_tokens_details")).get(_THINKING))
         fresh = {name: count for name, count in counts.items() if count is not None}
-        self._seen |= fresh
         if not fresh:
             return []
+        if not any(fresh.get(name) for name in _INPUT):
+            fresh |= {name: count for name, count in self._seen.items() if name in _INPUT}
+        self._seen |= fresh
         return [UsageSeen(self._usage())]
 
     def _usage(self) -> Usage:

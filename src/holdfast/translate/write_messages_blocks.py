@@ -121,7 +121,7 @@ def _input(call: Call, losses: Losses) -> Mapping[str, Any]:
     """Return a call's arguments as an object. Raises Untranslatable if they are none."""
     if call.kind is ToolKind.FREE:
         return {"input": call.args}
-    if not call.args.strip():
+    if call.args.strip() in _NOTHING:
         return {}
     try:
         values = _DECODER.decode(call.args)
@@ -132,6 +132,7 @@ def _input(call: Call, losses: Losses) -> Mapping[str, Any]:
     return values
 
 
+_NOTHING = ("", "null")
 _MEND = "take this call and its result out of the history"
 
 

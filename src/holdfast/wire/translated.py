@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.identity import Dialect
 from ..core.secret import Secret
-from ..translate.exchange import BrokenAnswer, TranslatedStream, Translation
+from ..translate.exchange import BrokenAnswer, TranslatedStream, Translation, Untranslatable
 from .answer_mask import AnswerMask, unpacking
 from .error_bodies import ClientError
 from .event_splitter import EventSplitter
@@ -26,8 +26,13 @@ class TranslatedRequest:
     __slots__ = ("body", "dialect", "info", "path", "translation")
 
     def __init__(self, translation: Translation, model: str) -> None:
+        """Write the request. Raises Untranslatable for one that is nested too deeply to be written."""
         self.translation, self.dialect = translation, translation.endpoint
-        self.path, self.body = translation.path, dumps(translation.body)
+        self.path = translation.path
+        try:
+            self.body = dumps(translation.body)
+        except RecursionError:
+            raise Untranslatable("", "the request is nested too deeply") from None
         self.info = RequestInfo(model, translation.streams, True, (0, 0))
 
     def rewriter(self, hidden: Secret | None, coding: bytes) -> StreamRewriter:
