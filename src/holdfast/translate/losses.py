@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from ..core.errors import HoldfastError
+from ..core.secret import redact
 
 LESS: dict[str, str] = {
     "audio_hint": "settings of spoken answers were left out",
@@ -51,13 +52,13 @@ LESS: dict[str, str] = {
 
 class Untranslatable(HoldfastError):
     """A request cannot be written in its endpoint's dialect without changing what it asks. `path` is the JSON
-    path of the field."""
+    path of the field. What path and reason repeat of the request is short, and without keys."""
 
     exit_code = 2
 
     def __init__(self, path: str, why: str = "", next_step: str = "", *, details: Iterable[str] = ()) -> None:
-        self.path, self.why = path, why
-        super().__init__(": ".join(filter(None, (path, why))), details=details, next_step=next_step)
+        self.path, self.why = redact(path, limit=200), redact(why, limit=400)
+        super().__init__(": ".join(filter(None, (self.path, self.why))), details=details, next_step=next_step)
 
     def facts(self) -> dict[str, Any]:
         return {"path": self.path}
