@@ -234,6 +234,29 @@ def test_a_key_is_rotated_and_a_fault_told_in_the_callers_dialect(
 
 
 @FACES
+def test_thoughts_that_were_sealed_keep_a_request_on_no_key(
+    gateway: StartGateway, provider: ScriptedProvider, face: Face
+) -> None:
+    limited = status(429, {"error": {"message": "insufficient_quota", "code": "insufficient_quota"}})
+    thought = {"role": "assistant", "content": TEXT, "reasoning_content": "Quiet."}
+    answer = {"object": "chat.completion", "id": "a", "model": "scripted-1", "created": 1}
+    answer |= {"choices": [{"index": 0, "message": thought, "finish_reason": "stop"}]}
+    provider.follow([status(200, answer), limited, ok()])
+    text = config(provider, CHAT, 'profile = "deepseek"\n')
+    with face(gateway(config=text)) as asking:
+        given: Any = {"model": "scripted-1", "include": ["reasoning.encrypted_content"], "store": False}
+        first = asking.openai.responses.create(input="hi", **given)
+        history = [item.model_dump(exclude_none=True) for item in first.output]
+        assert history[0]["encrypted_content"].startswith("hf1~")
+        again = asking.openai.responses.create(
+            input=[{"role": "user", "content": "hi"}, *history, {"role": "user", "content": "more"}], **given
+        )
+        assert again.output_text == TEXT
+    assert [(seen.key or "")[:7] for seen in provider.calls] == ["sk-aaaa", "sk-aaaa", "sk-bbbb"]
+    assert b"Quiet." in provider.calls[-1].body
+
+
+@FACES
 def test_an_error_event_before_the_output_leads_to_the_next_key(
     gateway: StartGateway, provider: ScriptedProvider, face: Face
 ) -> None:

@@ -35,6 +35,7 @@ def content(*parts: Any) -> list[Any]:
         (R, {"input": [{"type": "message", "id": "msg_1", "content": []}]}, []),
         (R, {"input": [{"type": "reasoning", "encrypted_content": "short"}]}, ["short"]),
         (R, {"input": [{"type": "reasoning", "encrypted_content": None}]}, []),
+        (R, {"input": [{"type": "reasoning", "encrypted_content": "hf1~e30.0"}]}, []),
         (R, {"input": content({"type": "input_file", "file_id": "file-1"})}, ["file-1"]),
         (R, {"input": content({"type": "input_image", "file_id": "file-2"})}, ["file-2"]),
         (R, {"input": content({"type": "input_image", "image_url": "https://x.example"})}, []),

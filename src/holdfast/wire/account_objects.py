@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.identity import Dialect
 from .request_body import is_plain
+from .seals import SEALED
 
 _LONGEST_ID = 100
 _NEWEST = 8
@@ -86,7 +87,8 @@ def objects_made(document: Mapping[str, Any]) -> list[str]:
 
 
 def _texts(node: Any, *, encrypted: bool) -> Iterator[str]:
-    """Yield the ids and the encrypted contents in a part of a request."""
+    """Yield the ids and the encrypted contents in a part of a request. What a translation sealed binds to no
+    account: it is given back to its model, or to nobody."""
     if isinstance(node, list):
         for part in node:
             yield from _texts(part, encrypted=encrypted)
@@ -99,7 +101,7 @@ def _texts(node: Any, *, encrypted: bool) -> Iterator[str]:
         if name in _REFERENCES:
             yield from _ids(value)
         if name == "encrypted_content" and encrypted:
-            yield from _ids(value)
+            yield from (text for text in _ids(value) if not text.startswith(SEALED))
         elif name not in _FREE and not (name == "input" and kind.endswith("tool_use")):
             yield from _texts(value, encrypted=encrypted)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ..core.identity import Dialect
 
-_RARE, _SIGN = b"~", b"hf1~"
-"""What every sealed value holds. A single byte is found many times as fast as a word."""
+SEALED = "hf1~"
+"""What every sealed value begins with (`translate.envelope`)."""
+_RARE, _SIGN = b"~", SEALED.encode()
+"""A single byte is found many times as fast as a word."""
 
 
 def without_seals(body: bytes, dialect: Dialect) -> bytes:
