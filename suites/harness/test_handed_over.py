@@ -189,7 +189,9 @@ def test_the_program_s_own_resume_stays_on_the_pin(
     assert any(b"Say pong." in call.body for call in later)
 
 
-def test_a_chat_only_provider_is_refused_for_codex_with_the_next_command(on_stage: Stage) -> None:
+def test_a_chat_only_provider_that_is_not_translated_is_refused_for_codex_with_the_next_command(
+    on_stage: Stage,
+) -> None:
     on_stage.configure(
         CHAT,
         more=(
@@ -197,6 +199,8 @@ def test_a_chat_only_provider_is_refused_for_codex_with_the_next_command(on_stag
             'keys = ["env:MIMO_KEY"]\n'
         ),
     )
+    file = on_stage.home / "holdfast.toml"
+    file.write_text(file.read_text() + 'translate = "never"\n')
     ended = on_stage.run("codex")
     assert ended.code == 2
     assert "codex speaks openai-responses; provider 'mimo-plan' has openai-chat" in ended.err

@@ -8,7 +8,14 @@ from holdfast.cli.run_report import account, require_pin
 from holdfast.core.errors import ModelDropped
 from holdfast.core.faults import Fault, FaultClass
 from holdfast.core.identity import Dialect, Pin
-from holdfast.store.journal_events import Attempted, Detail, Event, ModelDiffered, SessionCreated
+from holdfast.store.journal_events import (
+    Attempted,
+    Detail,
+    Event,
+    ModelDiffered,
+    RequestTranslated,
+    SessionCreated,
+)
 
 PIN, FALLBACK = Pin.parse("mimo/pro"), Pin.parse("router/pro")
 
@@ -53,6 +60,19 @@ def test_a_fallback_of_the_user_s_own_may_answer_and_is_named() -> None:
     )
     assert report.drift == ()
     assert "router/pro at router.example" in str(report)
+
+
+def test_what_was_translated_and_what_that_lost_is_said_once() -> None:
+    translations = [("user", ""), ("mid_system,user", ""), ("", "anthropic-messages")]
+    events = [attempt("1"), attempt("2"), attempt("3")]
+    for less, endpoint in translations:
+        detail = RequestTranslated("openai-responses", endpoint or "openai-chat", less)
+        events.append(Event(at=1.0, detail=detail, session="s", request="1", pin="mimo/pro"))
+    assert str(account(events, PIN)) == (
+        "3 requests, 3 attempts: mimo/pro at mimo.example with key 'a' answered 3; "
+        "translated from openai-responses to openai-chat (less: user, mid_system); "
+        "translated from openai-responses to anthropic-messages"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,29 +9,41 @@ from dataclasses import dataclass
 
 from ..core.errors import ModelDropped
 from ..core.identity import Pin
-from ..store.journal_events import Attempted, Detail, Event, ModelDiffered, RefusedElsewhere
+from ..store.journal_events import (
+    Attempted,
+    Detail,
+    Event,
+    ModelDiffered,
+    RefusedElsewhere,
+    RequestTranslated,
+)
 from .output import count, if_any
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """The requests of one run. `answered` counts them by (pin, host, key); `drift` holds a sentence for each
-    way in which another model than the chosen one was used or asked for."""
+    way in which another model than the chosen one was used or asked for. `translated` holds, by the dialects
+    of the program and of the endpoint, what the translations between them lost."""
 
     requests: int
     attempts: int
     answered: tuple[tuple[tuple[str, str, str], int], ...]
     drift: tuple[str, ...] = ()
+    translated: tuple[tuple[tuple[str, str], tuple[str, ...]], ...] = ()
 
     def __str__(self) -> str:
         if not self.requests:
             return "no request arrived"
-        answers = []
+        answers, translations = [], []
         for (pin, host, key), number in self.answered:
             with_key = if_any(" with key '{}'", key)
             answers.append(f"{pin} at {host}{with_key} answered {number}")
         asked = f"{count(self.requests, 'request')}, {count(self.attempts, 'attempt')}"
-        return f"{asked}: {'; '.join(answers) or 'none was answered'}"
+        for (caller, endpoint), less in self.translated:
+            without = if_any(" (less: {})", ", ".join(less))
+            translations.append(f"; translated from {caller} to {endpoint}{without}")
+        return f"{asked}: {'; '.join(answers) or 'none was answered'}{''.join(translations)}"
 
 
 def account(
@@ -41,7 +53,7 @@ def account(
     counts its requests for other models, which the gateway refused."""
     allowed = {str(pin), *map(str, fallbacks)}
     requests, answered, drift = set(), Counter[tuple[str, str, str]](), []
-    attempts = 0
+    attempts, translated = 0, dict[tuple[str, str], dict[str, None]]()
     for event in events:
         detail = event.detail
         if isinstance(detail, ModelDiffered):
@@ -50,6 +62,9 @@ def account(
             )
         if isinstance(detail, RefusedElsewhere):
             drift.append("it presented its token to another gateway, which refused it")
+        if isinstance(detail, RequestTranslated):
+            less = translated.setdefault((detail.caller, detail.endpoint), {})
+            less.update(dict.fromkeys(filter(None, detail.less.split(","))))
         if not isinstance(detail, Attempted):
             continue
         host = detail.host
@@ -63,7 +78,13 @@ def account(
         drift.append(
             f"it asked for another model than '{pin}', and was refused ({count(refused, 'request')})"
         )
-    return Account(len(requests), attempts, tuple(answered.most_common()), tuple(dict.fromkeys(drift)))
+    return Account(
+        requests=len(requests),
+        attempts=attempts,
+        answered=tuple(answered.most_common()),
+        drift=tuple(dict.fromkeys(drift)),
+        translated=tuple((between, tuple(less)) for between, less in translated.items()),
+    )
 
 
 def require_pin(summary: Account, pin: Pin, session: str) -> None:

@@ -76,7 +76,7 @@ def request_origin(
         chosen.field("model", pin.model),
         _past_address(config, pin, url, dialect).field("endpoint", url),
         key.field("key", label or "none"),
-        Field("dialect", dialect, SetBy.REQUEST, "the request's client"),
+        Field("dialect", dialect, SetBy.REQUEST, "the request, as it was sent"),
     )
 
 
@@ -209,7 +209,9 @@ def _left(other: Event[Attempted]) -> str:
 def _dialect(config: Config, provider: Provider, attempts: Sequence[Event[Attempted]]) -> Field:
     """Return the dialect of the last request, or all dialects of the provider if there was none."""
     if attempts and attempts[-1].detail.dialect:
-        return Field("dialect", str(attempts[-1].detail.dialect), SetBy.REQUEST, "the last request's client")
+        return Field(
+            "dialect", str(attempts[-1].detail.dialect), SetBy.REQUEST, "the last request, as it was sent"
+        )
     location = config.locate(join("provider", provider.name))
     origin = Origin(SetBy.FILE, f"provider '{provider.name}' ({location})", location)
     return origin.field("dialect", ", ".join(provider.served() or provider.dialects))
