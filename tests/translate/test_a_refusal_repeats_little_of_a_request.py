@@ -37,7 +37,9 @@ def _requests(text: str) -> list[tuple[Dialect, dict[str, Any]]]:
 @pytest.mark.parametrize("number", range(len(STRANGE)), ids=["long", "a key", "control characters"])
 def test_a_refusal_is_short_and_holds_no_key(number: int) -> None:
     for caller, body in _requests(STRANGE[number]):
-        request = CallerRequest(caller, {"max_tokens": 9, **body}, Sealer(b"k" * 32), seed="seed", now=1.7e9)
+        request = CallerRequest(
+            caller, {"model": "m", "max_tokens": 9, **body}, Sealer(b"k" * 32), seed="seed", now=1.7e9
+        )
         endpoint = next(dialect for dialect in Dialect if dialect is not caller)
         with pytest.raises(Untranslatable) as refused:
             request.to(Destination(endpoint, "https://api.example", "m", Caps(), exact=True))

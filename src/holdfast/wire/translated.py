@@ -18,6 +18,17 @@ _DONE = b"data: [DONE]\n\n"
 MOST = 64 * 1024 * 1024
 """Bytes of a whole answer, or of one unfinished event, that are held for a translation."""
 _TOO_LONG = "an event of the provider's is too long to be translated"
+_NO_JSON = "the provider's answer has an event that is no JSON"
+
+
+def _read(event: bytes) -> Any:
+    """Return the JSON of an event; None if it is none. Bytes that are no UTF-8 are shown as such in texts."""
+    try:
+        return loads(event)
+    except UnicodeDecodeError:
+        return _read(event.decode(errors="replace").encode())
+    except (ValueError, RecursionError):
+        return None
 
 
 class TranslatedRequest:
@@ -86,7 +97,8 @@ class StreamRewriter:
         """Return what is left, since the answer has ended as it should."""
         written: list[dict[str, Any]] = []
         for event in self._splitter.close():
-            written += self._translated(event)
+            if event == b"[DONE]" or _read(event) is not None:
+                written += self._translated(event)
         return self._framed(written + self._stream.end())
 
     def cut(self, error: ClientError, _dialect: Dialect) -> bytes:
@@ -111,13 +123,12 @@ class StreamRewriter:
     def _translated(self, event: bytes) -> list[dict[str, Any]]:
         if event == b"[DONE]":
             return self._stream.end()
-        try:
-            data = loads(event)
-        except (ValueError, RecursionError):
-            return []  # what the watch over the provider's bytes ignores, too
-        if not isinstance(data, dict):
-            return []
-        return self._stream.feed(data)
+        data = _read(event)
+        if isinstance(data, dict):
+            return self._stream.feed(data)
+        if data is None and event.lstrip().startswith(b"{"):
+            return self._stream.broken(_NO_JSON)  # a part of the answer: nobody knows what it said
+        return []
 
     def _framed(self, events: Iterable[dict[str, Any]]) -> bytes:
         """Return events as they are sent."""
