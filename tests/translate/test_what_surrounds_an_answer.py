@@ -102,11 +102,13 @@ def test_counts_inside_of_the_last_choice_are_read() -> None:
 
 @pytest.mark.parametrize("dialect", ["messages", "responses"])
 def test_the_providers_id_stands_behind_the_prefix(dialect: str) -> None:
+    """Of messages each has an id of its own: Claude Code takes two with the same one for a single turn."""
     prefix, member = {"messages": ("msg_", "message"), "responses": ("resp_", "response")}[dialect]
+    suffix = {"messages": "_seed", "responses": ""}[dialect]
     first = write(read([TEXT, STOP]), dialect)[0][member]
-    assert (first["id"], first["model"]) == (f"{prefix}chatcmpl-1", "gpt-x")
+    assert (first["id"], first["model"]) == (f"{prefix}chatcmpl-1{suffix}", "gpt-x")
     given = [{**TEXT, "id": f"{prefix}7"}, STOP]
-    assert write(read(given), dialect)[0][member]["id"] == f"{prefix}7"
+    assert write(read(given), dialect)[0][member]["id"] == f"{prefix}7{suffix}"
     nameless = write(read([{"choices": TEXT["choices"]}, {"choices": STOP["choices"]}]), dialect)[0][member]
     assert nameless["id"].startswith(prefix)
     assert len(nameless["id"]) > 20

@@ -59,7 +59,7 @@ def test_a_whole_answer_reaches_a_caller_of_messages() -> None:
     signature = message["content"][0].pop("signature")
     assert is_sealed(signature)
     assert message == {
-        "id": "msg_chatcmpl-1",
+        "id": "msg_chatcmpl-1_seed",
         "type": "message",
         "role": "assistant",
         "model": "gpt-x",

@@ -73,9 +73,10 @@ class Blocks:
         return self._caller.sealer.seal(seal or Seal(Opaque.PLAIN, mark=self._caller.mark))
 
     def message(self, given: str, model: str, usage: Usage) -> Wire:
-        name = given or made_id("", self._caller.seed)
-        if not name.startswith("msg_"):
-            name = f"msg_{name}"
+        # Some endpoints give an id twice, and Claude Code makes a single turn of messages with the same id.
+        name = f"msg_{made_id('', self._caller.seed)}"
+        if given:
+            name = f"msg_{given.removeprefix('msg_')}_{self._caller.seed}"
         return {
             "id": name,
             "type": "message",
