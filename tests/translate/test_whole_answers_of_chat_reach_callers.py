@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from holdfast.translate.caps import Caps
 from holdfast.translate.envelope import is_sealed
 from holdfast.translate.events import Answer, BrokenOff, Event, Stop, Usage, Why, fold, replay
-from holdfast.translate.form import Call, File, Refusal, Text, Thinking
+from holdfast.translate.form import Call, File, Refusal, Role, Text, Thinking, Turn
 from holdfast.translate.from_chat import ChatReader
 from holdfast.translate.losses import Untranslatable
 from holdfast.translate.to_messages import MessagesWriter
@@ -212,3 +213,20 @@ def test_any_whole_json_is_read(body: Any) -> None:
     answer = fold(_read(body))
     assert answer.ended or answer.broken is not None
     json.dumps(ResponsesWriter(caller_of()).whole(answer))
+
+
+def test_a_call_to_a_caller_of_messages_has_an_id_that_the_history_has_not() -> None:
+    caller = caller_of()
+    turn = Turn(Role.ASSISTANT, (Call("a", "get_w", "{}"),))
+    again = replace(caller, request=replace(caller.request, turns=(turn,)))
+    first, second = (
+        [
+            block["id"]
+            for block in MessagesWriter(each).whole(fold(_read(BODY)))["content"]
+            if "input" in block
+        ]
+        for each in (caller, again)
+    )
+    assert first == ["a", "b"]
+    assert second[0] not in ("a", "b")
+    assert second[1] == "b"

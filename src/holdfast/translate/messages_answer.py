@@ -28,10 +28,12 @@ _CUT_OFF = (Why.LENGTH, Why.CONTEXT, Why.REFUSED)
 class Blocks:
     """Writes blocks, messages and their ends for one caller."""
 
-    __slots__ = ("_caller",)
+    __slots__ = ("_caller", "_used")
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
+        parts = (part for turn in caller.request.turns for part in turn.parts)
+        self._used = frozenset(part.id for part in parts if isinstance(part, Call))
 
     def block_of(self, part: Part, stop: Stop) -> list[Wire]:
         """Return a part of a whole answer as blocks."""
@@ -62,11 +64,19 @@ class Blocks:
             self._caller.losses.note("unknown_tool")
         else:
             name = tool.name
-        return {"type": "tool_use", "id": call_id(call.id), "name": name, "input": given}
+        return {"type": "tool_use", "id": self._call_id(call), "name": name, "input": given}
+
+    def _call_id(self, call: Call) -> str:
+        """Return the id of a call, another than those of the history: Claude Code drops a call whose id it
+        has seen, and its result."""
+        name = call_id(call.id)
+        if name in self._used:
+            return call_id(name, salt=self._caller.seed)
+        return name
 
     def seal(self, part: Part, seal: Seal) -> str:
         if isinstance(part, Call):
-            seal = replace(seal, item=call_id(part.id))
+            seal = replace(seal, item=self._call_id(part))
         return self._caller.sealer.seal(seal)
 
     def signature(self, seal: Seal | None) -> str:
