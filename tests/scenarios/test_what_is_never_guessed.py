@@ -173,9 +173,9 @@ def test_a_known_provider_behind_an_own_url_keeps_its_key(
     stage.choose("work", "router/m1")
     assert stage.ask("work").text == TEXT
     answer = stage.ask("work", dialect=MESSAGES)
-    assert answer.status == 400
-    assert "provider 'router' has no anthropic-messages endpoint (it speaks openai-chat)" in answer.message
-    assert keys_seen(mine) == ["a"]
+    assert (answer.text, answer.headers["holdfast-translated"]) == (TEXT, "anthropic-messages>openai-chat")
+    assert keys_seen(mine) == ["a", "a"]
+    assert {seen.path for seen in mine.calls} == {"/v1/chat/completions"}
     assert vendor.requests == []
 
 

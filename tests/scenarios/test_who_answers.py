@@ -205,7 +205,8 @@ def test_a_session_never_changes_its_dialect(stage: Stage) -> None:
     keys = 'models = ["m1"]\nkeys = [{{ from = "env:KEY_{}", label = "{}" }}]\n'
     stage.write(
         f'[provider.chat]\nurl = "{plan.url}"\n' + keys.format("A", "a"),
-        f'[provider.msgs]\nurl = "{plan.root}"\ndialect = "anthropic-messages"\n' + keys.format("B", "b"),
+        f'[provider.msgs]\nurl = "{plan.root}"\ndialect = "anthropic-messages"\ntranslate = "never"\n'
+        + keys.format("B", "b"),
     )
     stage.choose("one", "chat/m1")
     stage.choose("two", "msgs/m1")
