@@ -322,7 +322,7 @@ def test_a_full_disk_slows_no_request(home: Path) -> None:
                 slowest = max(slowest, time.monotonic() - began)
             assert slowest < 2.0
             assert eventually(lambda: served.metrics()["journal_lost_total"]) > 0
-            assert served.logged("warning")
+            assert eventually(lambda: served.logged("warning"))
             resource.prlimit(
                 served.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
             )
