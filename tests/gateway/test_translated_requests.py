@@ -299,6 +299,41 @@ def test_a_fallback_that_would_refuse_the_request_is_passed_over(
     assert MESSAGES not in {seen.dialect for seen in provider.calls}
 
 
+def test_nothing_is_called_translated_that_was_not_sent(
+    gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    """Both keys are known to be empty: the second request is refused from memory."""
+    limited = status(429, {"error": {"message": "insufficient_quota", "code": "insufficient_quota"}})
+    provider.follow(limited)
+    plane = gateway(config=config(provider, CHAT))
+    labels = []
+    with by_gateway(plane) as asking:
+        for _ in range(2):
+            with pytest.raises(anthropic.APIStatusError) as refused:
+                asking.ask(MESSAGES)
+            labels.append("holdfast-translated" in refused.value.response.headers)
+    assert labels == [True, False]
+    assert len(provider.calls) == 2
+    plane.holdfast.engine.journal_writer.flush()
+    journal = plane.holdfast.engine.store.journal(session="token-test")
+    assert len(of_type(journal, RequestTranslated)) == 1
+
+
+def test_a_fallback_that_is_passed_over_is_not_counted_as_sent(
+    gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    provider.follow(lambda _: status(500, {"error": "down"}))
+    more = (
+        f'[provider.other]\nurl = "{provider.root}"\ndialect = "anthropic-messages"\nkeys = ["env:NOT_SET"]\n'
+        '[fallback]\n"mine/scripted-1" = { then = ["other/other-1"] }\n'
+    )
+    with by_gateway(gateway(config=config(provider, CHAT, more))) as asking:
+        with pytest.raises(openai.APIStatusError) as refused:
+            asking.ask(CHAT, n=2)
+        assert refused.value.response.headers["holdfast-attempts"] == str(len(provider.calls))
+    assert {seen.dialect for seen in provider.calls} == {CHAT}
+
+
 def test_what_only_one_api_means_does_not_leave_in_another(
     gateway: StartGateway, provider: ScriptedProvider
 ) -> None:

@@ -59,7 +59,7 @@ class Translations:
         translator = Translator(
             dialect, body, sealer, self._caps_of, session=call.session, seed=call.request_id, now=now
         )
-        translator.to(call.route.connection)
+        translator.check(call.route.connection)
         return translator
 
     def _caps_of(self, connection: Connection) -> Caps:

@@ -40,14 +40,17 @@ class Translator:
     def to(self, connection: Connection) -> TranslatedRequest | None:
         """Return the request for a connection; None where its endpoint speaks the caller's dialect. Raises
         Untranslatable."""
+        self.last = self.check(connection)
+        return self.last
+
+    def check(self, connection: Connection) -> TranslatedRequest | None:
+        """Return the same, although nothing is sent yet. Raises Untranslatable."""
         if connection.dialect is self.dialect:
-            self.last = None
             return None
         subject = str(connection.pin), connection.dialect, connection.endpoint.origin
         known = self._known.get(subject)
         if known is None:
             known = self._known[subject] = self._translated(connection)
-        self.last = known
         return known
 
     def _translated(self, connection: Connection) -> TranslatedRequest:

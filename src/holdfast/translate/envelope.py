@@ -13,9 +13,9 @@ import hmac
 import json
 from binascii import Error as NotBase64
 
+from . import SEALED as PREFIX
 from .form import Opaque, Seal
 
-PREFIX = "hf1~"
 _MARK, _CHECK = 16, 8
 
 

@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..core.identity import Dialect
-from .envelope import PREFIX, is_sealed
-
-SIGN = PREFIX.encode()
-"""What a body with a sealed value holds."""
+from .envelope import is_sealed
 
 _Item = Mapping[str, Any]
 

@@ -10,8 +10,8 @@ from hashlib import blake2b
 from typing import Any
 
 from ..core.identity import Dialect
+from ..translate import SEALED
 from .request_body import is_plain
-from .seals import SEALED
 
 _LONGEST_ID = 100
 _NEWEST = 8

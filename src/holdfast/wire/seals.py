@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ..core.identity import Dialect
+from ..translate import SEALED
 
-SEALED = "hf1~"
-"""What every sealed value begins with (`translate.envelope`)."""
 _RARE, _SIGN = b"~", SEALED.encode()
 """A single byte is found many times as fast as a word."""
 

@@ -66,16 +66,16 @@ class SendState:
     def send(self, step: Send) -> Generator[Op, Any, Answer]:
         """Send the request once and find out whether the answer is good."""
         request_run, errors, connection = self.request_run, self.errors, step.connection
+        try:
+            self.translated = request_run.translated(connection)
+        except Untranslatable as refused:
+            return self._unsent(refused)
         if request_run.knows(connection):
             secret = self._secret(connection)
         else:
             secret = yield Perform(lambda: self._secret(connection))
         if isinstance(secret, SecretMissing):
             return self._unsent(secret)
-        try:
-            self.translated = request_run.translated(connection)
-        except Untranslatable as refused:
-            return self._unsent(refused)
         self.secret = secret
         # All of a whole answer is held where it is translated.
         self.most = (

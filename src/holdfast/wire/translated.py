@@ -83,10 +83,12 @@ class StreamRewriter:
         self._plain = unpacking(coding) if hidden is None else AnswerMask(hidden, coding).feed
 
     def feed(self, data: bytes) -> bytes:
-        """Return what the caller gets for the next bytes."""
+        """Return what the caller gets for the next bytes: nothing behind the end."""
+        if self._stream.over:
+            return b""
         events = self._splitter.feed(self._plain(data))
         self._held = 0 if events else self._held + len(data)
-        if self._held > MOST and not self._stream.over:
+        if self._held > MOST:
             return self._framed(self._stream.broken(_TOO_LONG))
         written: list[dict[str, Any]] = []
         for event in events:
