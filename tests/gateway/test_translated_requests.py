@@ -234,7 +234,7 @@ def test_a_key_is_rotated_and_a_fault_told_in_the_callers_dialect(
 
 
 @FACES
-def test_thoughts_that_were_sealed_keep_a_request_on_no_key(
+def test_thoughts_keep_a_request_that_is_translated_on_no_key(
     gateway: StartGateway, provider: ScriptedProvider, face: Face
 ) -> None:
     limited = status(429, {"error": {"message": "insufficient_quota", "code": "insufficient_quota"}})
@@ -248,9 +248,9 @@ def test_thoughts_that_were_sealed_keep_a_request_on_no_key(
         first = asking.openai.responses.create(input="hi", **given)
         history = [item.model_dump(exclude_none=True) for item in first.output]
         assert history[0]["encrypted_content"].startswith("hf1~")
-        again = asking.openai.responses.create(
-            input=[{"role": "user", "content": "hi"}, *history, {"role": "user", "content": "more"}], **given
-        )
+        encrypted = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAAelsewhere"}
+        asked: Any = [{"role": "user", "content": "hi"}, encrypted, *history]
+        again = asking.openai.responses.create(input=[*asked, {"role": "user", "content": "more"}], **given)
         assert again.output_text == TEXT
     assert [(seen.key or "")[:7] for seen in provider.calls] == ["sk-aaaa", "sk-aaaa", "sk-bbbb"]
     assert b"Quiet." in provider.calls[-1].body

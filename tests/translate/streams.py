@@ -82,7 +82,7 @@ def usage(asked: int, answered: int, **details: Any) -> Wire:
 
 def read(chunks: Iterable[Mapping[str, Any]], *, done: bool = True, caps: Caps | None = None) -> list[Event]:
     """Return the events that a chat stream means."""
-    reader = ChatReader(caps or Caps(), MARK, "seed")
+    reader = ChatReader(caps or Caps(), MARK, "seed", Losses())
     events = [event for data in chunks for event in reader.feed(data)]
     if done:
         events += reader.feed(DONE)

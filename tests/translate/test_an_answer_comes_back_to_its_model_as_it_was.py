@@ -54,7 +54,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 
 
 def _events(message: dict[str, Any], *, streamed: bool) -> list[Event]:
-    reader = ChatReader(Caps(), MARK, "seed")
+    reader = ChatReader(Caps(), MARK, "seed", Losses())
     message = {"role": "assistant", **message}
     reason = ("stop", "tool_calls")["tool_calls" in message]
     head = {"id": "chatcmpl-1", "model": "m", "created": 1}

@@ -13,6 +13,7 @@ from holdfast.translate.caps import Caps
 from holdfast.translate.events import DONE, BrokenOff, Delta, End, Open, Start, Stop, Stopped, Why, fold
 from holdfast.translate.form import Text
 from holdfast.translate.from_chat import ChatReader
+from holdfast.translate.losses import Losses
 from holdfast.wire.error_kinds import FAULTS
 from translate.stream_folds import FOLDS
 from translate.stream_lint import LINTS
@@ -197,7 +198,7 @@ def test_the_sign_of_the_end_is_needed_unless_the_endpoint_has_none() -> None:
 
 
 def test_nothing_comes_after_the_end() -> None:
-    reader = ChatReader(Caps(), "", "")
+    reader = ChatReader(Caps(), "", "", Losses())
     assert reader.feed(STOP) + reader.feed(DONE) != []
     assert reader.feed(TEXT) + reader.feed(DONE) + reader.end() == []
     for dialect, writer in WRITERS.items():

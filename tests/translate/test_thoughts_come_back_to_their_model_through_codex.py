@@ -111,7 +111,8 @@ def _next_request(case: str, mark: str) -> tuple[dict[str, Any], tuple[str, ...]
         seed="s",
         losses=losses,
     )
-    output = ResponsesWriter(caller).whole(fold(reader(caps, MARK, "s").whole(document)))["output"]
+    answer = fold(reader(caps, MARK, "s", losses).whole(document))
+    output = ResponsesWriter(caller).whole(answer)["output"]
     result = {"type": "function_call_output", "call_id": "c", "output": "C"}
     losses = Losses()
     request = read(body | {"input": [USER, *output, result]}, Sealer(KEY), losses)

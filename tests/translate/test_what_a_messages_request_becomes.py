@@ -220,7 +220,6 @@ MEMBERS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], dict[str, Any
         {"context_management"},
         {},
     ),
-    "servers of tools": ({"mcp_servers": [{"type": "url"}]}, {}, {"served_tools"}, {}),
     "other models": ({"fallbacks": [{"model": "x"}]}, {}, {"fallbacks"}, {}),
     "betas": ({"betas": ["a"], "anthropic_beta": ["b"], "anthropic_version": "c"}, {}, set(), {}),
     "nothing": ({"metadata": {}, "mcp_servers": [], "container": None, "new": False}, {}, set(), {}),

@@ -429,6 +429,14 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ({"tool_choice": "none"}, {"choice": Choice(Choose.NONE)}, ()),
     ({"tool_choice": "required"}, {"choice": Choice(Choose.ANY)}, ()),
     (
+        {
+            "tools": [FUNCTION, CUSTOM],
+            "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [FUNCTION]},
+        },
+        {"tools": (Tool("f", schema=SCHEMA),), "choice": Choice(Choose.ANY)},
+        (),
+    ),
+    (
         {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "f"}},
         {"choice": Choice(Choose.ONE, "f")},
         (),
@@ -520,7 +528,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"tool_choice": {"type": "function", "name": "f"}}, "tool_choice", ""),
     ({"tool_choice": {"type": "web_search"}, "tools": [{"type": "web_search"}]}, "tool_choice", CODEX),
     (
-        {"tool_choice": {"type": "allowed_tools", "mode": "required", "tools": []}},
+        {"tool_choice": {"type": "allowed_tools", "mode": "some", "tools": []}},
         "tool_choice.mode",
         "",
     ),

@@ -174,7 +174,7 @@ def test_an_id_of_a_call_is_legal_for_the_caller() -> None:
 
 def test_a_call_is_closed_as_soon_as_it_is_whole_and_another_begins() -> None:
     """Claude Code begins with a tool when its block stops."""
-    reader, writer = ChatReader(Caps(), "", "seed"), MessagesWriter(caller_of())
+    reader, writer = ChatReader(Caps(), "", "seed", Losses()), MessagesWriter(caller_of())
     kinds: list[list[str]] = []
     for data in (
         CALL,
@@ -191,7 +191,7 @@ def test_a_call_is_closed_as_soon_as_it_is_whole_and_another_begins() -> None:
 
 
 def test_a_role_alone_begins_nothing() -> None:
-    reader = ChatReader(Caps(), "", "seed")
+    reader = ChatReader(Caps(), "", "seed", Losses())
     assert reader.feed(chunk({"role": "assistant", "content": ""})) == []
     assert reader.feed({"choices": []}) == []
     assert reader.feed([]) == []  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from translate.messages_to_chat import asking, carried
 SCHEMA = {"type": "object", "properties": {}}
 GET = {"name": "get", "input_schema": SCHEMA}
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+SERVER = {"type": "url", "url": "https://mcp.test", "name": "s"}
 HI = {"role": "user", "content": "hi"}
 
 
@@ -136,6 +137,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown tool": ({"tools": [GET, {"type": "hammer_20260101"}]}, "tools[1].type", "'hammer_20260101'"),
     "a tool without a name": ({"tools": [{"input_schema": SCHEMA}]}, "tools[0].name", "is missing"),
     "the only tool is served": ({"tools": [SEARCH]}, "tools[0]", "runs at a provider"),
+    "the only tools are of a server": ({"mcp_servers": [SERVER]}, "mcp_servers", "no other tools"),
+    "the only tools are those of a server": (
+        {"mcp_servers": [SERVER], "tools": [{"type": "mcp_toolset", "mcp_server_name": "s"}]},
+        "tools[0]",
+        "runs at a provider",
+    ),
+    "a screen": (
+        {"tools": [GET, {"type": "computer_20251124", "name": "computer", "display_width_px": 9}]},
+        "tools[1].type",
+        "only Anthropic's models",
+    ),
+    "a browser": ({"tools": [GET, {"type": "browser_toolset_20260801"}]}, "tools[1].type", "only Anthropic"),
     "a served tool is chosen": (
         {"tools": [GET, SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}},
         "tools[1]",

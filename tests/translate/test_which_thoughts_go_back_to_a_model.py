@@ -213,7 +213,7 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
 def test_an_answer_comes_back_through_a_chat_as_it_was(name: str) -> None:
     content = ANSWERS[name]
     body = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": content}
-    reader = from_messages.MessagesReader(Caps(), MARK, "seed")
+    reader = from_messages.MessagesReader(Caps(), MARK, "seed", Losses())
     answer = fold(reader.whole({**body, "stop_reason": "end_turn", "usage": {}}))
     losses = Losses()
     tools = (Tool("f"),)

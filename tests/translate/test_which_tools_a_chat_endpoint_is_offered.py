@@ -89,7 +89,11 @@ OFFERED: dict[str, tuple[list[Any], list[Any], list[str], set[str]]] = {
         {"defer_loading", "served_history"},
     ),
     "run at Anthropic": (
-        [A, {"type": "web_search_20250305", "name": "web_search"}, {"type": "bash_20250124", "name": "bash"}],
+        [
+            A,
+            {"type": "web_search_20250305", "name": "web_search"},
+            {"type": "advisor_20260301", "name": "advisor"},
+        ],
         [HI],
         ["a"],
         {"web_search", "served_tools"},

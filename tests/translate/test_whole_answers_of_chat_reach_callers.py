@@ -16,7 +16,7 @@ from holdfast.translate.envelope import is_sealed
 from holdfast.translate.events import Answer, BrokenOff, Event, Stop, Usage, Why, fold, replay
 from holdfast.translate.form import Call, File, Refusal, Role, Text, Thinking, Turn
 from holdfast.translate.from_chat import ChatReader
-from holdfast.translate.losses import Untranslatable
+from holdfast.translate.losses import Losses, Untranslatable
 from holdfast.translate.to_messages import MessagesWriter
 from holdfast.translate.to_responses import ResponsesWriter
 from translate.stream_folds import FOLDS
@@ -52,7 +52,7 @@ BODY = {
 
 
 def _read(body: Wire, caps: Caps | None = None) -> list[Event]:
-    return ChatReader(caps or Caps(), MARK, "seed").whole(body)
+    return ChatReader(caps or Caps(), MARK, "seed", Losses()).whole(body)
 
 
 def test_a_whole_answer_reaches_a_caller_of_messages() -> None:

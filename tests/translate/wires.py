@@ -45,9 +45,9 @@ def whole(text: str) -> list[str]:
     return [text]
 
 
-def reader(dialect: str, caps: Caps | None = None) -> AnswerReader:
+def reader(dialect: str, caps: Caps | None = None, losses: Losses | None = None) -> AnswerReader:
     """Return a reader of a new answer."""
-    return READERS[dialect](caps=caps or Caps(), mark=MARK, seed=SEED)
+    return READERS[dialect](caps=caps or Caps(), mark=MARK, seed=SEED, losses=losses or Losses())
 
 
 def caller(*, usage_asked: bool = True, exact: bool = False) -> Caller:

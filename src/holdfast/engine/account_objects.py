@@ -13,6 +13,7 @@ from ..core.explain import Explanation
 from ..core.faults import Fault
 from ..core.identity import Connection, Dialect, Key
 from ..core.recovery_policy import RULES
+from ..core.steps import Call
 from ..store.base import AccountObject, Store
 from ..wire.account_objects import references
 from .journal_writer import JournalWriter
@@ -100,6 +101,15 @@ def _with(known: dict[str, T], name: str, owner: T) -> dict[str, T]:
         known = dict(list(known.items())[_MOST // 2 :])
     known[name] = owner
     return known
+
+
+def speaks(call: Call, on_fallback: str | None, dialect: Dialect) -> bool:
+    """Return whether the endpoint that is asked first speaks the caller's dialect: what is translated refers
+    to nothing that its account would know."""
+    first = call.route
+    if on_fallback is not None:
+        first = next((each for each in call.fallbacks if str(each.connection.pin) == on_fallback), first)
+    return first.connection.dialect is dialect
 
 
 def told(explanation: Explanation, fault: Fault | None) -> Explanation:

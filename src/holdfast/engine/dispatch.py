@@ -18,7 +18,7 @@ from ..core.session import ActiveFallback, Session
 from ..core.steps import Call
 from ..wire.api_routes import TO_A_MODEL, BodyRule
 from ..wire.turns import continues_turn
-from .account_objects import AccountObjects
+from .account_objects import AccountObjects, speaks
 from .translations import asked_route
 
 _MOST_PLANS = 10_000
@@ -115,7 +115,7 @@ class Dispatcher:
             else:
                 returning = True
         bound, owner = False, None
-        if plan.several and body and self.objects is not None:
+        if plan.several and body and self.objects is not None and speaks(common, on_fallback, dialect):
             bound, owner = self.objects.bind(dialect, body, to_model=rule.judged)
         # The time comes first: the journal finds requests by id, and an index that grows only at its end
         # costs half.

@@ -188,7 +188,7 @@ class ChatTurns:
     def _as_text(self, file: File) -> dict[str, Any]:
         """Write a document as its text, if it is one."""
         if not is_readable(file.media):
-            self._losses.refuse(file.at, "the endpoint takes no files; send the text of the document")
+            self._losses.refuse(file.at, "the endpoint takes no files", "send the text of the document")
         text = text_of(file)
         if text is None:
             self._losses.refuse(file.at, "the document's data are no base64 of a UTF-8 text")
@@ -197,7 +197,7 @@ class ChatTurns:
     def _image(self, image: Image) -> dict[str, Any]:
         url = address(image)
         if not self._caps.image_urls and not is_data(url):
-            self._losses.refuse(image.at, "the endpoint takes no images by their address; send the data")
+            self._losses.refuse(image.at, "the endpoint takes no images by their address", "send the data")
         written = {"url": url}
         if image.detail:
             written["detail"] = image.detail
@@ -205,7 +205,7 @@ class ChatTurns:
 
     def _file(self, file: File) -> dict[str, Any]:
         if file.url and not is_data(file.url):
-            self._losses.refuse(file.at, "files by their address cannot be asked for in chat; send the data")
+            self._losses.refuse(file.at, "chat takes no files by their address", "send the data")
         if not self._caps.files:
             return self._as_text(file)
         name = file.name or "document." + file.media.rpartition("/")[2]

@@ -31,7 +31,7 @@ class Forms(NamedTuple):
     path: str
     read: Callable[[Mapping[str, Any], Sealer, Losses], Request]
     write: Callable[[Request, Target], dict[str, Any]]
-    reader: Callable[[Caps, str, str], AnswerReader]
+    reader: Callable[[Caps, str, str, Losses], AnswerReader]
     writer: Callable[[Caller], AnswerWriter]
 
 
@@ -179,7 +179,8 @@ class Translation:
         return TranslatedStream(self._reader(), FORMS[self.caller].writer(self._caller))
 
     def _reader(self) -> AnswerReader:
-        return FORMS[self.endpoint].reader(self._destination.caps, self._caller.mark, self._caller.seed)
+        caller = self._caller
+        return FORMS[self.endpoint].reader(self._destination.caps, caller.mark, caller.seed, caller.losses)
 
 
 class TranslatedStream:

@@ -27,6 +27,7 @@ from .events import (
 )
 from .form import Opaque, Refusal, Seal, Text, Thinking
 from .lenient import count_of, members_of, objects_of, text_of
+from .losses import Losses
 from .provider_errors import ended_without, reported, senseless, unknown
 from .thoughts import Details, Tags
 
@@ -44,12 +45,12 @@ class ChatReader:
     some servers go on behind it."""
 
     __slots__ = (
-        *("_calls", "_caps", "_details", "_done", "_head", "_kind", "_mark", "_over", "_refusal"),
+        *("_calls", "_caps", "_details", "_done", "_head", "_kind", "_losses", "_mark", "_over", "_refusal"),
         *("_slot", "_slots", "_started", "_stop", "_tags", "_usage"),
     )
 
-    def __init__(self, caps: Caps, mark: str, seed: str) -> None:
-        self._caps, self._mark = caps, mark
+    def __init__(self, caps: Caps, mark: str, seed: str, losses: Losses) -> None:
+        self._caps, self._mark, self._losses = caps, mark, losses
         self._head = Start("", "")
         self._started = self._done = self._over = False
         self._slots = 0
@@ -116,6 +117,8 @@ class ChatReader:
         usage = data.get("usage")
         if usage:
             self._note_usage(members_of(usage))
+        if data.get("citations"):
+            self._losses.note("citations")
         choices = data.get("choices")
         if isinstance(choices, list):
             for choice in choices:
@@ -197,7 +200,9 @@ class ChatReader:
             self._say(Thinking, text_of(thoughts) + "".join(texts), out)
         elif kind in ("text", "output_text"):
             self._say(Text, text_of(part.get("text")), out)
-        elif kind != "reference":
+        elif kind == "reference":
+            self._losses.note("citations")
+        else:
             raise Senseless(unknown("has a part of the type", kind))
 
     def _refused(self, value: object, out: list[Event]) -> None:
@@ -214,6 +219,9 @@ class ChatReader:
 
     def _function_call(self, value: object, out: list[Event]) -> None:
         self._tool_calls([{"index": 0, "function": value}], out)
+
+    def _cited(self, _value: object, _out: list[Event]) -> None:
+        self._losses.note("citations")
 
     def _no_counterpart(self, _value: object, _out: list[Event]) -> None:
         raise Senseless(unknown("has", "a sound or an image"))
@@ -284,6 +292,7 @@ class ChatReader:
         ("refusal", _refused),
         ("tool_calls", _tool_calls),
         ("function_call", _function_call),
+        ("annotations", _cited),
         ("images", _no_counterpart),
         ("audio", _no_counterpart),
     )

@@ -31,6 +31,7 @@ from .lenient import (
     says_something,
     text_of,
 )
+from .losses import Losses
 from .messages_usage import Counts
 from .names import made_id
 from .provider_errors import ended_without, reported, senseless, unknown
@@ -80,12 +81,12 @@ class MessagesReader:
     """Reads one answer. `mark` goes into the seals of opaque values, `seed` makes ids that are missing."""
 
     __slots__ = (
-        *("_blocks", "_called", "_caps", "_counts", "_id", "_last", "_mark", "_over", "_seed", "_slots"),
-        *("_stop", "_torn"),
+        *("_blocks", "_called", "_caps", "_counts", "_id", "_last", "_losses", "_mark", "_over", "_seed"),
+        *("_slots", "_stop", "_torn"),
     )
 
-    def __init__(self, caps: Caps, mark: str, seed: str) -> None:
-        self._caps, self._mark = caps, mark
+    def __init__(self, caps: Caps, mark: str, seed: str, losses: Losses) -> None:
+        self._caps, self._mark, self._losses = caps, mark, losses
         self._blocks: dict[int, _Block] = {}
         self._id = ""
         self._slots, self._last = 0, -1
@@ -159,6 +160,8 @@ class MessagesReader:
     def _open_part(self, index: int, kind: str, content: Mapping[str, Any]) -> list[Event]:
         part, member = _PARTS[kind]
         block = self._add(index, kind)
+        if content.get("citations"):
+            self._losses.note("citations")
         if kind == "thinking":
             block.seal = self._signed(text_of(content.get("signature")))
         if kind == "redacted_thinking":
@@ -202,6 +205,8 @@ class MessagesReader:
             return self._other_delta(block, name, delta)
         text = text_of(delta.get(member))
         if not text:
+            if name == "citations_delta":
+                self._losses.note("citations")
             return []
         if member == "signature":
             block.seal = self._signed(text)

@@ -9,6 +9,7 @@ from .caps import Caps
 from .events import End, Event, Sealed, Start, Stop, Stopped, Why, settled
 from .form import Call, Opaque, Seal, Thinking, ToolKind
 from .lenient import NOTHING, count_of, index_of, members_of, objects_of, says_something, text_of
+from .losses import Losses
 from .names import made_id
 from .provider_errors import ended_without, reported, senseless, unknown
 from .response_items import CALL, TEXTS, THOUGHT, Items, is_over
@@ -33,10 +34,10 @@ class ResponsesReader:
     The last word on a part or an item must be the sum of the pieces before it; where no piece came, it is
     taken as it is."""
 
-    __slots__ = ("_caps", "_id", "_ids", "_items", "_last", "_mark", "_over", "_seed")
+    __slots__ = ("_caps", "_id", "_ids", "_items", "_last", "_losses", "_mark", "_over", "_seed")
 
-    def __init__(self, caps: Caps, mark: str, seed: str) -> None:
-        self._caps, self._mark, self._seed = caps, mark, seed
+    def __init__(self, caps: Caps, mark: str, seed: str, losses: Losses) -> None:
+        self._caps, self._mark, self._seed, self._losses = caps, mark, seed, losses
         self._items = Items()
         self._ids: set[str] = set()
         self._id, self._last = "", 0
@@ -125,6 +126,8 @@ class ResponsesReader:
         kind = text_of(part.get("type"))
         if kind not in TEXTS:
             return self._part_added({"part": part})
+        if part.get("annotations"):
+            self._losses.note("citations")
         return self._begin(NOTHING) + self._items.settle(index, (kind, number), part.get(_TEXT_OF[kind]))
 
     def _text(self, data: Mapping[str, Any]) -> list[Event]:

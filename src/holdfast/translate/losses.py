@@ -9,9 +9,10 @@ from ..core.errors import HoldfastError
 from ..core.secret import redact
 
 LESS: dict[str, str] = {
+    "anthropic_tools": "tools that Anthropic's models know are offered as plain functions",
     "audio_hint": "settings of spoken answers were left out",
     "cache_control": "marks of what is to be cached were left out",
-    "citations": "citations were turned into text, or are not asked for",
+    "citations": "citations were turned into text, left out, or are not asked for",
     "client_metadata": "the caller's own notes about itself were left out",
     "context_management": "the provider does not edit the context by itself",
     "defer_loading": "tools that load later are offered once they were found",

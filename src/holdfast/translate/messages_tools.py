@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from .anthropic_tools import known_tool
 from .fields import Fields
 from .form import Choice, Choose, Flag, Tool, ToolKind
-from .messages_served import needed
+from .messages_served import NATIVE, needed
 
 _DATE = re.compile(r"_\d{8}\Z")
 _SERVED = frozenset(
     """
-    advisor bash browser_toolset code_execution computer computer_toolset mcp_toolset memory text_editor
-    tool_search_tool_bm25 tool_search_tool_regex web_fetch web_search
+    advisor code_execution mcp_toolset tool_search_tool_bm25 tool_search_tool_regex web_fetch web_search
     """.split()
 )
-"""Types of tools whose arguments only Anthropic's models know, or that run there."""
+"""Types of tools that run at Anthropic."""
+_SCREENS = frozenset({"browser_toolset", "computer", "computer_toolset"})
+"""Types of tools that the caller runs, but that only Anthropic's models know how to call."""
 _SEARCH = "tool_search_tool"
 _PLACEHOLDER = "DeferredToolPlaceholder"
 """Claude Code offers it so that a list of deferred tools is not empty; nobody answers it."""
@@ -89,18 +91,35 @@ def _read(tools: Iterable[Fields]) -> Iterator[tuple[Tool, bool]]:
         if kind == "custom":
             yield _function(tool), later
             continue
-        served = _DATE.sub("", kind)
-        if served not in _SERVED:
-            tool.refuse("type", f"tools of the type '{kind}' are not known")
-        name = tool.text("name") or served
-        yield Tool(name, ToolKind.SERVED, served=served, raw=tool.raw, at=tool.at), later
+        yield _of_anthropic(tool, kind, _DATE.sub("", kind)), later
+
+
+def _of_anthropic(tool: Fields, dated: str, kind: str) -> Tool:
+    """Return a tool of a type of Anthropic's own."""
+    name, known = tool.text("name") or kind, known_tool(kind, dated)
+    if known is not None:
+        tool.less("anthropic_tools", "type")
+        _read_rest(tool, ("max_characters",))
+        if tool.flag("strict") is Flag.ON:
+            tool.less("strict", "strict")
+        return Tool(name, description=known.description, schema=known.schema, raw=tool.raw, at=tool.at)
+    if kind in _SCREENS:
+        tool.refuse("type", "only Anthropic's models know how this tool is called", NATIVE)
+    if kind not in _SERVED:
+        tool.refuse("type", f"tools of the type '{dated}' are not known")
+    return Tool(name, ToolKind.SERVED, served=kind, raw=tool.raw, at=tool.at)
+
+
+def _read_rest(tool: Fields, others: Collection[str] = ()) -> None:
+    """Tell what is left out of a tool that the caller runs."""
+    tool.drop(_LOST)
+    tool.only(_MEMBERS, _LOST, others)
+    if any(caller != "direct" for _, caller in tool.items("allowed_callers")):
+        tool.less("served_tools", "allowed_callers")
 
 
 def _function(tool: Fields) -> Tool:
-    tool.drop(_LOST)
-    tool.only(_MEMBERS, _LOST)
-    if any(caller != "direct" for _, caller in tool.items("allowed_callers")):
-        tool.less("served_tools", "allowed_callers")
+    _read_rest(tool)
     return Tool(
         name=tool.needed("name"),
         description=tool.text("description"),

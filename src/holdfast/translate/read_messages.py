@@ -77,10 +77,15 @@ class _Reader:
         choice, parallel = read_choice(body)
         if choice and choice.name:
             blocks.tools.offers.setdefault(choice.name, True)
+        tools = read_tools(body, blocks.tools)
+        if body.has("mcp_servers") and not tools:
+            body.refuse(
+                "mcp_servers", "Anthropic calls these servers, and no other tools are offered", NATIVE
+            )
         return Request(
             model=model,
             turns=turns,
-            tools=read_tools(body, blocks.tools),
+            tools=tools,
             choice=choice,
             parallel=parallel,
             limits=_limits(body, self._losses),

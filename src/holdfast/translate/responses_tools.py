@@ -181,7 +181,7 @@ def choice_of(
     chosen = Fields(raw, "tool_choice", losses)
     kind = chosen.needed("type")
     if kind == "allowed_tools":
-        return _allowed(chosen, tools), Choice(Choose.AUTO, at="tool_choice")
+        return _allowed(chosen, tools), Choice(_mode(chosen, "mode"), at="tool_choice")
     if kind not in _KINDS:
         chosen.refuse("", _OWNERS, NATIVE)
     chosen.only(("type", "name", "namespace"))
@@ -198,8 +198,6 @@ def _mode(fields: Fields, name: str) -> Choose:
 
 def _allowed(allowed: Fields, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
     """Return the tools that are allowed: to offer no others means the same."""
-    if _mode(allowed, "mode") is not Choose.AUTO:
-        allowed.refuse("mode", "one of some tools cannot be demanded; send only these as `tools`")
     kept: set[_Key] = set()
     for entry in allowed.objects("tools"):
         kept.update(map(_key, _meant(entry, tools)))

@@ -51,8 +51,8 @@ def _conversation(request: Request, target: Target) -> tuple[str, list[dict[str,
     if not items:
         losses.refuse(request.path("messages"), "there is nothing to answer")
     if items[-1].get("role") == Role.ASSISTANT.value and not caps.prefill:
-        why = "the endpoint does not continue an answer; end the request with a message of the user"
-        losses.refuse(turns[-1].at, why)
+        why = "the endpoint does not continue an answer that the request begins"
+        losses.refuse(turns[-1].at, why, "end the request with a user's message")
     words = [part.text for turn in first for part in turn.parts if isinstance(part, Text)]
     return "\n\n".join(word for word in words if word.strip()), items
 
@@ -129,7 +129,7 @@ def _parallel(body: dict[str, Any], request: Request, target: Target) -> None:
 def _limits(body: dict[str, Any], request: Request, target: Target) -> None:
     limits, caps, losses = request.limits, target.caps, target.losses
     if limits.stop:
-        losses.refuse(request.path("stop"), "the endpoint takes no texts to stop at; leave them out")
+        losses.refuse(request.path("stop"), "the endpoint takes no texts to stop at", "leave stop out")
     if limits.max_output is not None:
         body["max_output_tokens"] = limits.max_output
     if limits.max_output is not None and caps.max_output is not None and limits.max_output > caps.max_output:

@@ -127,7 +127,7 @@ class ItemWriter:
 
     def _image(self, image: Image) -> dict[str, Any]:
         if image.url and not self._target.caps.image_urls:
-            self._losses.refuse(image.at, "the endpoint takes no images by their address; send the data")
+            self._losses.refuse(image.at, "the endpoint takes no images by their address", "send the data")
         return {"type": "input_image", "image_url": address(image), "detail": image.detail or "auto"}
 
 
