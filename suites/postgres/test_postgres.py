@@ -75,19 +75,6 @@ def test_a_forked_child_goes_on_with_connections_of_its_own(url: str) -> None:
     assert _together(jobs.fork, url, 1) == [0]
 
 
-def test_a_broken_connection_costs_one_call(url: str) -> None:
-    with PostgresStore(url) as store:
-        store.save_session(Session("s", Pin.parse("p/m")), None)
-        assert store.sessions()
-        with psycopg.connect(url, autocommit=True) as admin:
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holdfast'"
-            )
-        with pytest.raises(StoreError, match=r"the store postgresql:///holdfast_\d+ failed"):
-            store.sessions()
-        assert [session.id for session in store.sessions()] == ["s"]
-
-
 def test_a_store_of_a_newer_version_is_left_alone(url: str) -> None:
     PostgresStore(url).close()
     with psycopg.connect(url, autocommit=True) as plain:

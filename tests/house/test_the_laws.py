@@ -51,6 +51,7 @@ MAY_START_A_THREAD: dict[str, str] = {
     "credentials/foreign_call.py": "a keyring or the user's own function, which may never return",
     "credentials/vault.py": "one renewal, which may take as long as its program",
     "credentials/in_flight.py": "a renewal, which the process finishes before it ends",
+    "store/postgres_line.py": "cuts the connection of a call that the server does not answer, in time",
 }
 READS_A_TIME = frozenset({"fromisoformat", "strptime", "parsedate_to_datetime", "parsedate", "parsedate_tz"})
 READS_A_CLOCK = frozenset({"now", "utcnow", "today", "localtime", "gmtime"})

@@ -23,6 +23,7 @@ from holdfast.store.dbfile import set_aside
 from holdfast.store.journal_events import Event, SessionCreated, UnknownEvent
 from holdfast.store.memory import MemoryStore
 from holdfast.store.sqlite import SqliteStore
+from holdfast.store.time_limit import time_limit
 from holdfast.store.token import Token
 
 SESSION = Session("s", Pin.parse("p/m"))
@@ -283,18 +284,23 @@ def test_a_full_disk_refuses_choices_and_journal_loses_nothing_and_still_reads(f
         assert len(store.journal(limit=1000)) == 500
 
 
-def test_a_write_waits_for_other_processes_only_so_long_and_reads_do_not_wait(
-    filled: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+def test_a_write_waits_for_other_processes_only_so_long_and_reads_do_not_wait(filled: Path) -> None:
     with SqliteStore(filled) as store, closing(sqlite3.connect(filled, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         before = store.revision()
-        with pytest.raises(StoreError, match="kept it locked"):
-            store.remove_session("s")
+        for seconds in (0.05, 0.02):
+            with time_limit(seconds), pytest.raises(StoreError, match=f"kept it locked for {seconds} s"):
+                store.remove_session("s")
         assert (store.session("s"), store.revision()) == (SESSION, before)
         other.execute("ROLLBACK")
         assert store.remove_session("s") is True
+
+
+def test_a_call_waits_for_other_threads_only_so_long(filled: Path) -> None:
+    with SqliteStore(filled) as store, store._writing, time_limit(0.02):
+        with pytest.raises(StoreError, match=r"another call kept it for 0\.02 s"):
+            store.remove_session("s")
+        assert store.session("s") == SESSION
 
 
 def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(filled: Path) -> None:

@@ -22,6 +22,7 @@ class MemoryStore(SqliteStore):
         super().__init__(Path(":memory:"), clock=clock)
 
     def _open(self) -> None:
+        self._patience = {}
         self._writer = self._reader = connect(":memory:")
         migrate(self._writer, self.path)
         self._share()

@@ -36,8 +36,6 @@ from .token import TOKEN_KEPT, Token
 
 _LONGEST_LEASE = 3600.0
 """Seconds. A lease that seems to last longer was taken before the clock was set back, and is ignored."""
-
-
 _PORTION = 1000
 """Rows that are pruned at a time, so that no other writer waits long."""
 
@@ -84,6 +82,10 @@ class RelationalStore(ABC):
     def _durable(self) -> AbstractContextManager[Transaction]:
         """Return a transaction that is on the disk when it ends; an engine whose ordinary transactions are
         not overrides this."""
+        return self._write()
+
+    def _alone(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction for a lease; an engine where it could be behind a batch overrides this."""
         return self._write()
 
     def now(self) -> float:
@@ -251,7 +253,7 @@ class RelationalStore(ABC):
             return lines + ended + void
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
-        with self._write() as transaction:
+        with self._alone() as transaction:
             # Read after the wait for the transaction, which must not shorten the lease.
             now = self.now()
             params = {
@@ -266,13 +268,13 @@ class RelationalStore(ABC):
             return rows.lease(transaction.execute(sql.LEASE, {"name": name}).fetchall()[0])
 
     def renew(self, lease: Lease, ttl: float) -> bool:
-        with self._write() as transaction:
+        with self._alone() as transaction:
             now = self.now()
             params = {"name": lease.name, "fence": lease.fence, "until": now + ttl, "now": now}
             return transaction.execute(sql.LEASE_RENEW, params).rowcount > 0
 
     def release(self, lease: Lease) -> None:
-        with self._write() as transaction:
+        with self._alone() as transaction:
             transaction.execute(sql.LEASE_END, {"name": lease.name, "fence": lease.fence})
 
     def holder(self, name: str) -> Lease | None:

@@ -28,12 +28,11 @@ from .dbfile import APPLICATION_ID, DOCTOR, ensure
 from .migrations import MIGRATIONS
 from .relational import RelationalStore, Transaction
 from .rows import Params, Row
+from .time_limit import USUAL_SECONDS, seconds_allowed
 
-BUSY_SECONDS = 5.0
-"""Seconds for which a write waits for other processes."""
 _SERIAL = "INTEGER PRIMARY KEY"
 _REASONS = {
-    "SQLITE_BUSY": f"another process kept it locked for {BUSY_SECONDS:.0f} s",
+    "SQLITE_BUSY": "another process kept it locked for {allowed} s",
     "SQLITE_CANTOPEN": "the file or its directory cannot be written",
     "SQLITE_CORRUPT": "the file is damaged",
     "SQLITE_FULL": "the disk is full",
@@ -73,6 +72,7 @@ class SqliteStore(RelationalStore):
         self._pid = os.getpid()
         self._writing, self._reading = threading.Lock(), threading.Lock()
         self._seen, self._revision = -1, 0
+        self._patience: dict[sqlite3.Connection, float] = {}
         with _opening, self._explained:
             ensure(self.path, _build)
             self._writer = connect(self.path)
@@ -118,21 +118,39 @@ class SqliteStore(RelationalStore):
         with self._reading:
             self._reader.close()
 
+    @contextmanager
+    def _turn(self, lock: threading.Lock, connection: sqlite3.Connection) -> Iterator[None]:
+        """Give a connection to this thread alone, for as long as it may wait for threads and for processes.
+        Raises StoreError."""
+        allowed = seconds_allowed()
+        if not lock.acquire(timeout=allowed):
+            raise StoreError(
+                f"the store {self.path} failed: another call kept it for {allowed:g} s", next_step=DOCTOR
+            )
+        try:
+            with self._explained:
+                if self._patience.get(connection, USUAL_SECONDS) != allowed:
+                    connection.execute(f"PRAGMA busy_timeout = {int(1000 * allowed)}")
+                    self._patience[connection] = allowed
+                yield
+        finally:
+            lock.release()
+
     def _read(self, text: str, params: Params) -> list[Row]:
         self._here()
-        with self._reading, self._explained:
+        with self._turn(self._reading, self._reader):
             return self._reader.execute(text, params).fetchall()
 
     @contextmanager
     def _write(self) -> Iterator[Transaction]:
         self._here()
-        with self._writing, self._explained, _immediate(self._writer):
+        with self._turn(self._writing, self._writer), _immediate(self._writer):
             yield self._writer
 
     @contextmanager
     def _durable(self) -> Iterator[Transaction]:
         self._here()
-        with self._writing, self._explained:
+        with self._turn(self._writing, self._writer):
             self._writer.execute("PRAGMA synchronous = FULL")
             try:
                 with _immediate(self._writer):
@@ -147,7 +165,7 @@ def connect(path: Path | str) -> sqlite3.Connection:
     if isinstance(path, Path):
         name = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(
-        name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+        name, timeout=USUAL_SECONDS, isolation_level=None, check_same_thread=False, uri=True
     )
     try:
         # With WAL, a power cut may cost the last commits, never the consistency.
@@ -215,6 +233,7 @@ class _Explained:
         if isinstance(error, sqlite3.Error):
             name = getattr(error, "sqlite_errorname", "")
             reason = next((text for known, text in _REASONS.items() if name.startswith(known)), str(error))
+            reason = reason.replace("{allowed}", f"{seconds_allowed():g}")
             raise StoreError(f"the store {self._path} failed: {reason}", next_step=DOCTOR) from error
         if isinstance(error, UnicodeError | OverflowError):
             raise StoreError(
