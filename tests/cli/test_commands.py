@@ -20,6 +20,8 @@ from holdfast.store.journal_events import Event, SessionResumed
 from holdfast.store.sqlite import SqliteStore
 
 SHOWN = [
+    (["config", "path"], ["holdfast.toml"]),
+    (["provider", "presets", "Xiaomi"], ["mimo-plan-cn", "XIAOMI_API_KEY", "anthropic-messages"]),
     (["provider", "list"], ["mimo", "openai-chat, anthropic-messages", "MIMO_KEY, team", "not declared"]),
     (
         ["provider", "show", "mimo"],

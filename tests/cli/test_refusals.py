@@ -62,6 +62,12 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         2,
         ["'custom' is a kind, not a name", "run: holdfast provider add"],
     ),
+    "a command that does not exist": (
+        nothing,
+        ["serv"],
+        2,
+        ["there is no command 'serv': did you mean 'serve'?", "run: holdfast --help"],
+    ),
     "a URL with credentials": (
         nothing,
         ["provider", "add", "x", "--url", f"https://me:{CANARY}@x.example/v1"],

@@ -14,6 +14,7 @@ from house.syntax import nodes_of
 # A new start needs its line here: the file, the calls in it, and what is started.
 STARTS: dict[str, tuple[set[str], str]] = {
     "cli/serve.py": ({"execv"}, "our gateway: module_command"),
+    "config/edit_by_hand.py": ({"run"}, "the editor of the user, in the terminal of the user"),
     "demo/resume.py": ({"Popen"}, "the program that the demo kills: module_command"),
     "gateway/process/supervisor.py": ({"fork"}, "a worker, which is this process once more"),
     "credentials/sources.py": ({"Popen"}, "what the user wrote as `cmd:`"),

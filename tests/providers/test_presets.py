@@ -139,3 +139,18 @@ def test_no_code_names_the_variable_of_a_provider() -> None:
         if variable in known
     }
     assert not unlisted
+
+
+@rows(
+    ("name", "hint"),
+    [
+        ("xiaomi", "did you mean 'mimo' or 'mimo-plan-cn' or 'mimo-plan-sgp' or 'mimo-plan-ams'?"),
+        ("openai-codex", "did you mean 'openai'?"),
+        ("azure", "holdfast provider presets   (lists them)"),
+        ("opnerouter", "did you mean 'openrouter'?"),
+    ],
+)
+def test_a_preset_that_does_not_exist_is_refused_with_those_that_may_be_meant(name: str, hint: str) -> None:
+    with pytest.raises(IdentityError) as caught:
+        presets.find(name)
+    assert caught.value.next_step == hint

@@ -1,7 +1,9 @@
-"""`holdfast config`: maintenance of the configuration file."""
+"""`holdfast config`: where the configuration file is, and changes of it."""
 
 from __future__ import annotations
 
+import os
+import shlex
 from functools import partial
 
 import click
@@ -12,12 +14,55 @@ from .output import json_option, say, show_json
 
 @click.group()
 def command() -> None:
-    """Maintain holdfast.toml.
+    """Find, edit and maintain holdfast.toml.
 
     \b
     Example:
-      holdfast config upgrade
+      holdfast config edit
     """
+
+
+@command.command()
+@json_option
+@click.pass_obj
+def path(context: CliContext, as_json: bool) -> None:
+    """Print where holdfast.toml is, or would be.
+
+    \b
+    Example:
+      holdfast config path
+    """
+    home = context.home
+    if as_json:
+        show_json({"config": str(home.config), "secrets": str(home.secrets), "state": str(home.state)})
+        return
+    say(str(home.config))
+
+
+@command.command()
+@click.pass_obj
+def edit(context: CliContext) -> None:
+    """Edit holdfast.toml in your editor: $VISUAL, else $EDITOR, else vi.
+
+    You edit a draft. It replaces the file when it is correct; else every problem is told, nothing is changed,
+    and the next edit goes on with the draft.
+
+    \b
+    Example:
+      holdfast config edit
+    """
+    from ..config.edit_by_hand import edit as by_hand
+
+    if by_hand(context.home, _editor()):
+        say(f"Changed {context.home.config}")
+    else:
+        say("Nothing was changed.")
+
+
+def _editor() -> list[str]:
+    """Return the command of the user's editor."""
+    chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    return shlex.split(chosen)
 
 
 @command.command()

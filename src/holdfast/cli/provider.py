@@ -14,6 +14,7 @@ from .guards import refuse_while_used, sessions_of, sign_out
 from .model_facts import described
 from .new_provider import check_address, check_dialect, public_reference
 from .output import count, if_any, json_option, say, show_json, table
+from .presets import presets
 
 if TYPE_CHECKING:
     from ..core.config import Config, ModelFacts
@@ -31,6 +32,7 @@ def command() -> None:
 
 
 command.add_command(endpoint)
+command.add_command(presets)
 
 
 @command.command()

@@ -65,6 +65,18 @@ class Root(click.Group):
         command: click.Command = import_module(f".{module}", __package__).command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is called. One that does not exist is refused with the nearest name: click
+        knows only the names of commands that are loaded."""
+        name = args[0]
+        if name in COMMANDS or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from ..core.config import near
+
+        raise _Usage(f"there is no command '{name}': {near(name, COMMANDS)}", next_step="holdfast --help")
+
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
         """Run a command line and exit: click and its test runner start a group here."""
         if args is None:

@@ -14,6 +14,10 @@ from ..core.known_hosts import KnownHost
 from .known_addresses import address_of
 from .misplaced import Misplaced
 
+_OR = "' or '"
+_LONGEST_HINT = 200
+"""Characters up to which all names are listed for one that is not known."""
+
 
 @cache
 def rows() -> Mapping[str, Mapping[str, Any]]:
@@ -28,9 +32,24 @@ def rows() -> Mapping[str, Mapping[str, Any]]:
 def find(name: str) -> Mapping[str, Any]:
     """Return the row of a preset. Raises IdentityError with the nearest name when there is none."""
     row = rows().get(name)
-    if row is None:
-        raise IdentityError(f"no preset is called '{name}'", next_step=near(name, rows()))
-    return row
+    if row is not None:
+        return row
+    step, others = near(name, rows()), about(name) or [known for known in rows() if f"{known}-" in name]
+    if others:
+        step = f"did you mean '{_OR.join(others)}'?"
+    elif len(step) > _LONGEST_HINT:
+        step = "holdfast provider presets   (lists them)"
+    raise IdentityError(f"no preset is called '{name}'", next_step=step)
+
+
+def about(word: str) -> list[str]:
+    """Return the presets of which a name or an address holds `word`, in any case; all of them for ""."""
+    wanted = word.lower()
+    return [
+        name
+        for name, row in rows().items()
+        if any(wanted in text.lower() for text in (name, row["name"], *row["endpoints"].values()))
+    ]
 
 
 def owner_of_variable(variable: str) -> str | None:
