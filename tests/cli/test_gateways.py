@@ -13,7 +13,7 @@ import pytest
 from cli.furnishing import Cli
 from holdfast.gateway import registry
 from holdfast.gateway.embedded import serving
-from holdfast.gateway.registry import SERVE, registered
+from holdfast.gateway.registry import SERVE, prepared, registered
 from holdfast.sdk.api import open as open_home
 
 
@@ -85,6 +85,19 @@ def test_nobody_is_pointed_to_a_program_that_took_the_port(
     assert "show it no token" in cli("env").stderr
     (finding,) = findings(cli, "gateway")
     assert (finding["level"], "another program listens" in finding["what"]) == ("wrong", True)
+
+
+def test_a_gateway_that_ends_is_told_as_such_and_its_address_is_free(
+    cli: Cli, stranger: str, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.gateway.listener._PATIENCE", 0.05)
+    with prepared(furnished, "ends", stranger, SERVE) as publish:
+        publish(draining=True)
+        assert json.loads(cli("status", "--json").stdout)[0]["draining"] is True
+        assert "holdfast serve, ending" in cli("status").stdout
+        ending, other = findings(cli, "gateway")
+    assert (ending["level"], "ends when its running answers have" in ending["what"]) == ("ok", True)
+    assert "another program listens" in other["what"]
 
 
 def test_a_gateway_that_hangs_is_told_with_its_process(

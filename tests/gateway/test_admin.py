@@ -173,6 +173,10 @@ def test_readiness_tells_the_reason_only_to_whoever_has_a_token(
         200,
         {"ready": True, "store": "ok", "config": "ok", "draining": False},
     )
+    ending = FakePlane(engine)
+    for ending.draining, ending.replaced, ready in ((True, False, 503), (True, True, 200)):
+        answer = AdminRoutes(Metrics(), "1").answer(ending, "/health/ready", "", [], None)  # type: ignore[arg-type]
+        assert answer == (ready, [], b"")
     engine.config_watch.error = ConfigError("holdfast.toml is wrong", next_step="holdfast doctor")
     status, health = asked(engine, "/health/ready")
     assert (status, health["ready"]) == (200, True)  # the last good one serves on

@@ -48,6 +48,7 @@ class FakePlane:
     def __init__(self, engine: Any) -> None:
         self.engine, self.draining, self.tokens = engine, False, self
         self.open_clients = self.open_streams = 0
+        self.replaced = False
 
     @property
     def upstreams(self) -> FakePlane:

@@ -19,6 +19,7 @@ import pytest
 from children import Popen, run
 from gateway.served import Served, eventually, provider, serving, write_config
 from holdfast.fake_provider import Behaviour, ScriptedProvider, ok, status, truncated
+from holdfast.gateway.admin.routes import _ROUTES
 
 NOTHING = 'auth = "none"'
 
@@ -309,3 +310,24 @@ def test_it_is_ready_at_once_and_small(home: Path) -> None:
             break
     assert min(starts) < 1.0
     assert pages * os.sysconf("SC_PAGE_SIZE") < 50 * 1024**2
+
+
+def test_head_is_answered_like_get_without_the_body(home: Path) -> None:
+    with ScriptedProvider(ok("fine")) as behind:
+        write_config(home, provider("p", behind.url))
+        with serving(home) as served:
+            done = served.chat(holdfast_session="s")
+            request = done.headers["holdfast-request-id"]
+            below = ("/models/p/m", "/models/no/such", "/holdfast/session/s", f"/holdfast/requests/{request}")
+            for path in (*_ROUTES, *(f"/v1{path}" for path in _ROUTES), *below, "/nothing"):
+                for token in (served.token, "hf-00000000-guess", ""):
+                    assert _answer(served, "HEAD", path, token) == _answer(served, "GET", path, token), path
+
+
+def _answer(served: Served, method: str, path: str, token: str) -> tuple[int, dict[str, str]]:
+    """The status and the headers of an answer, which has a body where its length says so; to HEAD none."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    answer = served.client.request(method, path, headers=headers)
+    assert bool(answer.content) == (method == "GET" and answer.headers["content-length"] != "0")
+    changing = ("date", "content-length") if "/holdfast/" in path or "metrics" in path else ("date",)
+    return answer.status_code, {name: value for name, value in answer.headers.items() if name not in changing}

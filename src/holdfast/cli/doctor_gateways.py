@@ -34,7 +34,7 @@ def check_gateways(context: CliContext, config: Config | None, edit: str) -> Ite
     except ConfigError as error:
         yield Finding("gateway", "wrong", error.what, edit)
         return
-    if listen.url not in [gateway.url for gateway in gateways]:
+    if listen.url not in [gateway.url for gateway in gateways if not gateway.draining]:
         yield _configured(context, listen.url, settings.listen)
 
 
@@ -45,13 +45,16 @@ def _running(context: CliContext, gateway: RunningGateway) -> Iterator[Finding]:
     from ..gateway.registry import SERVE
 
     name = f"holdfast {gateway.kind} at {gateway.url} (process {gateway.pid}, version {gateway.version})"
+    if gateway.draining:
+        yield Finding("gateway", "ok", f"{name} ends when its running answers have")
+        return
     if context.listener_at(gateway.url) is not Listener.OURS:
         what = f"{name} runs and does not answer at its address"
         yield Finding("gateway", "wrong", what, f"kill {gateway.pid}   (then: holdfast serve)")
         return
     if gateway.kind == SERVE and gateway.version != version():
         what = f"{name} is of another version than this command, {version()}"
-        yield Finding("gateway", "note", what, f"kill {gateway.pid}   (then: holdfast serve)")
+        yield Finding("gateway", "note", what, f"holdfast serve --replace   (ends process {gateway.pid})")
         return
     yield Finding("gateway", "ok", f"{name} runs")
 

@@ -4,6 +4,7 @@ of the command line."""
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import click
 
@@ -33,25 +34,42 @@ from .output import json_option
     show_default=True,
     help="Whether a request like one before it is sent without deciding anew. Answers are the same.",
 )
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Take over the sockets of the gateway that runs, which then ends: for an upgrade without a gap.",
+)
+@click.option(
+    "--wait-for-store",
+    metavar="TIME",
+    help="Wait so long for a database that does not answer yet, such as 60s. Default: not at all.",
+)
 @json_option
-def command(
-    listen: str | None, workers: int, public: bool, access_log: bool, fast_path: str, as_json: bool
-) -> None:
+def command(listen: str | None, wait_for_store: str | None, as_json: bool, **options: Any) -> None:
     """Start the gateway.
 
     Prints its URL once it accepts requests: any client can use it as its base URL. If there is no gateway
     token yet, it creates the first one and shows it once. SIGTERM lets running answers finish, SIGHUP reads
-    the configuration again.
+    the configuration again. With --replace no connection is refused meanwhile, and if the new gateway cannot
+    start, the other one goes on.
 
     \b
     Example:
       holdfast serve
       holdfast serve --listen 127.0.0.1:0 --workers 2 --json
+      holdfast serve --replace
     """
-    flags = {"--public": public, "--access-log": access_log, "--json": as_json}
-    given = ["--workers", str(workers), "--fast-path", fast_path]
+    flags = {
+        "--public": options["public"],
+        "--access-log": options["access_log"],
+        "--replace": options["replace"],
+        "--json": as_json,
+    }
+    given = ["--workers", str(options["workers"]), "--fast-path", options["fast_path"]]
     given += [name for name, wanted in flags.items() if wanted]
     if listen:
         given += ["--listen", listen]
+    if wait_for_store:
+        given += ["--wait-for-store", wait_for_store]
     command = module_command("holdfast.gateway", *given)
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted

@@ -40,7 +40,7 @@ def command(context: CliContext, as_json: bool) -> None:
         [
             (
                 shown["url"],
-                f"holdfast {shown['kind']}",
+                f"holdfast {shown['kind']}{', ending' * shown['draining']}",
                 str(shown["pid"]),
                 shown["version"],
                 clock(shown["since"]),

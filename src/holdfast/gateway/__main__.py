@@ -11,12 +11,14 @@ import argparse
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..config import Home, load, revision
-from ..core.errors import ConfigError, HoldfastError
+from ..core.errors import ConfigError, HoldfastError, StoreError
+from ..core.times import duration
 from ..secrecy.core_dumps import forbid_core_dumps
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", dest="as_json", action="store_true")
     parser.add_argument("--access-log", action="store_true")
     parser.add_argument("--fast-path", choices=["on", "off"], default="on")
+    parser.add_argument("--replace", action="store_true")
+    parser.add_argument("--wait-for-store", default="0")
     given = parser.parse_args(arguments)
     try:
         return _serve(_options(given))
@@ -57,13 +61,19 @@ def _options(given: argparse.Namespace) -> Options:
 
     if given.workers < 1:
         raise ConfigError("at least one worker is needed", next_step="holdfast serve --workers 1")
-    return Options(**vars(given))
+    seconds = duration(given.wait_for_store)
+    if seconds is None or seconds < 0:
+        raise ConfigError(
+            f"'{given.wait_for_store}' is no time to wait", next_step="holdfast serve --wait-for-store 60s"
+        )
+    return Options(**vars(given) | {"wait_for_store": seconds})
 
 
 def _serve(options: Options) -> int:
-    from ..config.listen import Listen
     from .process.allocator import keep_freed_memory
-    from .process.listen import allow_many, bind
+    from .process.announcement import announce_start
+    from .process.handover import offered
+    from .process.sockets import listening_sockets
     from .process.worker import WorkerResources
     from .registry import SERVE, new_instance, prepared
     from .telemetry.shared_counters import Shared
@@ -77,25 +87,52 @@ def _serve(options: Options) -> int:
             'several workers share their state through the store, and "memory:" cannot be shared',
             next_step="holdfast serve --workers 1",
         )
-    listen = Listen.parse(options.listen or settings.listen)
-    listen.check(public=options.public or settings.public)
-    allow_many()
-    sockets = bind(listen, options.workers)
-    listen = listen._replace(port=sockets[0].getsockname()[1])
+    listening = listening_sockets(options, settings, home.state)
+    _wait_for_store(home, config.value, options.wait_for_store)
+    listen, predecessor = listening.listen, listening.predecessor
     shared, instance = Shared(options.workers), new_instance()
-    with prepared(home.state, instance, listen.url, SERVE) as publish:
+    with (
+        prepared(home.state, instance, listen.url, SERVE) as publish,
+        offered(home.state, instance, listen.host, listening.sockets) as offer,
+    ):
         every = [
-            WorkerResources(listen, sock, shared, number, instance=instance, publish=publish)
-            for number, sock in enumerate(sockets)
+            WorkerResources(
+                listen=listen,
+                sockets=listening.for_worker(number, options.workers),
+                shared=shared,
+                publish=publish,
+                offer=offer,
+                slot=number,
+                instance=instance,
+            )
+            for number in range(options.workers)
         ]
 
         def announce(store: Store) -> None:
             publish()
-            _announce(options, every[0], store)
+            if predecessor is not None:
+                predecessor.end()
+            announce_start(options, listening, store)
 
         if options.workers == 1:
             return _serve_alone(home, config.value, options, every[0], announce=announce)
         return _supervise(home, config, options, every, announce=announce)
+
+
+def _wait_for_store(home: Home, config: Config, seconds: float) -> None:
+    """Wait until the home's store can be opened, at most `seconds`. Raises StoreError."""
+    from ..engine.home_store import open_store
+    from .process.store_wait import wait_for_store
+    from .process.supervisor import say
+
+    def tell(error: StoreError, left: float) -> None:
+        say("store-awaited", "warning", what=error.what, seconds=round(left, 1))
+
+    if seconds > 0:
+        # The first process of a container ignores a signal that it does not handle.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        wait_for_store(lambda: open_store(home, config), seconds, tell=tell)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _serve_alone(
@@ -153,6 +190,9 @@ def _supervise(
     from .process.supervisor import Supervisor
     from .process.worker import work
 
+    offer, publish = every[0].offer, every[0].publish
+    listening = {sock for resources in every for sock in resources.sockets}
+
     def start(number: int, ready_pipe: int, lifeline: int) -> int:
         resources = replace(every[number], lifeline=lifeline)
 
@@ -162,12 +202,18 @@ def _supervise(
         def serve() -> object:
             return work(home, config.value, options, resources=resources, ready=ready)
 
-        _close(other for other in every if other.socket is not resources.socket)
+        offer.close()
+        _close(set(listening) - set(resources.sockets))
         return _guarded(serve, as_json=options.as_json)
 
     def all_ready() -> None:
         with open_store(home, config.value) as store:
             announce(store)
+
+    def end() -> None:
+        publish(draining=True)
+        offer.close()
+        _close(listening)
 
     return Supervisor(
         workers=options.workers,
@@ -175,15 +221,16 @@ def _supervise(
         start=start,
         ready=all_ready,
         look=config.look,
-        end=lambda: _close(every),
+        end=end,
         patience=lambda: config.value.gateway.drain,
+        offer=offer,
     ).run()
 
 
-def _close(workers: Iterable[WorkerResources]) -> None:
-    """Close the listening sockets of `workers` in this process."""
-    for worker in workers:
-        worker.socket.close()
+def _close(sockets: Iterable[socket.socket]) -> None:
+    """Close listening sockets in this process; others keep them open."""
+    for sock in sockets:
+        sock.close()
 
 
 def _guarded(run: Callable[[], object], *, as_json: bool) -> int:
@@ -194,49 +241,6 @@ def _guarded(run: Callable[[], object], *, as_json: bool) -> int:
         _refuse(error, as_json=as_json)
         return error.exit_code
     return 0
-
-
-def _announce(options: Options, resources: WorkerResources, store: Store) -> None:
-    """Print the address; for a home without a token also issue the first one and show it this once."""
-    from .tokens import issue
-
-    url, first = resources.listen.url, ""
-    if not store.tokens():
-        _, first = issue(store, "first")
-    text = ""
-    if options.as_json:
-        values: dict[str, object] = {"url": url, "pid": os.getpid(), "workers": options.workers}
-        if first:
-            values["token"] = first
-        text = json.dumps(values)
-    else:
-        text = _for_people(url, _token_line(store, first), first or "TOKEN")
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _token_line(store: Store, first: str) -> str:
-    """Return the line about tokens; `first` is the one that was just issued, "" for none."""
-    if first:
-        return f"{first}   (shown this once; another: holdfast token new)"
-    if any(token.revoked_at is None for token in store.tokens()):
-        return "as before (another: holdfast token new)"
-    return "all tokens are revoked; issue one: holdfast token new"
-
-
-def _for_people(url: str, token_line: str, token: str) -> str:
-    from ..providers.presets import rows
-
-    openai, anthropic = (rows()[name]["env"][0] for name in ("openai", "anthropic"))
-    return "\n".join(
-        [
-            f"holdfast serves at {url}",
-            f"  token  {token_line}",
-            f"  OpenAI SDKs     export OPENAI_BASE_URL={url}/v1 {openai}={token}",
-            f"  Anthropic SDKs  export ANTHROPIC_BASE_URL={url} {anthropic}={token}",
-            f"  one session     put /s/SESSION behind {url}",
-        ]
-    )
 
 
 def _refuse(error: HoldfastError, *, as_json: bool) -> None:

@@ -36,6 +36,8 @@ _TURNS = 5
 _TOKENS_EVERY = 0.1
 """Seconds between two looks whether a token of a request under way has ended."""
 _THREADS = 32
+_ONCE_MORE = 5.0
+"""Seconds in which an idle client of a gateway that was replaced may send one more request."""
 
 
 class Gateway:
@@ -69,7 +71,7 @@ class Gateway:
         self.clients: set[ServedConnection] = set()
         self.unauthenticated = Unauthenticated(self.limits)
         self.tasks: set[asyncio.Task[None]] = set()
-        self.draining = False
+        self.draining = self.replaced = self.retired = False
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="holdfast-step")
         self._servers: list[asyncio.Server] = []
         self._look: asyncio.TimerHandle | None = None
@@ -119,26 +121,35 @@ class Gateway:
             self._look = self.loop.call_later(self.bounds.look_every, self._look_round)
             self._look_at_tokens = self.loop.call_later(_TOKENS_EVERY, self._token_round)
 
-    async def drain(self, seconds: float) -> bool:
+    async def drain(self, seconds: float, *, replaced: bool = False) -> bool:
         """Stop accepting, close what is idle, and let the answers under way end.
 
-        Return whether all of them did within `seconds`.
+        Where another process has `replaced` this one at its sockets, clients may use a connection once more:
+        what they send just now is answered, and their next request goes to the other process. Return whether
+        all connections ended within `seconds`.
         """
-        self.draining = True
+        self.draining, self.replaced = True, replaced
         for server in self._servers:
             server.close()
+        until = self.loop.time() + seconds
+        if replaced:
+            await self._until_empty(min(until, self.loop.time() + _ONCE_MORE))
+        self.retired = True
         for client in [*self.clients]:
             client.retire()
-        until = self.loop.time() + seconds
+        await self._until_empty(until)
+        return not self.clients
+
+    async def _until_empty(self, until: float) -> None:
+        """Wait until there is no client, at most until the loop's time `until`."""
         # It runs once in a process's life, so looking again and again costs nothing.
         while self.clients and self.loop.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(min(0.02, max(0.0, until - self.loop.time())))
-        return not self.clients
 
     async def close(self) -> None:
         """Cut the connections that are left and free all resources, but not the engine, which its opener
         closes."""
-        self.draining = True
+        self.draining = self.retired = True
         for timer in (self._look, self._look_at_tokens):
             if timer is not None:
                 timer.cancel()

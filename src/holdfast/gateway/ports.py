@@ -106,11 +106,13 @@ class RelayContext(Protocol):
 
 
 class AdminContext(Protocol):
-    """The gateway as the admin pages use it."""
+    """The gateway as the admin pages use it. `draining`: it ends; `replaced`: another process goes on at its
+    address."""
 
     engine: Engine
     tokens: Tokens
     draining: bool
+    replaced: bool
     upstreams: UpstreamPools
 
     @property

@@ -11,10 +11,11 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from .._files import make_private_directory, open_lock, take_lock
 from ..core.errors import ConfigError
@@ -30,7 +31,7 @@ SERVE, RUN = "serve", "run"
 @dataclass(frozen=True, slots=True)
 class RunningGateway:
     """A gateway that runs: its id, its root URL, the process that answers for it, its version, its kind and
-    when it began (epoch seconds)."""
+    when it began (epoch seconds). `draining`: it accepts nothing more and lets running answers end."""
 
     instance: str
     url: str
@@ -38,6 +39,13 @@ class RunningGateway:
     version: str
     kind: str
     since: float
+    draining: bool = False
+
+
+class Publish(Protocol):
+    """Lists a gateway as one of the process that calls it."""
+
+    def __call__(self, *, draining: bool = False) -> None: ...
 
 
 def new_instance() -> str:
@@ -50,6 +58,11 @@ def directory_of(state: Path) -> Path:
     return state / "gateways"
 
 
+def handover_socket(state: Path, instance: str) -> Path:
+    """Return the Unix socket at which a gateway waits for its replacement."""
+    return directory_of(state) / f"{instance}.sock"
+
+
 @contextmanager
 def registered(state: Path, instance: str, url: str, kind: str) -> Iterator[None]:
     """List a gateway of this process as long as the block runs. Where the home cannot be written, it serves
@@ -60,21 +73,27 @@ def registered(state: Path, instance: str, url: str, kind: str) -> Iterator[None
 
 
 @contextmanager
-def prepared(state: Path, instance: str, url: str, kind: str) -> Iterator[Callable[[], None]]:
+def prepared(state: Path, instance: str, url: str, kind: str) -> Iterator[Publish]:
     """Prepare to list a gateway, until the end of the block. The function that it gives does so, as the
     gateway of the process that calls it.
 
     Where this process is killed, the gateway is listed as long as a process lives that was forked meanwhile.
     """
-    handle = -1
+    handle, since = -1, time.time()
     path = directory_of(state) / f"{instance}.json"
     with suppress(OSError, ConfigError):
         make_private_directory(path.parent)
         handle = _locked(path)
 
-    def publish() -> None:
+    def publish(*, draining: bool = False) -> None:
         entry = RunningGateway(
-            instance=instance, url=url, pid=os.getpid(), version=version(), kind=kind, since=time.time()
+            instance=instance,
+            url=url,
+            pid=os.getpid(),
+            version=version(),
+            kind=kind,
+            since=since,
+            draining=draining,
         )
         if handle >= 0:
             with suppress(OSError):
@@ -109,7 +128,7 @@ def standing(state: Path) -> list[RunningGateway]:
 def root_url(gateways: Sequence[RunningGateway], configured: str) -> str:
     """Return the root URL for clients: of the gateway at the configured address, else of the only one that
     runs; the configured one where none runs. Raises ConfigError where several run elsewhere."""
-    urls = [entry.url for entry in gateways]
+    urls = list(dict.fromkeys(entry.url for entry in gateways))
     if configured in urls or not urls:
         return configured
     if len(urls) == 1:
@@ -139,6 +158,7 @@ def _read(path: Path) -> RunningGateway | None:
     try:
         if take_lock(handle):
             path.unlink()
+            path.with_suffix(".sock").unlink(missing_ok=True)
             return None
         return RunningGateway(**json.loads(os.pread(handle, _LONGEST_ENTRY, 0)))
     finally:

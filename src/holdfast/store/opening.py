@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, StoreError
 from .base import Store
 
 
@@ -36,3 +36,11 @@ def open_store(setting: str, directory: Path) -> Store:
         return PostgresStore(setting)
     what = f'gateway.store: "{setting.partition(":")[0]}:" names no store'
     raise ConfigError(what, next_step='holdfast doctor   (after writing store = "sqlite:state.db")')
+
+
+def may_pass(error: StoreError) -> bool:
+    """Return whether a store that could not be opened may open later: the database is away, busy or full (an
+    OperationalError of its driver, as PEP 249 calls it), and not damaged, or of a newer version."""
+    cause = error.__cause__
+    names = [kind.__name__ for kind in type(cause).__mro__]
+    return isinstance(cause, OSError) or "OperationalError" in names

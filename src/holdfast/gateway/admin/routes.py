@@ -116,7 +116,7 @@ def _ready(request: AdminRequest) -> AdminAnswer:
         store = "ok"
     except HoldfastError as error:
         store = str(error)
-    ready = store == "ok" and not request.gateway.draining
+    ready = store == "ok" and (request.gateway.replaced or not request.gateway.draining)
     status = 200 if ready else 503
     if request.token is _NOBODY:
         return status, [], b""

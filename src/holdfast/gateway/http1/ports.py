@@ -155,7 +155,9 @@ class Server(Protocol):
     @property
     def turns(self) -> Turns: ...
     @property
-    def draining(self) -> bool: ...
+    def draining(self) -> bool: ...  # each answer is its connection's last
+    @property
+    def retired(self) -> bool: ...  # new and idle connections are closed at once
     @property
     def unauthenticated(self) -> Unauthenticated: ...
 

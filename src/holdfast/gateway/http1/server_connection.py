@@ -64,7 +64,7 @@ class ServerConnection(ResponseWriter):
         self._transport = cast("asyncio.Transport", transport)
         self._server.opened(self)
         self._deadline = self._server.loop.time() + self._limits.idle
-        if self._server.draining:
+        if self._server.retired:
             self._transport.close()
 
     # The cause makes no difference.

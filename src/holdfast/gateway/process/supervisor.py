@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from ...credentials.oauth_source import LONGEST
 from ..telemetry.log import line
 from ..telemetry.shared_counters import Gauge, Shared
+from .handover import REPLACED, SocketOffer
 
 _DELAYS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds until a worker is restarted after its first death, its second in a row, and so on."""
@@ -60,7 +61,8 @@ class Supervisor:
 
     `ready` is called once when all of them accept requests, `look` about every second, and `end` once at the
     first signal to end: it closes the listening sockets here, which would take connections that no worker
-    accepts. `patience` returns the seconds that workers get to drain.
+    accepts. `patience` returns the seconds that workers get to drain. `offer` has the sockets for a gateway
+    that replaces this one.
     """
 
     workers: int
@@ -70,6 +72,7 @@ class Supervisor:
     look: Callable[[], None]
     end: Callable[[], None]
     patience: Callable[[], float]
+    offer: SocketOffer
     _workers: list[_WorkerProcess] = field(init=False)
     _ended_by: int = 0
     _killed_at: float = 0.0
@@ -139,12 +142,16 @@ class Supervisor:
     def _wait(self) -> None:
         """Wait for a signal, a worker that is ready, or the time of the next start, and handle it."""
         wake, ready = self._wake_pipe[0], self._ready_pipe[0]
-        readable, _, _ = select.select((wake, ready), (), (), self._next_due())
+        offered = self.offer.watched
+        handles = [wake, ready, *(sock.fileno() for sock in offered)]
+        readable, _, _ = select.select(handles, (), (), self._next_due())
         if ready in readable:
             self._are_ready(os.read(ready, 256))
         if wake in readable:
             for number in os.read(wake, 256):
                 self._signalled(number)
+        if not {wake, ready}.issuperset(readable) and self.offer.step():
+            self._begin_end(signal.SIGTERM, REPLACED)
         self._collect()
         if self._killed_at and time.monotonic() >= self._killed_at:
             self._send(signal.SIGKILL)
@@ -170,11 +177,15 @@ class Supervisor:
         if number == signal.SIGHUP:
             self._send(signal.SIGHUP)
         elif number in (signal.SIGTERM, signal.SIGINT):
-            if not self._ended_by:
-                self._killed_at = time.monotonic() + self.patience() + _TO_END
-                self.end()
-            self._ended_by = self._ended_by or number
-            self._send(signal.SIGTERM)  # a second one cuts the answers that are still running
+            self._begin_end(number, signal.SIGTERM)  # a second one cuts the answers that are still running
+
+    def _begin_end(self, reason: int, number: int) -> None:
+        """End for a reason (a signal), and send the workers signal `number`."""
+        if not self._ended_by:
+            self._killed_at = time.monotonic() + self.patience() + _TO_END
+            self.end()
+        self._ended_by = self._ended_by or reason
+        self._send(number)
 
     def _collect(self) -> None:
         """Take note of the processes that ended, and plan their restart or the end of all."""

@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,10 +29,12 @@ from ..admin.routes import AdminRoutes
 from ..gateway import Gateway
 from ..limits import Bounds
 from ..listener import proof_key
+from ..registry import Publish
 from ..telemetry.log import Bridge, Log
 from ..telemetry.metrics import Metrics
 from ..telemetry.shared_counters import Gauge, Shared
 from ..tokens import Tokens, noting_in
+from .handover import REPLACED, SocketOffer
 from .listen import open_files
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ _LOOK_EVERY = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of `holdfast serve`; for those not given the configuration decides."""
+    """The options of `holdfast serve`; for those not given the configuration decides. `wait_for_store`: the
+    seconds in which the store may become ready."""
 
     listen: str | None = None
     workers: int = 1
@@ -54,24 +57,27 @@ class Options:
     as_json: bool = False
     access_log: bool = False
     fast_path: str = "on"
+    replace: bool = False
+    wait_for_store: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerResources:
     """The resources of one worker, opened before it starts.
 
-    `listen` is the address of `socket`, `slot` the worker's part of the `shared` counters. `lifeline` is a
+    `listen` is the address of `sockets`, `slot` the worker's part of the `shared` counters. `lifeline` is a
     pipe that closes when the supervisor ends; None without a supervisor. `instance` is the gateway's id;
-    `publish` lists it as the gateway of this process.
+    `publish` lists it as the gateway of this process; `offer` has its sockets for its replacement.
     """
 
     listen: Listen
-    socket: socket.socket
+    sockets: Sequence[socket.socket]
     shared: Shared
+    publish: Publish
+    offer: SocketOffer
     slot: int = 0
     lifeline: int | None = None
     instance: str = ""
-    publish: Callable[[], None] = lambda: None
 
 
 class _Observers:
@@ -131,7 +137,7 @@ class _Worker:
         self._engine, self._resources, self._log, self._report_ready = engine, resources, log, ready
         self._metrics = Metrics(resources.shared, resources.slot)
         self._seen: tuple[Config, ConfigError | None] = (engine.config(), engine.config_error)
-        self._was_interrupted = False
+        self._was_interrupted = self._replaced = False
 
     async def run(self) -> bool:
         """Serve until a signal comes, then drain. Return True where it was a terminal's interrupt."""
@@ -139,14 +145,19 @@ class _Worker:
         gateway = self._gateway()
         self._end, self._look = asyncio.Event(), asyncio.Event()
         self._handle_signals(asyncio.get_running_loop())
-        await gateway.serve(sock=resources.socket)
+        for sock in resources.sockets:
+            await gateway.serve(sock=sock)
         watch = asyncio.create_task(self._watch(gateway))
         slot[Gauge.STARTED_AT], slot[Gauge.READY] = time.time(), 1
         self._log.say("started", version=version(), url=resources.listen.url, worker=resources.slot)
         self._report_ready(engine)
         _freeze_garbage_collection()
+        self._watch_offer()
         await self._end.wait()
         slot[Gauge.READY] = 0
+        if resources.lifeline is None:
+            resources.publish(draining=True)
+        self._ignore_offer().close()
         await self._drain(gateway)
         watch.cancel()
         cut = gateway.busy
@@ -179,7 +190,8 @@ class _Worker:
     async def _drain(self, gateway: Gateway) -> None:
         """Let running answers complete, until the configured time is over or a second signal comes."""
         self._end.clear()
-        drained = asyncio.create_task(gateway.drain(self._engine.config().gateway.drain))
+        seconds = self._engine.config().gateway.drain
+        drained = asyncio.create_task(gateway.drain(seconds, replaced=self._replaced))
         again = asyncio.create_task(self._end.wait())
         await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
         again.cancel()
@@ -194,10 +206,32 @@ class _Worker:
             return
         # A terminal sends an interrupt to all processes; the supervisor passes its own on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        loop.add_signal_handler(REPLACED, self._was_replaced)
         loop.add_reader(lifeline, self._orphaned, loop, lifeline)
 
     def _interrupted(self) -> None:
         self._was_interrupted = True
+        self._end.set()
+
+    def _watch_offer(self) -> None:
+        """Wait for a gateway that replaces this one; with several workers the supervisor does."""
+        for sock in self._resources.offer.watched:
+            asyncio.get_running_loop().add_reader(sock, self._step_of_offer)
+
+    def _ignore_offer(self) -> SocketOffer:
+        for sock in self._resources.offer.watched:
+            asyncio.get_running_loop().remove_reader(sock)
+        return self._resources.offer
+
+    def _step_of_offer(self) -> None:
+        if self._ignore_offer().step():
+            self._was_replaced()
+        else:
+            self._watch_offer()
+
+    def _was_replaced(self) -> None:
+        self._replaced = True
+        self._log.say("replaced", url=self._resources.listen.url, worker=self._resources.slot)
         self._end.set()
 
     def _orphaned(self, loop: asyncio.AbstractEventLoop, lifeline: int) -> None:
