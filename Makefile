@@ -25,7 +25,7 @@ export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null |
 # Nor may its wish to write no bytecode reach the tests: a thousand children would each compile the product.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-litellm test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
+.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-litellm test-judges test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
 
 setup: .venv/.installed
 
@@ -43,8 +43,8 @@ test: setup
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 # The one property over 100,000 events in the lives of sessions, 2,000 examples of every other property, 200 kills of a program that
-# obtains a key, 100,000 streams that are translated, six lives of sixty simulated days, and 200 forks of a program with a
-# connection, in four variants: some minutes.
+# obtains a key, 100,000 streams that are translated, six lives of sixty simulated days, 200 forks of a program with a
+# connection, in four variants, and what others' judges say of our translations: some minutes.
 nightly: setup
 	@STEPS=100000 $(BIN)/python -m pytest -q -n 2 tests/core/test_the_one_property.py $(ARGS)
 	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -q -n auto -m hypothesis tests $(ARGS)
@@ -53,6 +53,7 @@ nightly: setup
 	@KILLS=200 $(BIN)/python -m pytest -q -n 2 tests/provisioning/test_mint_once.py $(ARGS)
 	@DAYS=60 $(BIN)/python -m pytest -q -n 2 tests/weeks $(ARGS)
 	@ROUNDS_OF_FORKS=50 $(BIN)/python -m pytest -q -n 2 tests/sdk/test_connection_pools.py -k another_process $(ARGS)
+	@$(BIN)/python -m pytest -q suites/judges $(ARGS)
 
 # The SDK generation on httpx, and the lower bound of every dependency.
 LEGACY_TESTS = tests/stories tests/wire tests/sdk tests/calls tests/fake_provider
@@ -85,6 +86,10 @@ test-offsets: setup
 # A real LiteLLM proxy, without and with its database (PyPI, npm; 1.5 GB in .cache/litellm and .cache/litellm-node).
 test-litellm: setup
 	@$(BIN)/python -m pytest -q suites/litellm $(ARGS)
+
+# Judges that we did not write (PyPI) look at requests and answers: of the gateway, and of each pair of APIs between which it translates.
+test-judges: setup
+	@$(BIN)/python -m pytest -q suites/judges $(ARGS)
 
 # hermes-agent itself, in its own environment (PyPI), loses its sessions and gets them back.
 test-hermes: setup

@@ -50,7 +50,8 @@ def test_the_anthropic_sdk_gets_plain_and_streamed_answers(gateway: Any, provide
         assert message.content[0].text == "All quiet on the scripted side."  # type: ignore[union-attr]
         with client.messages.stream(model="mine/scripted-1", max_tokens=9, messages=ASK) as stream:
             assert "".join(stream.text_stream) == "All quiet on the scripted side."
-    assert plane.done[-1].usage == {"input_tokens": 3, "output_tokens": 7}
+    cached = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    assert plane.done[-1].usage == {"input_tokens": 3, "output_tokens": 7, **cached}
 
 
 def test_a_refusal_is_the_sdks_own_error_in_four_lines(gateway: Any, provider: ScriptedProvider) -> None:

@@ -376,7 +376,7 @@ def test_a_stream_in_a_content_coding_is_translated_as_any_other(
     plane.holdfast.session("token-test", "mine/scripted-1")
     with httpx2.Client(base_url=plane.root, headers={"authorization": f"Bearer {plane.token}"}) as client:
         answer = client.post("/v1/messages?beta=true", json=body)
-    assert answer.json()["content"] == [{"type": "text", "text": TEXT}]
+    assert answer.json()["content"] == [{"type": "text", "text": TEXT, "citations": None}]
     assert provider.calls[0].path == PATHS[CHAT]
 
 

@@ -74,7 +74,7 @@ def test_a_whole_message_in_a_stream_is_said_once(events: list[Wire]) -> None:
 
 def test_a_piece_in_a_whole_answer_is_said() -> None:
     answer = _asked(MESSAGES, CHAT, stream=False).whole(_chat("stop", delta={"content": "hi"}))
-    assert answer["content"] == [{"type": "text", "text": "hi"}]
+    assert answer["content"] == [{"type": "text", "text": "hi", "citations": None}]
 
 
 def _piece(args: str, **members: Any) -> Wire:

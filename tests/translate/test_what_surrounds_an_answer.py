@@ -42,6 +42,7 @@ def test_counts_in_messages_are_without_what_a_cache_read_or_wrote() -> None:
         "cache_read_input_tokens": 60,
         "output_tokens": 50,
         "output_tokens_details": {"thinking_tokens": 20},
+        "server_tool_use": None,
     }
     assert responses == {
         "input_tokens": 100,
@@ -53,10 +54,13 @@ def test_counts_in_messages_are_without_what_a_cache_read_or_wrote() -> None:
     assert lost == ()
 
 
+COUNTED = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
+
+
 def test_counts_that_are_not_known_are_null_in_responses_and_zero_in_messages() -> None:
     messages, responses, lost = _counts({"choices": []})
     assert responses is None
-    assert messages == dict.fromkeys(messages, 0)
+    assert [messages[name] for name in COUNTED] == [0] * len(COUNTED)
     assert lost == ("usage",)
 
 

@@ -55,6 +55,9 @@ def _read(body: Wire, caps: Caps | None = None) -> list[Event]:
     return ChatReader(caps or Caps(), MARK, "seed", Losses()).whole(body)
 
 
+DIRECT = {"type": "direct"}
+
+
 def test_a_whole_answer_reaches_a_caller_of_messages() -> None:
     message = MessagesWriter(caller_of()).whole(fold(_read(BODY)))
     signature = message["content"][0].pop("signature")
@@ -66,17 +69,24 @@ def test_a_whole_answer_reaches_a_caller_of_messages() -> None:
         "model": "gpt-x",
         "content": [
             {"type": "thinking", "thinking": "T"},
-            {"type": "text", "text": "X"},
-            {"type": "tool_use", "id": "a", "name": "get_w", "input": {"x": 1.0}},
-            {"type": "tool_use", "id": "b", "name": "get_w", "input": {}},
+            {"type": "text", "text": "X", "citations": None},
+            {"type": "tool_use", "id": "a", "name": "get_w", "input": {"x": 1.0}, "caller": DIRECT},
+            {"type": "tool_use", "id": "b", "name": "get_w", "input": {}, "caller": DIRECT},
         ],
+        "container": None,
         "stop_reason": "tool_use",
         "stop_sequence": None,
+        "stop_details": None,
         "usage": {
             "input_tokens": 10,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
+            "cache_creation": None,
             "output_tokens": 5,
+            "output_tokens_details": None,
+            "server_tool_use": None,
+            "inference_geo": None,
+            "service_tier": None,
         },
     }
 

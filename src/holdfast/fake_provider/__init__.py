@@ -10,6 +10,7 @@ makes no connection to other machines.
 
 from __future__ import annotations
 
+from .obliging import obliging
 from .script import (
     Behaviour,
     Script,
@@ -35,6 +36,7 @@ __all__ = [
     "empty",
     "error_event",
     "fails_for",
+    "obliging",
     "ok",
     "only_keys",
     "reset",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,15 @@ from typing import Any
 from ..core.identity import Dialect
 
 _TEXT = "All quiet on the scripted side."
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body; {} if there is none."""
+    with contextlib.suppress(ValueError):
+        value = json.loads(body)
+        if isinstance(value, dict):
+            return value
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +43,35 @@ class SeenRequest:
         """Return the number of repetitions that the client states for this request."""
         return int(self.headers.get("x-stainless-retry-count", "0"))
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Return the JSON object in the body; {} if there is none."""
+        return json_object(self.body)
+
+    def members(self, name: str) -> dict[str, Any]:
+        """Return the object that a member of the request is; {} if it is none."""
+        value = self.asked.get(name)
+        return value if isinstance(value, dict) else {}
+
+    def entries(self, name: str) -> list[Any]:
+        """Return the list that a member of the request is; [] if it is none."""
+        value = self.asked.get(name)
+        return value if isinstance(value, list) else []
+
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """The reaction of the provider to a request. Without a `body` it answers `text` in the request's dialect,
-    streamed if the request asks for it.
+    """The reaction of the provider to a request. Without a `body` it answers in the request's dialect,
+    streamed if the request asks for it: a `thought`, the `text`, and `calls` of functions, each by its name
+    with its arguments.
 
     Times are in seconds. With `cut_after`, a stream ends after that many output events: without its terminal
     event, with `error` as an error event, with a reset, or after a stall."""
 
     status: int = 200
     text: str = _TEXT
+    thought: str = ""
+    calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     body: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
     model: str | None = None

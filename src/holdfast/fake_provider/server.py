@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 from ..core.identity import Dialect
 from .answers import answer, dialect_of, error, events, model_list
-from .script import Behaviour, Script, SeenRequest, chosen, ok, status
+from .script import Behaviour, Script, SeenRequest, chosen, json_object, ok, status
 
 
 class ScriptedProvider:
@@ -162,7 +162,7 @@ async def _receive(reader: asyncio.StreamReader) -> SeenRequest:
         body = b"".join([part async for part in _chunks(reader)])
     else:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-    asked = _object(body)
+    asked = json_object(body)
     bearer = headers.get("authorization", "").removeprefix("Bearer ")
     return SeenRequest(
         number=0,
@@ -176,15 +176,6 @@ async def _receive(reader: asyncio.StreamReader) -> SeenRequest:
         headers=headers,
         body=body,
     )
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in a body; {} if there is none."""
-    with contextlib.suppress(ValueError):
-        value = json.loads(body)
-        if isinstance(value, dict):
-            return value
-    return {}
 
 
 async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

@@ -23,6 +23,9 @@ _REASONS = {
     Why.CONTEXT: "model_context_window_exceeded",
 }
 _CUT_OFF = (Why.LENGTH, Why.CONTEXT, Why.REFUSED)
+_NOT_STOPPED: Wire = {"container": None, "stop_reason": None, "stop_sequence": None, "stop_details": None}
+_NOT_TOLD: Wire = {"cache_creation": None, "inference_geo": None, "service_tier": None}
+"""What the dialect tells of a message's usage, and no other dialect does."""
 
 
 class Blocks:
@@ -39,7 +42,7 @@ class Blocks:
         """Return a part of a whole answer as blocks."""
         seal = getattr(part, "seal", None)
         if isinstance(part, Text | Refusal) and part.text:
-            return [{"type": "text", "text": part.text}]
+            return [text_block(part.text)]
         if isinstance(part, Thinking) and part.text:
             return [{"type": "thinking", "thinking": part.text, "signature": self.signature(seal)}]
         hidden: list[Wire] = []
@@ -64,7 +67,8 @@ class Blocks:
             self._caller.losses.note("unknown_tool")
         else:
             name = tool.name
-        return {"type": "tool_use", "id": self._call_id(call), "name": name, "input": given}
+        made = {"type": "tool_use", "id": self._call_id(call), "name": name, "input": given}
+        return made | {"caller": {"type": "direct"}}
 
     def _call_id(self, call: Call) -> str:
         """Return the id of a call, another than those of the history: Claude Code drops a call whose id it
@@ -93,20 +97,23 @@ class Blocks:
             "role": "assistant",
             "model": model or self._caller.request.model,
             "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": usage_of(usage, None),
+            **_NOT_STOPPED,
+            "usage": _NOT_TOLD | usage_of(usage, None),
         }
 
     def stopped_by(self, stop: Stop) -> Wire:
-        reason = _REASONS[stop.why]
-        stopped: Wire = {"stop_reason": reason, "stop_sequence": None}
+        stopped = _NOT_STOPPED | {"stop_reason": _REASONS[stop.why]}
         if stop.why is Why.STOP_SEQUENCE:
             stopped["stop_sequence"] = stop.text
         elif stop.why is Why.REFUSED:
             details = {"type": "refusal", "category": None, "explanation": stop.text or None}
             stopped["stop_details"] = details
         return stopped
+
+
+def text_block(text: str) -> Wire:
+    """Return a block of text."""
+    return {"type": "text", "text": text, "citations": None}
 
 
 def error_of(broken: BrokenOff) -> Wire:
@@ -127,6 +134,8 @@ def usage_of(usage: Usage, losses: Losses | None) -> Wire:
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": read,
         "output_tokens": usage.output or 0,
+        "output_tokens_details": None,
+        "server_tool_use": None,
     }
     if usage.thinking is not None:
         counts["output_tokens_details"] = {"thinking_tokens": usage.thinking}

@@ -25,7 +25,7 @@ from .events import (
     Why,
 )
 from .form import Call, Opaque, Part, Refusal, Seal, Text, Thinking
-from .messages_answer import Blocks, Wire, error_of, failed, usage_of
+from .messages_answer import Blocks, Wire, error_of, failed, text_block, usage_of
 
 _DELTAS: dict[type[Part], tuple[str, str]] = {
     Text: ("text_delta", "text"),
@@ -97,7 +97,7 @@ class MessagesWriter:
         for part in answer.parts:
             content += self._make.block_of(part, answer.stop)
         message = self._make.message(answer.id, answer.model, answer.usage)
-        usage = usage_of(answer.usage, self._caller.losses)
+        usage = message["usage"] | usage_of(answer.usage, self._caller.losses)
         return {**message, "content": content, "usage": usage, **self._make.stopped_by(answer.stop)}
 
     def _start(self, event: Start) -> list[Wire]:
@@ -198,7 +198,7 @@ class MessagesWriter:
         elif isinstance(part, Thinking):
             opening = {"type": "thinking", "thinking": "", "signature": ""}
         else:
-            opening = {"type": "text", "text": ""}
+            opening = text_block("")
         block.begun, self._live, self._delta_of = True, slot, _DELTAS[type(part)]
         self._index += 1
         out.append({"type": "content_block_start", "index": self._index, "content_block": opening})
