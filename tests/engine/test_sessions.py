@@ -11,7 +11,7 @@ from holdfast.core.identity import Pin
 from holdfast.core.session import Session
 from holdfast.engine import sessions
 from holdfast.engine.sessions import Reason
-from holdfast.store.base import BrokenSession, StaleSession
+from holdfast.store.base import StaleSession
 from holdfast.store.journal_events import (
     Detail,
     Event,
@@ -20,6 +20,7 @@ from holdfast.store.journal_events import (
     SessionRemoved,
     SessionSwitched,
 )
+from holdfast.store.listing import BrokenSession
 from holdfast.store.memory import MemoryStore
 
 NOW = 1_750_000_000.0

@@ -14,6 +14,8 @@ from gateway.test_models_list import FakePlane
 from holdfast.core.changes import Cooldown, CooldownStarted, KeySucceeded
 from holdfast.core.errors import ConfigError, StoreError
 from holdfast.core.faults import Fault, FaultClass, Scope
+from holdfast.core.identity import Pin
+from holdfast.core.session import Session
 from holdfast.gateway.admin.routes import AdminRoutes
 from holdfast.gateway.telemetry.metrics import Metrics
 from holdfast.store.journal_events import Event, RequestRefused
@@ -70,7 +72,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def asked(engine: Any, path: str, token: Token | None = ANYBODY) -> tuple[int, Any]:
-    answer = AdminRoutes(Metrics(), "1.2").answer(FakePlane(engine), path, "", [], token)  # type: ignore[arg-type]
+    path, _, query = path.partition("?")
+    answer = AdminRoutes(Metrics(), "1.2").answer(FakePlane(engine), path, query, [], token)  # type: ignore[arg-type]
     if answer is None:
         return 0, None
     status, headers, body = answer  # type: ignore[misc]
@@ -196,3 +199,32 @@ def test_the_first_page_says_what_this_is_and_where_everything_is(engine: Any) -
     _, page = asked(engine, "/")
     for word in ("Holdfast gateway 1.2", "/health/ready", "/metrics", "/v1/models", "holdfast token new"):
         assert word in page
+
+
+def test_sessions_come_in_pages_and_the_answer_names_the_next(engine: Any) -> None:
+    rows = [
+        Session(f"s{number:03}", Pin.parse("mimo/m"), changed_at=9.0 - number % 3) for number in range(120)
+    ]
+    for row in [*rows, Session("other", Pin.parse("mimo/x"), changed_at=1.0)]:
+        engine.store.save_session(row, None)
+    everything = [session.id for session in engine.store.sessions()]
+    limited = Token("t", "", "ci", pins=(Pin.parse("mimo/x"),))
+    for token, limit, expected in (
+        (ANYBODY, "", everything),
+        (ANYBODY, "?limit=50", everything),
+        (ANYBODY, "?limit=0", everything),
+        (limited, "?limit=50", ["other"]),
+    ):
+        seen, path, pages = [], f"/holdfast/sessions{limit}", 0
+        while path:
+            plain, _, query = path.partition("?")
+            answer = AdminRoutes(Metrics(), "1.2").answer(FakePlane(engine), plain, query, [], token)  # type: ignore[arg-type]
+            assert isinstance(answer, tuple)
+            status, headers, body = answer
+            assert status == 200
+            seen += [shown["id"] for shown in json.loads(body)]
+            path, pages = dict(headers).get(b"link", b"").decode().partition(">")[0][1:], pages + 1
+            assert len(json.loads(body)) <= {"": 100, "?limit=50": 50, "?limit=0": 1}[limit]
+        assert (seen, pages > 1 or token is limited) == (expected, True)
+    status, _ = asked(engine, "/holdfast/sessions?after=nothing")
+    assert status == 409

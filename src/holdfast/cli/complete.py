@@ -12,6 +12,8 @@ from .context import CliContext
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 Given = Sequence[str]
 """The names on the command line so far."""
+_MOST_SESSIONS = 1_000
+"""Sessions that are offered: those that changed last."""
 
 
 def _completer(names: Callable[[CliContext, Given], Iterable[str]]) -> Completer:
@@ -34,7 +36,7 @@ def _pins(context: CliContext, _: Given) -> Iterable[str]:
 
 
 def _sessions(context: CliContext, _: Given) -> Iterable[str]:
-    return [session.id for session in context.existing_store.sessions()]
+    return [session.id for session in context.existing_store.session_page(_MOST_SESSIONS).sessions]
 
 
 def _tokens(context: CliContext, _: Given) -> Iterable[str]:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 
@@ -19,11 +20,13 @@ from ..core.identity import Key, Provider
 from ..core.known_hosts import more_dialects
 from ..core.secret import redact
 from ..distribution import DISTRIBUTION, namesake, without_namesake_command
+from ..engine.resting import Resting
 from ..providers.known_addresses import other_dialect
 from ..store.base import Store
 from .context import CliContext
 from .doctor_files import Finding, check_files, check_store, check_trust, move_damaged_store
 from .doctor_gateways import check_connected, check_gateways
+from .doctor_sessions import check_sessions
 from .endpoints import dialects_without_key, endpoints_of, is_public, misplaced, step_for
 from .key_ends import ending
 from .output import clock, count, if_any, json_option, say, show_json
@@ -208,22 +211,9 @@ class _Examination:
 
     def sessions(self) -> Iterator[Finding]:
         """Find sessions that would not resume."""
-        from .session import rows, view
-
-        if self.store is None or self.config is None:
-            return
-        try:
-            views = [view(self.config, row, self.store) for row in rows(self.store)]
-        except HoldfastError:
-            return  # `check_store` reports a damaged store
-        for shown in views:
-            if not shown["resumes"]:
-                what = f"'{shown['id']}' on {shown['pin']} would not resume: {shown['why_not']}"
-                if shown["candidates"]:
-                    what += f"; it could be: {', '.join(shown['candidates'])}"
-                yield Finding("session", "wrong", what, shown["run"])
-        if all(shown["resumes"] for shown in views):
-            yield Finding("session", "ok", f"{count(len(views), 'session')} would resume")
+        if self.store is not None and self.config is not None:
+            with suppress(HoldfastError):  # `check_store` reports a damaged store
+                yield from check_sessions(self.config, self.store)
 
     def verdicts(self) -> Iterator[Finding]:
         """Find keys that have a cooldown now."""
@@ -236,12 +226,11 @@ class _Examination:
                 return
             pepper = self.context.vault.pepper()
             keys = [key for provider in self.config.providers.values() for key in provider.keys]
+            resting = Resting(active)
             for key in keys:
                 mark = self.context.vault.fingerprint(key, pepper)
-                prefixes = subject_prefixes(mark, key)
-                for cooldown in active:
-                    if cooldown.subject.startswith(prefixes):
-                        yield _cooling(key, cooldown)
+                for cooldown in resting.beginning(subject_prefixes(mark, key)):
+                    yield _cooling(key, cooldown)
         except HoldfastError:
             return
 

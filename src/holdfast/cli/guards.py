@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .context import CliContext
-from .output import count
+from .output import FEW, count
 
 if TYPE_CHECKING:
     from ..core.config import SignIn
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 def sessions_of(store: Store, provider: str) -> list[Session]:
     """Return the sessions whose pin or active fallback is one of the provider's."""
-    return [session for session in store.sessions() if _uses(session, provider)]
-
-
-def _uses(session: Session, provider: str) -> bool:
-    active = session.active_fallback
-    return session.pin.provider == provider or (active is not None and active.fallback.provider == provider)
+    return store.sessions_using(provider)
 
 
 def refuse_while_used(what: str, sessions: Sequence[Session], forced: str) -> None:
@@ -36,11 +31,33 @@ def refuse_while_used(what: str, sessions: Sequence[Session], forced: str) -> No
         return
     lines = [
         f"{what} is used by {count(len(sessions), 'session')}. Nothing was changed.",
-        *(f"  {session.id} on {session.pin}" for session in sessions),
+        *(f"  {session.id} on {session.pin}" for session in sessions[:FEW]),
     ]
+    if len(sessions) > FEW:
+        lines.append(f"  and {len(sessions) - FEW} more")
     raise ConfigError(
         "\n".join(lines), next_step=f"holdfast session pin SESSION PROVIDER/MODEL   (or: {forced})"
     )
+
+
+def also_in(sessions: Sequence[str]) -> str:
+    """Return in a phrase in how many sessions a provider was renamed; where these are few, in which."""
+    if not sessions:
+        return ""
+    named = f": {', '.join(sessions)}" if len(sessions) <= FEW else ""
+    return f", also in {count(len(sessions), 'session')}{named}"
+
+
+def still_using(provider: str, sessions: Sequence[Session]) -> list[str]:
+    """Return lines about the sessions of a provider that was removed, with what to do about them."""
+    lines = [
+        f"  session {session.id} still uses it: holdfast session pin {session.id} PROVIDER/MODEL"
+        for session in sessions[:FEW]
+    ]
+    if len(sessions) > FEW:
+        others = count(len(sessions) - FEW, "other session")
+        lines.append(f"  and {others}: holdfast session move --from {provider} --to PROVIDER")
+    return lines
 
 
 def sign_out(context: CliContext, ref: str) -> list[str]:

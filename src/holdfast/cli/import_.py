@@ -160,13 +160,13 @@ def _add_sessions(context: CliContext, done: _Import, path: Path | None, *, appl
     from ..importers.hermes_home import default_path, read_home
     from ..importers.hermes_rows import row_of
     from ..importers.hermes_verdicts import judge
-    from .session import rows
 
     home = read_home(path or default_path())
-    verdicts = [judge(home, row_of(stored)) for stored in hermes_db.read(home.database)]
+    verdicts = [judge(home, row_of(row)) for row in hermes_db.read(home.database)]
     config = _config_after(context, done.planned, applied=apply)
     sessions, left_out = hermes_sessions.sessions(config, verdicts, home, time.time())
-    taken = {row.id for row in rows(context.existing_store)}
+    stored = context.existing_store.stored_session
+    taken = {session.id for session in sessions if stored(session.id) is not None}
     exists = [
         (session.id, "there is a session of that name already") for session in sessions if session.id in taken
     ]

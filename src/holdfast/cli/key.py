@@ -231,7 +231,7 @@ def remove(context: CliContext, provider: str, label: str, force: bool) -> None:
     from .. import config as config_file
 
     key = _key(context.provider(provider), label)
-    sessions = context.existing_store.sessions()
+    sessions = context.existing_store.sessions_using(provider)
     using = [session for session in sessions if session.pin.provider == provider and session.key == label]
     if not force:
         forced = f"holdfast key remove {provider} {label} --force"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..engine.resting import Resting
 from .context import CliContext
 from .key_ends import login_command
 from .output import clock, finite
@@ -22,17 +23,19 @@ class History:
     """Evidence and active cooldowns of all keys, as the store knows them now."""
 
     context: CliContext
-    evidence: Sequence[Evidence] = ()
-    cooldowns: Sequence[Cooldown] = ()
+    evidence: Mapping[str, Sequence[Evidence]]
+    resting: Resting
 
     @classmethod
     def of(cls, context: CliContext) -> History:
         """Read the history from the store. It is empty while there is no store."""
         store = context.existing_store
         now = store.now()
-        active = [cooldown for cooldown in store.cooldowns() if not cooldown.over(now)]
-        evidence = [_in_force(row, now) for row in store.evidence()]
-        return cls(context, evidence, active)
+        resting = Resting(cooldown for cooldown in store.cooldowns() if not cooldown.over(now))
+        evidence: dict[str, list[Evidence]] = {}
+        for row in store.evidence():
+            evidence.setdefault(row.fingerprint, []).append(_in_force(row, now))
+        return cls(context, evidence, resting)
 
     def view(self, provider: Provider, key: Key) -> dict[str, Any]:
         """Return a key as JSON values.
@@ -46,7 +49,7 @@ class History:
         vault = self.context.vault
         tail, state, why = _read(self.context, provider, key)
         fingerprint = None
-        if self.evidence or self.cooldowns:  # only then the pepper is read, and created if there is none
+        if self.evidence or self.resting:  # only then the pepper is read, and created if there is none
             fingerprint = vault.fingerprint(key, vault.pepper())
         prefixes = subject_prefixes(fingerprint, key)
         return {
@@ -58,8 +61,8 @@ class History:
             "state": state,
             "why": why,
             "ends": vault.ends(key),
-            "evidence": [_evidence(row) for row in self.evidence if row.fingerprint == fingerprint],
-            "verdicts": [_cooldown(row) for row in self.cooldowns if row.subject.startswith(prefixes)],
+            "evidence": [_evidence(row) for row in self.evidence.get(fingerprint or "", ())],
+            "verdicts": [_cooldown(row) for row in self.resting.beginning(prefixes)],
         }
 
 

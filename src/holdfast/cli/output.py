@@ -13,6 +13,8 @@ from ..core.plain_text import plain, plain_json
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _GAP = "  "
+FEW = 20
+"""Names that are printed; where there are more, their number is."""
 
 Options = Mapping[str, str | Sequence[str] | bool | None]
 """Options of a command line by name, without dashes: text, several texts, or a flag."""
@@ -37,6 +39,14 @@ def show_json(value: object) -> None:
 def count(number: int, thing: str) -> str:
     """Return a number with its noun: `1 session`, `2 sessions`."""
     return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    listed = ", ".join(names[:FEW])
+    if len(names) > FEW:
+        listed += f" and {len(names) - FEW} more"
+    return listed
 
 
 def if_any(template: str, value: object) -> str:

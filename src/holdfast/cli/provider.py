@@ -10,10 +10,10 @@ import click
 from . import complete
 from .context import CliContext
 from .endpoints import endpoint, in_other_dialects, of_its_host, of_its_keys, parsed
-from .guards import refuse_while_used, sessions_of, sign_out
+from .guards import also_in, refuse_while_used, sessions_of, sign_out, still_using
 from .model_facts import described
 from .new_provider import check_address, check_dialect, public_reference
-from .output import count, if_any, json_option, say, show_json, table
+from .output import if_any, json_option, say, show_json, some_of, table
 from .presets import presets
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
     """
     provider = context.provider(name)
     chains = [chain for chain in context.config.fallbacks.values() if chain.pin.provider == name]
-    sessions = context.existing_store.sessions()
+    sessions = sessions_of(context.existing_store, name)
     shown = view(context.config, provider) | {
         "fallbacks": {str(chain.pin): [str(pin) for pin in chain.then] for chain in chains},
         "sessions": [session.id for session in sessions if session.pin.provider == name],
@@ -212,7 +212,7 @@ def show(context: CliContext, name: str, as_json: bool) -> None:
         say(f"  forwards  {', '.join(provider.forward_headers)}")
     for pin, then in shown["fallbacks"].items():
         say(f"  fallback  {pin}, then {', then '.join(then)}")
-    say(f"  sessions  {', '.join(shown['sessions']) or 'none'}")
+    say(f"  sessions  {some_of(shown['sessions']) or 'none'}")
 
 
 def _key_line(key: Key) -> str:
@@ -223,7 +223,10 @@ def _key_line(key: Key) -> str:
 
 def _facts(config: Config, provider: Provider) -> list[tuple[Pin, ModelFacts]]:
     """Return the models of a provider that are written as tables, with what is written about them."""
-    return [(pin, facts) for pin, facts in config.facts.items() if pin.provider == provider.name]
+    from ..core.identity import Pin
+
+    pins = [Pin(provider.name, model) for model in provider.models or ()]
+    return [(pin, config.facts[pin]) for pin in pins if pin in config.facts]
 
 
 def _models_line(provider: Provider) -> str:
@@ -247,6 +250,7 @@ def rename(context: CliContext, old: str, new: str) -> None:
     """
     from .. import config as config_file
     from ..core.errors import StoreError
+    from ..store.listing import PartlyRenamed
 
     store = context.existing_store  # a store that cannot be read is reported before anything is changed
     using = sessions_of(store, old)
@@ -257,14 +261,13 @@ def rename(context: CliContext, old: str, new: str) -> None:
         config_file.rename_provider(context.editable, old, new)
     try:
         moved = context.store.rename_provider(old, new)
+    except PartlyRenamed:
+        raise
     except StoreError:
         if not finishing:
             config_file.rename_provider(context.editable, new, old)
         raise
-    also = ""
-    if moved:
-        also = f", also in {count(len(moved), 'session')}: {', '.join(moved)}"
-    say(f"provider '{old}' is now '{new}'{also}")
+    say(f"provider '{old}' is now '{new}'{also_in(moved)}")
 
 
 @command.command()
@@ -292,6 +295,4 @@ def remove(context: CliContext, name: str, force: bool) -> None:
         refuse_while_used(f"provider '{name}'", using, f"holdfast provider remove {name} --force")
     config_file.remove_provider(context.editable, name)
     ended = [line for key in provider.keys for line in sign_out(context, key.ref)]
-    say(f"Removed provider '{name}' from {context.home.config}", *ended)
-    for session in using:
-        say(f"  session {session.id} still uses it: holdfast session pin {session.id} PROVIDER/MODEL")
+    say(f"Removed provider '{name}' from {context.home.config}", *ended, *still_using(name, using))

@@ -8,8 +8,9 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import clock, if_any, json_option, say, show_json, table
+from .output import clock, if_any, json_option, note, say, show_json, table
 from .session_transfer import export, import_, move, who_follows
+from .unused_sessions import remove_unused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from ..core.config import Config
     from ..core.identity import Pin
     from ..core.session import Session
-    from ..store.base import BrokenSession, Store
+    from ..store.base import Store
+    from ..store.listing import BrokenSession
 
 
 @click.group()
@@ -36,32 +38,47 @@ command.add_command(import_)
 
 
 @command.command("list")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1, 10_000), help="Sessions to list."
+)
+@click.option("--after", default="", metavar="PLACE", help="Go on where an earlier list ended, as it said.")
+@click.option("--all", "whole", is_flag=True, help="List all of them.")
 @json_option
 @click.pass_obj
-def list_(context: CliContext, as_json: bool) -> None:
+def list_(context: CliContext, limit: int, after: str, whole: bool, as_json: bool) -> None:
     """List the sessions, the last changed first.
 
-    Those that would not resume today say why.
+    Those that would not resume today say why; rows that cannot be read come first. With --json, the command
+    for the rest is printed on stderr.
 
     \b
     Example:
       holdfast session list
     """
-    config = context.config
-    views = [view(config, row, context.existing_store) for row in rows(context.existing_store)]
+    config, store, following = context.config, context.existing_store, after
+    listed: list[Session | BrokenSession] = []
+    if not after:
+        listed += store.broken_sessions()
+    while True:
+        page = store.session_page(limit, following)
+        listed += page.sessions
+        following = page.after
+        if not (whole and following):
+            break
+    views = [view(config, row, store) for row in listed]
+    more = f"holdfast session list --limit {limit} --after '{following}'"
     if as_json:
         show_json(views)
+        if following:
+            note(f"there are more: {more}")
         return
     table(
         ("SESSION", "PIN", "KEY", "STATE"),
         [[shown["id"], str(shown["pin"]), shown["key"] or "", _state(shown)] for shown in views],
         empty="no session yet\n  run: holdfast session pin SESSION PROVIDER/MODEL",
     )
-
-
-def rows(store: Store) -> list[Session | BrokenSession]:
-    """Return all sessions, those first that cannot be read."""
-    return [*store.broken_sessions(), *store.sessions()]
+    if following:
+        say("there are more", f"  run: {more}")
 
 
 def view(config: Config, session: Session | BrokenSession, store: Store) -> dict[str, Any]:
@@ -154,10 +171,7 @@ def show(context: CliContext, session: str, as_json: bool) -> None:
 
 def _find(context: CliContext, session: str) -> Session | BrokenSession | None:
     """Return the row of a session, readable or not; None when there is none."""
-    for row in rows(context.existing_store):
-        if row.id == session:
-            return row
-    return None
+    return context.existing_store.stored_session(session)
 
 
 def _stored(context: CliContext, session: str) -> Session | BrokenSession:
@@ -242,17 +256,31 @@ def _before(stored: Session | BrokenSession | None) -> str:
 
 
 @command.command()
-@click.argument("session", shell_complete=complete.sessions)
+@click.argument("session", required=False, shell_complete=complete.sessions)
+@click.option(
+    "--unused-for", "unused", metavar="TIME", help="All that were not used for so long, such as 30d."
+)
+@click.option("--apply", is_flag=True, help="With --unused-for: remove them. Without this they are counted.")
 @click.pass_obj
-def remove(context: CliContext, session: str) -> None:
-    """Remove a session. Its journal is kept.
+def remove(context: CliContext, session: str | None, unused: str | None, apply: bool) -> None:
+    """Remove a session, or those that nobody uses any more. The journal is kept.
+
+    A session is used when it is changed, and with each request.
 
     \b
     Example:
       holdfast session remove issue-42
+      holdfast session remove --unused-for 30d --apply
     """
+    from ..core.errors import ConfigError
     from ..engine import sessions
 
+    if (session is None) == (unused is None):
+        what = "name one session, or those that were not used for a time"
+        raise ConfigError(what, next_step="holdfast session remove --help")
+    if session is None:
+        remove_unused(context, str(unused), apply=apply)
+        return
     stored = _stored(context, session)
     sessions.remove(context.store, stored)
     was_on = if_any("; it was on {}", getattr(stored, "pin", None))

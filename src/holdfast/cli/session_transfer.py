@@ -84,7 +84,7 @@ def move(
         raise ConfigError(
             "--model takes OLD=NEW: the model's name here and there", next_step="holdfast session move --help"
         )
-    sessions = context.existing_store.sessions()
+    sessions = context.existing_store.sessions_using(start)
     moves = session_moves.plan(context.config, sessions, start, goal, models=names, key=key)
     late: list[Move] = []
     if apply and moves:

@@ -11,7 +11,11 @@ from .context import CliContext
 from .output import clock, json_option, say, show_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core.session import Session
     from ..engine.provenance import Why
+    from ..store.base import Store
     from ..store.journal_events import Detail, Event
 
 _MOST_LOOKED_BACK = 1000
@@ -41,6 +45,19 @@ def command(context: CliContext, subject: str, limit: int, as_json: bool) -> Non
         say(explanation.text(clock))
 
 
+def _session(store: Store, subject: str, events: Sequence[Event[Detail]]) -> Session | None:
+    """Return a session, None where there is none. Raises StoreError where it cannot be read, and there is
+    nothing else to show about it."""
+    from ..core.errors import StoreError
+
+    try:
+        return store.session(subject)
+    except StoreError:
+        if not events:
+            raise
+        return None
+
+
 def explain(context: CliContext, subject: str, limit: int) -> Why:
     """Explain a session or a request by configuration and journal, of which `limit` lines are shown. Raises
     ConnectionLost when the subject is neither."""
@@ -50,7 +67,7 @@ def explain(context: CliContext, subject: str, limit: int) -> Why:
 
     store, config = context.existing_store, context.config
     events = store.journal(session=subject, limit=limit)
-    session = next((item for item in store.sessions() if item.id == subject), None)
+    session = _session(store, subject, events)
     if session is not None:
         origin = session_origin(config, session, events, store.now(), clock=clock)
         return Why(subject, origin, tuple(events))

@@ -106,9 +106,9 @@ class FailbackMonitor:
         until = now + return_after * (1.0 - _JITTER * self._jitter())
         changes: list[Change] = []
         events: list[Event[Detail]] = []
-        for session in engine.store.sessions():
+        for session in engine.store.sessions_on_fallback(tested.pin):
             fallback = session.active_fallback
-            if fallback is None or (session.pin, session.key) != (tested.pin, tested.key):
+            if fallback is None or session.key != tested.key:
                 continue
             if fallback.is_released(now, return_after) or (fault and fallback.until > now):
                 continue

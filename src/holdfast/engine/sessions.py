@@ -14,7 +14,7 @@ from ..core.errors import ConnectionLost, HoldfastError, NoSession
 from ..core.identity import Pin
 from ..core.routing import pin_for_first, provider_of, route_for
 from ..core.session import Session
-from ..store.base import BrokenSession, StaleSession, Store
+from ..store.base import StaleSession, Store
 from ..store.journal_events import (
     Choice,
     Event,
@@ -23,6 +23,7 @@ from ..store.journal_events import (
     SessionRemoved,
     SessionSwitched,
 )
+from ..store.listing import BrokenSession
 from .candidates import completed, with_candidates
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .base import BrokenSession, Lease, StaleSession, Store
+from .base import Lease, StaleSession, Store
+from .listing import BrokenSession
 from .token import Token
 
 __all__ = ["BrokenSession", "Lease", "StaleSession", "Store", "Token"]

@@ -10,7 +10,7 @@ failed; then nothing was changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -20,6 +20,7 @@ from ..core.errors import StoreError
 from ..core.provisioning_state import Record
 from ..core.session import Session
 from .journal_events import Detail, Event
+from .listing import SessionLists
 from .token import Token
 
 OBJECTS_KEPT = 30 * 86400.0
@@ -35,19 +36,6 @@ EVIDENCE_KEPT = 90 * 86400.0
 class StaleSession(StoreError):
     """The stored session is not the version that the caller had read: somebody else changed, created or
     removed it."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenSession:
-    """A session's row that cannot be read (older software, edits by hand). `raw` is the row as it is stored,
-    `why` the reason.
-
-    Replace it with `save_session(..., expect_version=raw["version"])` or delete it with `remove_session`.
-    """
-
-    id: str
-    raw: Mapping[str, object]
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +76,7 @@ Relabel = Callable[[Sequence[Session], Collection[str]], Iterable[tuple[Session,
 whose keys get other labels, each with the event about it."""
 
 
-class Store(Protocol):
+class Store(SessionLists, Protocol):
     """The protocol. Times are epoch seconds of the store's clock, `now()`."""
 
     def now(self) -> float:
@@ -116,10 +104,6 @@ class Store(Protocol):
         """Return all sessions that can be read, the last changed first."""
         ...
 
-    def broken_sessions(self) -> list[BrokenSession]:
-        """Return the rows that cannot be read; they are never part of `sessions()` and never dropped."""
-        ...
-
     def save_session(
         self, session: Session, expect_version: int | None, events: Iterable[Event[Detail]] = ()
     ) -> None:
@@ -133,15 +117,6 @@ class Store(Protocol):
     def remove_session(self, session_id: str, events: Iterable[Event[Detail]] = ()) -> bool:
         """Delete a session, readable or not, and write the `events` about it in the same transaction. Return
         False if there was none. Its journal stays."""
-        ...
-
-    def rename_provider(self, old: str, new: str) -> list[str]:
-        """Rename provider `old` to `new` in every pin (also of tokens) and active fallback, with a
-        `ProviderRenamed` event for each changed session, in one transaction. Return the ids of the changed
-        sessions, sorted.
-
-        `new_name` knows the last hundred renames. Raises IdentityError if `new` cannot be a provider's name.
-        """
         ...
 
     def new_name(self, provider: str) -> str | None:

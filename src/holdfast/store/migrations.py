@@ -62,4 +62,5 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE token ADD COLUMN instance TEXT",
         "ALTER TABLE token ADD COLUMN budget TEXT",
     ),
+    ("CREATE INDEX session_listed ON session (changed_at DESC, id)",),
 )

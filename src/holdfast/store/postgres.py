@@ -23,8 +23,9 @@ from ..core.errors import ConfigError, StoreError
 from ..distribution import install_command, update_command
 from . import sql
 from .migrations import MIGRATIONS
-from .relational import RelationalStore, Transaction
+from .relational import RelationalStore
 from .rows import Params, Row
+from .transaction import Transaction
 
 try:
     import psycopg

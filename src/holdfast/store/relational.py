@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from math import inf
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from ..core.changes import Change, Cooldown, Evidence, subjects
 from ..core.errors import NotReady, StoreError
 from ..core.faults import Scope
-from ..core.identity import ProviderName
 from ..core.provisioning_state import Record
 from ..core.session import Session
 from . import gathered, provisions, rows, sql
@@ -25,14 +24,16 @@ from .base import (
     OBJECTS_KEPT,
     AccountObject,
     BrokenRecord,
-    BrokenSession,
     Lease,
     Relabel,
     StaleSession,
 )
-from .journal_events import Detail, Event, ProviderRenamed
+from .journal_events import Detail, Event
+from .listing import BrokenSession
+from .relational_sessions import RelationalSessions
 from .rows import Params, Row
 from .token import TOKEN_KEPT, Token
+from .transaction import Transaction, journal_rows, record_in
 
 _LONGEST_LEASE = 3600.0
 """Seconds. A lease that seems to last longer was taken before the clock was set back, and is ignored."""
@@ -40,24 +41,7 @@ _PORTION = 1000
 """Rows that are pruned at a time, so that no other writer waits long."""
 
 
-class Cursor(Protocol):
-    """The result of a statement."""
-
-    @property
-    def rowcount(self) -> int: ...
-
-    def fetchall(self) -> list[Row]: ...
-
-
-class Transaction(Protocol):
-    """A write transaction that began before its first read: no other writer runs until it ends."""
-
-    def execute(self, text: str, parameters: Params, /) -> Cursor: ...
-
-    def executemany(self, text: str, parameters: Iterable[Params], /) -> object: ...
-
-
-class RelationalStore(ABC):
+class RelationalStore(RelationalSessions, ABC):
     """A `Store` over an engine's `_read`, `_write` and `revision`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -108,7 +92,7 @@ class RelationalStore(ABC):
             changed = sum(transaction.execute(text, params).rowcount for text, params in statements)
             if changed:
                 transaction.execute(sql.BUMP, {})
-                _record(transaction, events)
+                record_in(transaction, events)
         return changed
 
     def session(self, session_id: str) -> Session | None:
@@ -125,10 +109,6 @@ class RelationalStore(ABC):
     def sessions(self) -> list[Session]:
         stored = map(rows.session, self._read(sql.SESSIONS, {}))
         return [session for session in stored if isinstance(session, Session)]
-
-    def broken_sessions(self) -> list[BrokenSession]:
-        stored = map(rows.session, self._read(sql.SESSIONS, {}))
-        return [session for session in stored if isinstance(session, BrokenSession)]
 
     def save_session(
         self, session: Session, expect_version: int | None, events: Iterable[Event[Detail]] = ()
@@ -151,23 +131,6 @@ class RelationalStore(ABC):
     def remove_session(self, session_id: str, events: Iterable[Event[Detail]] = ()) -> bool:
         return self._change((sql.SESSION_DELETE, {"id": session_id}), events=events) > 0
 
-    def rename_provider(self, old: str, new: str) -> list[str]:
-        prefix = f"{old}/"
-        replaced = f"{ProviderName(new)}/"
-        named = {"old": prefix, "new": replaced, "size": len(prefix)}
-        with self._write() as transaction:
-            now = self.now()
-            names = {"old": old, "new": new, "at": now}
-            steps = (sql.RENAMED_FOLLOW, sql.RENAMED_SAVE, sql.RENAMED_BACK, sql.RENAMED_PRUNE, sql.BUMP)
-            for text in (*steps, sql.OBJECTS_RENAME):
-                transaction.execute(text, names)
-            renamed = transaction.execute(sql.RENAMED, named).fetchall()
-            if renamed:
-                transaction.execute(sql.RENAME, named | {"now": now})
-                _record(transaction, _renamed(renamed, prefix, replaced, now))
-            _rename_in_tokens(transaction, prefix, replaced)
-        return sorted(str(session_id) for session_id, _ in renamed)
-
     def new_name(self, provider: str) -> str | None:
         return next((str(name) for (name,) in self._read(sql.NEW_NAME, {"old": provider})), None)
 
@@ -185,7 +148,7 @@ class RelationalStore(ABC):
             changed = list(relabel([row for row in read if isinstance(row, Session)], renamed))
             for session, _ in changed:
                 transaction.execute(sql.RELABEL, rows.session_params(session))
-            _record(transaction, (event for _, event in changed))
+            record_in(transaction, (event for _, event in changed))
             transaction.execute(sql.MARK_POSITIONS_REPLACED, {})
             transaction.execute(sql.BUMP, {})
         return True
@@ -210,7 +173,7 @@ class RelationalStore(ABC):
         return self._change((sql.CLEAR, {"subject": subject})) > 0
 
     def record(self, events: Iterable[Event[Detail]]) -> None:
-        lines = _lines(events)
+        lines = journal_rows(events)
         if lines:
             with self._write() as transaction:
                 transaction.executemany(sql.RECORD, lines)
@@ -367,34 +330,3 @@ def _newest(transaction: Transaction, text: str, now: float) -> float:
     """Return the newest time in a table, which is not after `now`; `now` for an empty one."""
     ((newest,),) = transaction.execute(text, {}).fetchall()
     return now if newest is None else min(now, newest)
-
-
-def _lines(events: Iterable[Event[Detail]]) -> list[Params]:
-    """Return the journal's rows for these events."""
-    return [dict(zip(sql.EVENT_COLUMNS, row, strict=True)) for row in gathered.rows(events)]
-
-
-def _record(transaction: Transaction, events: Iterable[Event[Detail]]) -> None:
-    """Write events within a transaction."""
-    lines = _lines(events)
-    if lines:
-        transaction.executemany(sql.RECORD, lines)
-
-
-def _rename_in_tokens(transaction: Transaction, old: str, new: str) -> None:
-    """Replace the prefix `old` by `new` in the pins of tokens. A list that cannot be read stays as it is."""
-    for token_id, text in transaction.execute(sql.TOKEN_PINS, {}).fetchall():
-        with suppress(ValueError):
-            pins = rows.renamed_pins(str(text), old, new)
-            if pins != text:
-                transaction.execute(sql.TOKEN_SET_PINS, {"id": token_id, "pins": pins})
-
-
-def _renamed(renamed: Iterable[Row], old: str, new: str, at: float) -> Iterator[Event[Detail]]:
-    """Yield an event for each session whose pin began with `old` and begins with `new` now."""
-    for session_id, pin in renamed:
-        before = str(pin)
-        if before.startswith(old):
-            yield Event(
-                at, ProviderRenamed(before=before), session=session_id, pin=new + before.removeprefix(old)
-            )

@@ -28,7 +28,8 @@ from ..core.faults import FaultClass
 from ..core.identity import Pin
 from ..core.session import ActiveFallback, Session
 from . import sql
-from .base import AccountObject, BrokenSession, Lease
+from .base import AccountObject, Lease
+from .listing import BrokenSession
 from .stored_faults import dump_fault, load_fault
 from .token import Token
 

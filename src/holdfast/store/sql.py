@@ -53,13 +53,6 @@ WITH_POSITIONS = (
 CHANGED_BY_RENAMING = """SELECT DISTINCT session.id FROM session JOIN journal ON journal.session = session.id
     WHERE journal.kind = 'renamed' AND journal.at >= session.changed_at"""
 RELABEL = "UPDATE session SET chosen_key = :chosen_key, kept_key = :kept_key WHERE id = :id"
-RENAMED = """SELECT id, pin FROM session
-    WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old ORDER BY id"""
-RENAME = """UPDATE session SET version = version + 1, changed_at = :now,
-    pin = CASE WHEN substr(pin, 1, :size) = :old THEN :new || substr(pin, :size + 1) ELSE pin END,
-    stand_in = CASE WHEN substr(stand_in, 1, :size) = :old THEN :new || substr(stand_in, :size + 1)
-        ELSE stand_in END
-    WHERE substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old"""
 # Providers that had another name: `old` may be renamed again, and the new name may become an old one.
 RENAMED_FOLLOW = "UPDATE renamed_provider SET new = :new WHERE new = :old"
 RENAMED_SAVE = """INSERT INTO renamed_provider (old, new, at) VALUES (:old, :new, :at)

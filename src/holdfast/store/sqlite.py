@@ -26,9 +26,10 @@ from ..distribution import update_command
 from . import sql
 from .dbfile import APPLICATION_ID, DOCTOR, ensure
 from .migrations import MIGRATIONS
-from .relational import RelationalStore, Transaction
+from .relational import RelationalStore
 from .rows import Params, Row
 from .time_limit import USUAL_SECONDS, seconds_allowed
+from .transaction import Transaction
 
 _SERIAL = "INTEGER PRIMARY KEY"
 _REASONS = {

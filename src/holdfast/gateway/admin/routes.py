@@ -11,9 +11,9 @@ from asyncio import Future
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlencode
 
-from ...core.errors import HoldfastError
+from ...core.errors import HoldfastError, IdentityError
 from ...core.identity import Dialect, Pin
 from ...core.plain_text import plain_json
 from ...store.token import Token
@@ -41,9 +41,13 @@ GET /metrics                        metrics for Prometheus
 GET /holdfast/status, /holdfast/providers, /holdfast/sessions, /holdfast/session/ID, /holdfast/requests/ID
 """
 
+_SESSIONS, _MOST_SESSIONS = 100, 1_000
+"""Sessions of one page: where a request does not say, and at most."""
+
 
 class AdminRequest(NamedTuple):
-    """A request to an admin route. `rest` is the part of the path that follows the route's own part."""
+    """A request to an admin route. `rest` is the part of the path that follows the route's own part, `query`
+    that of the URL behind the question mark."""
 
     gateway: AdminContext
     metrics: Metrics
@@ -51,6 +55,7 @@ class AdminRequest(NamedTuple):
     rest: str
     headers: dict[bytes, bytes]
     token: Token
+    query: str = ""
 
 
 Handler = Callable[[AdminRequest], "AdminAnswer"]
@@ -72,13 +77,13 @@ class AdminRoutes:
         self,
         gateway: AdminContext,
         path: str,
-        query: str,  # noqa: ARG002
+        query: str,
         headers: RawHeaders,
         token: Token | None,
     ) -> AdminAnswer | Future[AdminAnswer] | None:
         """Return the answer to a GET or HEAD, None for an unknown path.
 
-        A route that reads the store runs in a thread. No route reads a `query` yet.
+        A route that reads the store runs in a thread.
         """
         handler, rest = _route_of(path)
         if handler is None:
@@ -92,6 +97,7 @@ class AdminRoutes:
             rest=unquote(rest),
             headers={name.lower(): value for name, value in headers},
             token=token or _NOBODY,
+            query=query,
         )
         if handler in _OF_ALL and is_limited(request.token):
             return _refused(None, refusal("session_token"))
@@ -164,7 +170,21 @@ def _providers(request: AdminRequest) -> AdminAnswer:
 
 
 def _sessions(request: AdminRequest) -> AdminAnswer:
-    return _json(200, views.sessions(request.gateway.engine, request.token))
+    """Return a page of sessions; where there are more, `link` (RFC 8288) names the next."""
+    asked = dict(parse_qsl(request.query))
+    number = asked.get("limit", "")
+    limit = _SESSIONS
+    if number.isdecimal() and number.isascii():
+        limit = min(max(int(number[:9]), 1), _MOST_SESSIONS)
+    try:
+        listed, after = views.sessions(request.gateway.engine, request.token, limit, asked.get("after", ""))
+    except IdentityError as error:
+        return _refused(None, from_error(error))
+    status, headers, body = _json(200, listed)
+    if after:
+        following = urlencode({"limit": limit, "after": after})
+        headers.append((b"link", f'</holdfast/sessions?{following}>; rel="next"'.encode()))
+    return status, headers, body
 
 
 def _session(request: AdminRequest) -> AdminAnswer:

@@ -7,7 +7,6 @@ The store is read here, so none of these functions runs on the event loop.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from ...core.changes import NO_KEY, Cooldown, Evidence, subject_prefixes
 from ...core.identity import Endpoint, Key, Provider
 from ...core.session import Session
 from ...engine.journal import why
+from ...engine.resting import Resting
 from ...engine.sessions import kept_key, obstacle
 from ...engine.state import Engine
 from ...store.journal_events import Detail, Event
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _LINES = 200
 """The most journal entries of one page."""
+_PAGES = 10
+"""Pages of all sessions that are looked through for one page of a token's."""
 
 
 def status(gateway: AdminContext, shared: Shared, version: str) -> dict[str, Any]:
@@ -71,11 +73,11 @@ def providers(engine: Engine) -> list[dict[str, Any]]:
     """Return every provider with its endpoints and keys, their evidence and their cooldowns."""
     engine.catch_up()
     now = engine.store.now()
-    cooldowns = [item for item in engine.store.cooldowns() if not item.over(now)]
-    return [_provider(engine, provider, cooldowns) for provider in engine.config().providers.values()]
+    resting = Resting(item for item in engine.store.cooldowns() if not item.over(now))
+    return [_provider(engine, provider, resting) for provider in engine.config().providers.values()]
 
 
-def _provider(engine: Engine, provider: Provider, cooldowns: Iterable[Cooldown]) -> dict[str, Any]:
+def _provider(engine: Engine, provider: Provider, resting: Resting) -> dict[str, Any]:
     models = None
     if provider.models is not None:
         models = list(provider.models)
@@ -84,17 +86,17 @@ def _provider(engine: Engine, provider: Provider, cooldowns: Iterable[Cooldown])
         "preset": provider.preset,
         "strategy": str(provider.strategy),
         "models": models,
-        "endpoints": [_endpoint(engine, endpoint, cooldowns) for endpoint in provider.endpoints],
-        "keys": [_key(engine, provider, key, cooldowns) for key in provider.keys],
+        "endpoints": [_endpoint(engine, endpoint, resting) for endpoint in provider.endpoints],
+        "keys": [_key(engine, provider, key, resting) for key in provider.keys],
     }
 
 
-def _endpoint(engine: Engine, endpoint: Endpoint, cooldowns: Iterable[Cooldown]) -> dict[str, Any]:
+def _endpoint(engine: Engine, endpoint: Endpoint, resting: Resting) -> dict[str, Any]:
     value: dict[str, Any] = {
         "url": endpoint.url,
         "dialect": str(endpoint.dialect),
         "auth": str(endpoint.auth),
-        "resting": [_cooldown(item) for item in cooldowns if _is_about(item.subject, endpoint.url)],
+        "resting": [_cooldown(item) for item in resting.at_endpoint(endpoint.url)],
     }
     evidence = engine.health.evidence(NO_KEY, endpoint)
     if evidence.last_ok is not None:
@@ -102,18 +104,12 @@ def _endpoint(engine: Engine, endpoint: Endpoint, cooldowns: Iterable[Cooldown])
     return value
 
 
-def _is_about(subject: str, url: str) -> bool:
-    """Return whether a cooldown applies to an endpoint, or to a model at it."""
-    return subject == f"endpoint:{url}" or (subject.startswith("model:") and subject.endswith(f"@{url}"))
-
-
-def _key(engine: Engine, provider: Provider, key: Key, cooldowns: Iterable[Cooldown]) -> dict[str, Any]:
+def _key(engine: Engine, provider: Provider, key: Key, resting: Resting) -> dict[str, Any]:
     fingerprint = engine.fingerprint(key)
     evidence: list[Evidence] = []
-    resting: list[Cooldown] = []
+    cooldowns: list[Cooldown] = []
     if fingerprint is not None:
-        prefixes = subject_prefixes(fingerprint, key)
-        resting = [item for item in cooldowns if item.subject.startswith(prefixes)]
+        cooldowns = resting.beginning(subject_prefixes(fingerprint, key))
         endpoints = (*provider.endpoints, *key.endpoints)
         evidence = [engine.health.evidence(fingerprint, endpoint) for endpoint in endpoints]
     return {
@@ -131,7 +127,7 @@ def _key(engine: Engine, provider: Provider, key: Key, cooldowns: Iterable[Coold
             for item in evidence
             if not item.untested
         ],
-        "resting": [_cooldown(item) for item in resting],
+        "resting": [_cooldown(item) for item in cooldowns],
     }
 
 
@@ -148,9 +144,22 @@ def _cooldown(cooldown: Cooldown) -> dict[str, Any]:
     }
 
 
-def sessions(engine: Engine, token: Token) -> list[dict[str, Any]]:
-    """Return the sessions that a token may see, the last changed first."""
-    return [_session(engine, item) for item in engine.store.sessions() if may_see(token, item.id, item.pin)]
+def sessions(engine: Engine, token: Token, limit: int, after: str) -> tuple[list[dict[str, Any]], str]:
+    """Return about `limit` of the sessions that a token may see, those that follow `after`, the last changed
+    first; and what the next page is asked for with, empty on the last one. Raises IdentityError.
+
+    A page of a token that may see few of all sessions can be short."""
+    if token.session is not None:
+        own = engine.store.stored_session(token.session)
+        return ([_session(engine, own)] if isinstance(own, Session) else []), ""
+    seen: list[Session] = []
+    for _ in range(_PAGES):
+        page = engine.store.session_page(limit, after)
+        seen += [item for item in page.sessions if may_see(token, item.id, item.pin)]
+        after = page.after
+        if len(seen) >= limit or not after:
+            break
+    return [_session(engine, item) for item in seen], after
 
 
 def session(engine: Engine, session_id: str, token: Token) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from ..journal_events import Event, SessionCreated
 from .given import START, URL, ManualClock, cooled, worked
 from .labels import LabelContract
 from .leases import LeaseContract
+from .lists import ListContract
 from .objects import ObjectContract
 from .provisions import ProvisionContract
 from .records import RecordContract
@@ -34,6 +35,7 @@ __all__ = ["DurableStoreContract", "ManualClock", "StoreContract"]
 
 class StoreContract(
     SessionContract,
+    ListContract,
     LabelContract,
     VerdictContract,
     RecordContract,

@@ -1,0 +1,99 @@
+"""What is done with many sessions costs by their number, in short transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from holdfast.core.errors import StoreError
+from holdfast.store import relational_sessions
+from holdfast.store.listing import PartlyRenamed
+from holdfast.store.relational_sessions import PORTION
+from holdfast.store.sqlite import SqliteStore
+
+ROW = "INSERT INTO session VALUES (?, 'old/m', NULL, NULL, NULL, NULL, NULL, 1.0, ?, 0, NULL)"
+
+
+def filled(path: Path, count: int) -> SqliteStore:
+    store = SqliteStore(path / f"state-{count}.db")
+    with store._write() as transaction:
+        transaction.executemany(ROW, [(f"s{number:06}", float(number)) for number in range(count)])  # type: ignore[misc]
+    return store
+
+
+@contextmanager
+def statements(store: SqliteStore) -> Iterator[list[str]]:
+    """Collect the statements that are run."""
+    run: list[str] = []
+    for connection in (store._writer, store._reader):
+        connection.set_trace_callback(run.append)
+    yield run
+    for connection in (store._writer, store._reader):
+        connection.set_trace_callback(None)
+
+
+def test_a_rename_changes_no_more_than_a_portion_at_once_and_looks_at_each_session_once(
+    tmp_path: Path,
+) -> None:
+    for count in (0, 1, PORTION, 2 * PORTION + 1):
+        with filled(tmp_path, count) as store:
+            with statements(store) as run:
+                assert len(store.rename_provider("old", "new")) == count
+            assert sum("UPDATE session" in text for text in run) == -(-count // PORTION)
+            assert sum(text == "BEGIN IMMEDIATE" for text in run) == 2 + -(-count // PORTION)
+            assert {str(session.pin) for session in store.sessions()} <= {"new/m"}
+            assert [len(store.journal(limit=9_999)), len(store.sessions())] == [count, count]
+            _scans_nothing(store, relational_sessions.RENAMED, ":after", ":old", ":size", ":limit")
+
+
+def test_a_rename_that_breaks_off_says_how_far_it_came_and_goes_on_with_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with filled(tmp_path, 2 * PORTION) as store:
+        write, times = store._write, iter(range(9))
+
+        @contextmanager
+        def breaks() -> Iterator[object]:
+            if next(times) == 2:  # the names, the first portion
+                raise StoreError("the disk is full", next_step="df")
+            with write() as transaction:
+                yield transaction
+
+        monkeypatch.setattr(store, "_write", breaks)
+        with pytest.raises(
+            PartlyRenamed, match=f"the disk is full; {PORTION} sessions were renamed"
+        ) as error:
+            store.rename_provider("old", "new")
+        assert error.value.next_step == "holdfast provider rename old new"
+        assert len(store.sessions_using("new")) == len(store.sessions_using("old")) == PORTION
+        assert len(store.rename_provider("old", "new")) == PORTION
+        assert len(store.sessions_using("new")) == 2 * PORTION
+
+
+def test_sessions_are_forgotten_in_portions(tmp_path: Path) -> None:
+    with filled(tmp_path, PORTION + 3) as store:
+        assert [store.forget_sessions(1e9) for _ in range(3)] == [PORTION, 3, 0]
+        assert store.sessions() == []
+
+
+def test_a_page_and_the_search_for_sessions_go_by_an_index(tmp_path: Path) -> None:
+    with filled(tmp_path, 10) as store:
+        _scans_nothing(store, relational_sessions.PAGE, ":at", ":id", ":limit")
+        _scans_nothing(store, relational_sessions.LAST_CHANGE, ":latest")
+        _scans_nothing(store, relational_sessions.LAST_LINE, ":latest")
+        with statements(store) as run:
+            store.session_page(3)
+            store.stored_session("s000003")
+        assert len(run) == 2
+
+
+def _scans_nothing(store: SqliteStore, text: str, *names: str) -> None:
+    """Check that SQLite finds the rows by an index, in order, and sorts nothing."""
+    plan = store._reader.execute(f"EXPLAIN QUERY PLAN {text}", {name[1:]: 1 for name in names}).fetchall()
+    steps = [step for *_, step in plan]
+    assert steps, text
+    assert not any("SORT" in step or "B-TREE" in step for step in steps), steps
+    assert all("INDEX" in step for step in steps), steps
