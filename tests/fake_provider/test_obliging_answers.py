@@ -20,6 +20,7 @@ from holdfast.translate.caps import Caps
 from holdfast.translate.events import DONE, Answer, fold
 from holdfast.translate.exchange import FORMS
 from holdfast.translate.form import Call, Text, Thinking
+from holdfast.translate.losses import Losses
 from tables import rows
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
@@ -81,7 +82,7 @@ def streamed(request: SeenRequest, dialect: Dialect) -> list[dict[str, Any]]:
 
 
 def folded(request: SeenRequest, dialect: Dialect) -> Answer:
-    reader = FORMS[dialect].reader(Caps(), "mark", "seed")
+    reader = FORMS[dialect].reader(Caps(), "mark", "seed", Losses())
     data: list[Any] = streamed(request, dialect)
     return fold([event for each in [*data, DONE] for event in reader.feed(each)] + reader.end())
 
@@ -89,9 +90,9 @@ def folded(request: SeenRequest, dialect: Dialect) -> Answer:
 @rows("dialect", ASKED)
 def test_a_stream_says_what_the_whole_answer_says(dialect: Dialect) -> None:
     for request in (seen(dialect), seen(dialect, tools=[]), seen(dialect, tool_choice="none")):
-        whole = FORMS[dialect].reader(Caps(), "mark", "seed").whole(answer(request, obliging(request)))
+        reader = FORMS[dialect].reader(Caps(), "mark", "seed", Losses())
         made = folded(request, dialect)
-        assert made == fold(whole)
+        assert made == fold(reader.whole(answer(request, obliging(request))))
         assert made.ended
         kinds = [type(part) for part in made.parts if not isinstance(part, Thinking) or part.text]
         called = bool(request.entries("tools")) and request.asked.get("tool_choice") != "none"
