@@ -66,6 +66,12 @@ COMMANDS = [
     "doctor",
     "doctor --json",
     "config upgrade",
+    "config path --json",
+    "config edit",
+    "provider presets",
+    "setup --url {url}/v1 --key env:MIMO_KEY --model m",
+    "setup --url {url}/v1 --key {key} --model m",
+    "setup --url {url}/v1 --model m",
     "session pin s loud/m",
     "session pin s mimo/{key}",
     "session list",
@@ -118,6 +124,7 @@ def test_no_command_prints_a_key(
     debug: str, cli: Cli, loud: ScriptedProvider, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOLDFAST_DEBUG", debug)
+    monkeypatch.setenv("VISUAL", "true")
     shown = {}
     for line in COMMANDS:
         typed = (

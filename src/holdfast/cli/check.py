@@ -39,6 +39,11 @@ class Step:
             return "note"
         return "ok" if self.ok else "wrong"
 
+    @property
+    def line(self) -> str:
+        """Return the step as a line."""
+        return f"{self.level:<5}  {self.step:<7}  {self.what}"
+
 
 @click.command()
 @click.argument("pin", metavar="PIN|PROVIDER", shell_complete=complete.pins_and_providers)
@@ -57,10 +62,10 @@ def command(ctx: click.Context, pin: str, as_json: bool) -> None:
     """
     steps: list[Step] = []
     try:
-        for step in _steps(ctx.obj, pin):
+        for step in steps_of(ctx.obj, pin):
             steps.append(step)
             if not as_json:
-                say(f"{step.level:<5}  {step.step:<7}  {step.what}")
+                say(step.line)
     finally:
         if as_json:
             show_json({"subject": pin, "ok": _passed(steps), "steps": [asdict(step) for step in steps]})
@@ -71,7 +76,7 @@ def _passed(steps: list[Step]) -> bool:
     return all(step.ok for step in steps)
 
 
-def _steps(context: CliContext, text: str) -> Iterator[Step]:
+def steps_of(context: CliContext, text: str) -> Iterator[Step]:
     """Yield the steps as they are done. Raises ConnectionLost, SecretMissing or Refused when one fails."""
     from ..core.identity import Pin
 

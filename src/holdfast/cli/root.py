@@ -19,6 +19,7 @@ from .context import CliContext
 
 COMMANDS = (
     "demo",
+    "setup",
     "init",
     "config",
     "provider",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import if_any, note, show_json, table
+from .output import command_of, if_any, note, show_json, table
 
 if TYPE_CHECKING:
     from ..core.identity import Endpoint
@@ -88,6 +88,9 @@ class _Destination:
     is_flag=True,
     help="Connect straight to the provider: no gateway, no recovery, the key in the program's environment.",
 )
+@click.option("--url", help="Instead of --pin: the URL of a provider, which is kept as one of yours.")
+@click.option("--key", "keys", multiple=True, metavar="REF", help="With --url: a key, such as env:MY_KEY.")
+@click.option("--model", help="With --url: the model.")
 @click.option("--list", "listing", is_flag=True, help="List the programs that can be run.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
 @click.pass_context
@@ -101,6 +104,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     \b
     Example:
       holdfast run pi --pin mimo-plan/mimo-v2.5-pro -- -p "what is in this directory?"
+      holdfast run claude --url https://llm.corp.example/v1 --key env:LLM_KEY --model big
     """
     from ..sdk.api import open as open_home
     from .run_choice import choice_of, find_harness, selected_pin, session_name
@@ -110,12 +114,36 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         _list(as_json=given["as_json"])
         return
     harness = find_harness(given["harness"])
+    given["pin"] = _pin_given(context, harness.name, given)
     with open_home(store=context.store, vault=context.vault) as holdfast:
         session = given["session"] or session_name(harness, Path.cwd())
         pin, key = selected_pin(holdfast, session, given["pin"], harness)
         choice = choice_of(holdfast, harness, session=session, pin=pin, key=key, direct=given["direct"])
         directory = context.home.state / "run" / harness.name / session
         ctx.exit(_run(holdfast, choice, given["arguments"], directory, direct=given["direct"]))
+
+
+def _pin_given(context: CliContext, harness: str, given: Mapping[str, Any]) -> str | None:
+    """Return the pin that is given, also as the address of a provider, its keys and a model. Raises
+    ConfigError."""
+    from ..core.errors import ConfigError
+    from .known_provider import Address, misplaced_keys, provider_at
+
+    if given["url"] is None and not given["keys"] and given["model"] is None:
+        return str(given["pin"]) if given["pin"] else None
+    whole = {name: given[name] or name.upper() for name in ("url", "model")}
+    again = command_of("holdfast run", harness, {**whole, "key": given["keys"] or "env:VARIABLE"})
+    if given["pin"] or given["url"] is None or given["model"] is None:
+        raise ConfigError("--url and --model go together, and without --pin", next_step=again)
+    provider, lines = provider_at(context, Address(given["url"]), given["keys"], [given["model"]])
+    wrong = misplaced_keys(context, provider)
+    for line in (*lines, *wrong):
+        note(line.strip())
+    if wrong:
+        raise ConfigError(
+            "nothing was sent: a key may be in the wrong place", next_step=f"holdfast check {provider.name}"
+        )
+    return f"{provider.name}/{given['model']}"
 
 
 def _list(*, as_json: bool) -> None:

@@ -1,0 +1,139 @@
+"""`holdfast setup`: from an address and a key to a provider that has answered, in one command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from . import complete
+from .check import steps_of
+from .context import CliContext
+from .known_provider import Address, misplaced_keys, provider_at
+from .models import known_models
+from .output import command_of, say
+from .setup_questions import asked_for_address, asked_for_key, asked_for_model
+
+if TYPE_CHECKING:
+    from ..core.identity import Provider
+
+
+@click.command()
+@click.option("--url", help="The provider's base URL.")
+@click.option("--preset", help="A known provider.", shell_complete=complete.presets)
+@click.option("--dialect", help="The dialect of --url: openai-chat is the default.")
+@click.option("--auth", help="How a key is sent: bearer (the default), x-api-key, api-key, or none.")
+@click.option("--name", help="What the provider is called. Default: the name of its preset or host.")
+@click.option(
+    "--key", "keys", multiple=True, metavar="REF", help="A key, such as env:MY_KEY; may be repeated."
+)
+@click.option("--model", help="The model to call, and to offer the agents.")
+@click.pass_context
+def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **given: str | None) -> None:
+    """Set up a provider, and make one call that proves it.
+
+    In a terminal it asks for what is not given; without one it never asks. A key that is typed is stored in
+    secrets.toml (mode 0600). A provider with this address is completed, not added twice.
+
+    Exit 1: a step failed. 4: the provider refused the call. What was written stays.
+
+    \b
+    Example:
+      holdfast setup
+      holdfast setup --url https://token-plan-cn.xiaomimimo.com/v1 --key env:MIMO_KEY --model mimo-v2.5-pro
+    """
+    context: CliContext = ctx.obj
+    asks = sys.stdin.isatty() and sys.stdout.isatty()
+    address = _address(Address(**given), asks=asks)
+    keys = keys or _usual_key(address)
+    _check_key(address, keys, asks=asks)
+    provider, lines = provider_at(context, address, keys, [model] if model else ())
+    say(*lines)
+    if not provider.served():
+        provider = asked_for_key(context, provider)
+    wrong = misplaced_keys(context, provider)
+    if wrong:  # no key goes anywhere until its user has looked at this
+        say(*wrong)
+        ctx.exit(1)
+    ctx.exit(_proved(context, provider, model, asks=asks))
+
+
+def _address(given: Address, *, asks: bool) -> Address:
+    """Return the address that is given, else asked for. Raises ConfigError without a terminal."""
+    from ..core.errors import ConfigError
+
+    if given.url or given.preset:
+        return given
+    if not asks:
+        step = "holdfast setup --url URL --key env:VARIABLE --model MODEL"
+        raise ConfigError("no provider is given, and there is no terminal to ask on", next_step=step)
+    return asked_for_address(given, os.environ)
+
+
+def _usual_key(address: Address) -> tuple[str, ...]:
+    """Return the reference of a preset's key where its variable is set."""
+    from ..providers import presets
+
+    if address.preset is None:
+        return ()
+    variables = presets.find(address.preset).get("env", ())
+    return tuple(f"env:{name}" for name in variables if os.environ.get(name, "").strip())[:1]
+
+
+def _check_key(address: Address, keys: Sequence[str], *, asks: bool) -> None:
+    """Raise ConfigError where a key is needed, none is given, and none can be asked for."""
+    from ..core.errors import ConfigError
+    from ..providers import presets
+
+    takes_none = address.auth == "none"
+    if address.preset is not None:
+        takes_none = presets.find(address.preset).get("auth") == "none"
+    if keys or takes_none or asks:
+        return
+    more = {"url": address.url, "preset": address.preset, "key": "env:VARIABLE"}
+    step = f"{command_of('holdfast setup', '', more)}   (or --auth none)"
+    raise ConfigError("no key is given, and there is no terminal to ask on", next_step=step)
+
+
+def _proved(context: CliContext, provider: Provider, model: str | None, *, asks: bool) -> int:
+    """Test the provider step by step, choosing a model that it lists. Return the exit code."""
+    if model is None:
+        if not _checked(context, provider.name):
+            return 1
+        if asks:
+            model = asked_for_model(provider, [*known_models(context, provider)])
+    if model is None:
+        say("  then: holdfast run claude --pin PROVIDER/MODEL")
+        return 0
+    pin = f"{provider.name}/{model}"
+    if not _checked(context, pin):
+        return 1
+    say("", *_next(pin))
+    return 0
+
+
+def _checked(context: CliContext, subject: str) -> bool:
+    """Print the steps of a check as they are done. Return whether all went well."""
+    good = True
+    for step in steps_of(context, subject):
+        say(step.line)
+        good &= step.ok
+    return good
+
+
+def _next(pin: str) -> list[str]:
+    """Return the lines that say how installed agents are run on a pin."""
+    import shutil
+
+    from ..harness import HARNESSES
+
+    installed = [
+        known for known in HARNESSES.values() if not known.no_plan and shutil.which(known.executable)
+    ]
+    lines = [f"  holdfast run {agent.name} --pin {pin}   ({agent.title})" for agent in installed]
+    if not lines:
+        lines = [f"  holdfast run claude --pin {pin}   (once Claude Code is installed; see: run --list)"]
+    return ["Ready. An agent is run on it by:", *lines, f"  holdfast session pin SESSION {pin}"]

@@ -1,0 +1,83 @@
+"""The questions of `holdfast setup`, asked in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from ..core.plain_text import plain
+from .context import CliContext
+from .known_provider import Address
+from .output import note
+
+if TYPE_CHECKING:
+    from ..core.identity import Provider
+
+_MOST_SHOWN = 20
+"""Models that are listed by number; any other can be typed."""
+
+
+def asked_for_address(given: Address, environ: Mapping[str, str]) -> Address:
+    """Return the address that the user types: a URL, or the name of a preset. Keys that the environment seems
+    to hold are told; the first of their presets is the default."""
+    from ..core.errors import HoldfastError
+    from ..providers import presets
+
+    filled = {
+        name: variable
+        for name, row in presets.rows().items()
+        for variable in row.get("env", ())[:1]
+        if environ.get(variable, "").strip()
+    }
+    if filled:
+        note(
+            "your environment seems to hold keys: " + ", ".join(f"{filled[name]} ({name})" for name in filled)
+        )
+    note("known providers are listed by: holdfast provider presets")
+    while True:
+        text = str(_ask("URL of the provider, or the name of a preset", next(iter(filled), None))).strip()
+        if "://" in text:
+            return replace(given, url=text)
+        try:
+            presets.find(text)
+        except HoldfastError as unknown:
+            note(f"{unknown.what}: {unknown.next_step}")
+        else:
+            return replace(given, preset=text)
+
+
+def asked_for_key(context: CliContext, provider: Provider) -> Provider:
+    """Return the provider with a key that the user types, which is stored in secrets.toml."""
+    import os
+
+    from .. import config as config_file
+    from .prompts import given_secret
+
+    otherwise = f"holdfast key add {provider.name} --from env:VARIABLE"
+    secret = given_secret(provider.name, from_stdin=False, otherwise=otherwise, again="holdfast setup")
+    entry = {"from": f"store:kept-{os.urandom(4).hex()}"}
+    config = config_file.add_key(context.editable, provider.name, entry, secret)
+    context.__dict__.pop("config", None)
+    return config.providers[provider.name]
+
+
+def asked_for_model(provider: Provider, listed: Sequence[str]) -> str | None:
+    """Return the model that the user picks by number or types; None for an empty answer where the provider
+    lists none."""
+    shown = [*dict.fromkeys([*(provider.models or ()), *listed])][:_MOST_SHOWN]
+    for number, model in enumerate(shown, start=1):
+        click.echo(f"  {number:>2}  {plain(model)}", err=True)
+    if len(listed) > len(shown):
+        note(f"and {len(listed) - len(shown)} more: holdfast models --provider {provider.name}")
+    default = "1" if shown else ""
+    answer = str(_ask("Model, by number or name", default)).strip()
+    if answer.isdigit() and 0 < int(answer) <= len(shown):
+        return shown[int(answer) - 1]
+    return answer or None
+
+
+def _ask(question: str, default: str | None) -> object:
+    return click.prompt(question, default=default, err=True)

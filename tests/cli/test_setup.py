@@ -1,0 +1,137 @@
+"""`holdfast setup`, and `holdfast run --url`: from an address and a key to a provider that has answered."""
+
+from __future__ import annotations
+
+import os
+import pty
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.furnishing import CANARY, CONFIG, Cli, child_environment
+from holdfast.cli.known_provider import Address, _name_of
+from holdfast.config import Home, load
+from holdfast.core.identity import ProviderName
+from holdfast.fake_provider import ScriptedProvider, only_keys
+from tables import rows
+
+
+@pytest.fixture
+def provider() -> Iterator[ScriptedProvider]:
+    with ScriptedProvider(only_keys(CANARY), models=["small", "large"]) as server:
+        yield server
+
+
+def test_one_line_sets_up_a_provider_that_has_answered(
+    cli: Cli, home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", CANARY)
+    line = ["setup", "--url", provider.url, "--key", "env:MY_KEY", "--model", "small"]
+    result = cli(*line)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "Added provider 'local'" in result.stdout
+    assert "ok     call" in result.stdout
+    assert "holdfast run claude --pin local/small" in result.stdout
+    assert [call.model for call in provider.calls] == ["small"]
+    written = (home / "holdfast.toml").read_text()
+    assert "Provider 'local' is there already" in cli(*line).stdout
+    assert (home / "holdfast.toml").read_text() == written
+
+
+def test_a_second_setup_of_an_address_adds_what_its_entry_lacks(
+    cli: Cli, furnished: Path, provider: ScriptedProvider
+) -> None:
+    cli("setup", "--url", provider.url, "--key", "env:BOTH_KEY", "--model", "small", "--name", "mine")
+    result = cli("setup", "--url", provider.url, "--key", "env:MIMO_KEY", "--model", "large")
+    assert (result.exit_code, "Added key 'MIMO_KEY' of provider 'mine'" in result.stdout) == (0, True)
+    mine = load(Home.at(furnished)).providers[ProviderName("mine")]
+    assert [key.ref for key in mine.keys] == ["env:BOTH_KEY", "env:MIMO_KEY"]
+    assert mine.models == ("small", "large")
+
+
+@rows(
+    ("arguments", "sentence", "step"),
+    [
+        ([], "no provider is given, and there is no terminal", "holdfast setup --url URL"),
+        (["--url", "http://127.0.0.1:9/v1"], "no key is given", "--key env:VARIABLE   (or --auth none)"),
+        (["--preset", "xiaomi"], "no preset is called 'xiaomi'", "'mimo-plan-cn'"),
+        (["--url", "https://me:pw@x.example", "--key", "env:A"], "has a user or password", "run:"),
+        (["--url", "https://x.example", "--key", CANARY], "", "env:"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_refused_with_the_command(
+    arguments: list[str], sentence: str, step: str, cli: Cli, home: Path
+) -> None:
+    result = cli("setup", *arguments)
+    assert (result.exit_code, sentence in result.stderr, step in result.stderr) == (2, True, True)
+    assert CANARY not in result.output
+    assert not (home / "holdfast.toml").exists()
+
+
+def test_a_key_of_another_provider_is_not_sent(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY", "sk-ant-canary-0123456789abcdef")
+    result = cli("setup", "--url", "https://api.openai.com/v1", "--key", "env:A_KEY", "--model", "m")
+    assert result.exit_code == 1
+    assert "may be in the wrong place" in result.stdout
+
+
+@rows(
+    ("url", "name"),
+    [
+        ("https://llm.corp.example/v1", "corp"),
+        ("https://gateway.corp.co.uk/v1", "corp"),
+        ("http://127.0.0.1:8099/v1", "local"),
+        ("http://[::1]:8080/v1", "local"),
+        ("http://localhost:8080/v1", "local"),
+        ("https://token-plan-cn.xiaomimimo.com/v1", "mimo-plan-cn"),
+        ("https://api.custom.ai/v1", "my-custom"),
+        ("https://under_score.io", "under-score"),
+    ],
+)
+def test_a_provider_is_called_by_its_preset_or_the_owner_of_its_host(url: str, name: str) -> None:
+    assert _name_of(Address(url)) == name
+
+
+def test_a_run_keeps_the_provider_whose_address_it_was_given(
+    cli: Cli, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider
+) -> None:
+    program = tmp_path / "bin" / "pi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 1.5.2\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    line = ["run", "pi", "--url", provider.url, "--key", "env:MIMO_KEY", "--key", "env:BOTH_KEY"]
+    refused = cli(*line)
+    assert (refused.exit_code, "--model MODEL" in refused.stderr) == (2, True)
+    assert (furnished / "holdfast.toml").read_text() == CONFIG
+    assert "Added provider 'local-2'" in cli(*line, "--model", "small").stderr
+    kept = load(Home.at(furnished)).providers[ProviderName("local-2")]
+    assert ([key.label for key in kept.keys], kept.models) == (["MIMO_KEY", "BOTH_KEY"], ("small",))
+
+
+def test_in_a_terminal_it_asks_for_what_is_not_given(home: Path, provider: ScriptedProvider) -> None:
+    answers = {"preset": provider.url, "not shown": CANARY, "number or name": "2"}
+    environment = child_environment(HOLDFAST_HOME=str(home), PATH=os.environ["PATH"], TERM="dumb")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "holdfast", "setup"], environment)
+    seen, ends = b"", time.monotonic() + 60
+    while time.monotonic() < ends:
+        try:
+            seen += os.read(terminal, 4096)
+        except OSError:  # the child has closed its terminal
+            break
+        for question, answer in list(answers.items()):
+            if question.encode() in seen and seen.rstrip(b" ").endswith(b":"):
+                os.write(terminal, f"{answer}\n".encode())
+                del answers[question]
+                break
+    os.close(terminal)
+    shown = seen.decode()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
+    assert CANARY not in shown
+    assert "holdfast session pin SESSION local/large" in shown
+    assert [call.model for call in provider.calls] == ["large"]
