@@ -1,7 +1,7 @@
 """Measures everything in one run, prints the report, and keeps it in bench/results.
 
     python -m bench [GROUP …] [--rounds N] [--quick] [--check]
-        all groups, or these: core, engine, store, start, library, gateway
+        all groups, or these: core, engine, translate, store, start, library, gateway
     python -m bench soak [--minutes N] [--rate half|R]
         the gateway under a steady load: does its memory grow, does a request fail?
     python -m bench profile [--pid P]
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from . import classify, core, engine, library, system
+from . import classify, core, engine, library, system, translate
 from .gateway import command, peers, profile, soak
 from .measure import Figure, machine, on_core, progress
 
@@ -30,6 +30,7 @@ _TOLERATED = 1.25
 _GROUPS: dict[str, Callable[[int], list[Figure]]] = {
     "core": core.figures,
     "engine": engine.figures,
+    "translate": translate.figures,
     "store": system.store_figures,
     "start": lambda _: system.start_figures(),
     "library": library.figures,

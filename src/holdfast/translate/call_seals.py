@@ -12,22 +12,18 @@ from .losses import Losses
 
 def with_call_seals(parts: Sequence[Part], losses: Losses) -> list[Part]:
     """Return the parts of a turn of the model with the seals of calls at their calls."""
-    seals = {seal.item: (seal, part.at) for part in parts if (seal := _seal_of_a_call(part))}
-    if not seals:
-        return list(parts)
-    made: list[Part] = []
+    seals: dict[str, tuple[Seal, str]] = {}
+    others: list[Part] = []
     for part in parts:
+        if type(part) is Thinking and part.seal is not None and part.seal.kind is Opaque.THOUGHT:
+            seals[part.seal.item] = part.seal, part.at
+        else:
+            others.append(part)
+    if not seals:
+        return others
+    for number, part in enumerate(others):
         if isinstance(part, Call) and part.id in seals:
-            seal, _ = seals.pop(part.id)
-            made.append(replace(part, seal=seal))
-        elif not _seal_of_a_call(part):
-            made.append(part)
+            others[number] = replace(part, seal=seals.pop(part.id)[0])
     for _, at in seals.values():
         losses.less("reasoning_not_returned", at)
-    return made
-
-
-def _seal_of_a_call(part: Part) -> Seal | None:
-    if not isinstance(part, Thinking) or part.seal is None or part.seal.kind is not Opaque.THOUGHT:
-        return None
-    return part.seal
+    return others

@@ -9,7 +9,7 @@ from ..core.plain_text import plain
 from .caller_errors import chat_words
 from .context import Caller
 from .events import Answer, BrokenOff, Start, Stop, Usage, Why
-from .form import Call, Refusal, Seal, Text, Thinking, ToolKind
+from .form import FREE, Call, Refusal, Seal, Text, Thinking
 from .free_text import text_of_free_tool
 from .names import made_id
 
@@ -69,14 +69,14 @@ def tool_of(call: Call, caller: Caller) -> tuple[str, bool]:
     tool = caller.names.tool(call.name)
     if tool is None:
         caller.losses.note("unknown_tool")
-        return call.name, call.kind is ToolKind.FREE
-    return tool.name, tool.kind is ToolKind.FREE
+        return call.name, call.kind is FREE
+    return tool.name, tool.kind is FREE
 
 
 def _whole_call(call: Call, caller: Caller) -> dict[str, Any]:
     name, custom = tool_of(call, caller)
     args = call.args
-    if custom and call.kind is not ToolKind.FREE:
+    if custom and call.kind is not FREE:
         args = text_of_free_tool(args)
     return call_of(call.id, name, args, custom=custom)
 

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from .envelope import Sealer
 from .fields import Fields
-from .form import Call, File, Image, Opaque, Part, Refusal, Seal, Text, ToolKind
+from .form import FREE, FUNCTION, Call, File, Image, Opaque, Part, Refusal, Seal, Text
 from .losses import Losses
 from .media import from_address, is_data, type_by_name
 
 _ADDRESSES = ("https://", "http://")
 _CACHE_MARKS = {"cache_control": "cache_control", "prompt_cache_breakpoint": "cache_control"}
+_TEXT = frozenset({"type", "text"})
 _P = TypeVar("_P", bound=Part)
 
 
@@ -33,7 +34,6 @@ def _part(part: Fields, losses: Losses, reads: Mapping[str, Callable[[Fields, Lo
     read = reads.get(kind)
     if read is None:
         part.refuse("type", _unknown(kind, reads))
-    part.drop(_CACHE_MARKS)
     return read(part, losses)
 
 
@@ -44,28 +44,28 @@ def _unknown(kind: str, known: Collection[str]) -> str:
 
 
 def _text(part: Fields, _: Losses) -> Text:
-    part.only(_CACHE_MARKS, ("type", "text"))
+    part.only(_TEXT, _CACHE_MARKS)
     return Text(part.needed("text"), part.at)
 
 
 def _refusal(part: Fields, _: Losses) -> Refusal:
-    part.only(("type", "refusal"))
+    part.only({"type", "refusal"})
     return Refusal(part.needed("refusal"), part.at)
 
 
 def _image(part: Fields, losses: Losses) -> Image:
-    part.only(_CACHE_MARKS, ("type", "image_url"))
+    part.only({"type", "image_url"}, _CACHE_MARKS)
     if isinstance(part.raw.get("image_url"), str):
         return _image_at(part.text("image_url"), "", part.at, losses)
     inner = _inner(part, "image_url", losses)
-    inner.only(("url", "detail"))
+    inner.only({"url", "detail"})
     return _image_at(inner.needed("url"), inner.text("detail"), part.at, losses)
 
 
 def _file(part: Fields, losses: Losses) -> File:
-    part.only(_CACHE_MARKS, ("type", "file"))
+    part.only({"type", "file"}, _CACHE_MARKS)
     inner = _inner(part, "file", losses)
-    inner.only(("file_data", "filename", "file_id"))
+    inner.only({"file_data", "filename", "file_id"})
     if inner.has("file_id"):
         inner.refuse("file_id", "a file at another provider cannot be read", "send its data as file_data")
     return _file_at(inner.needed("file_data"), inner.text("filename"), part.at, losses)
@@ -112,9 +112,9 @@ def _call(call: Fields, sealer: Sealer, losses: Losses) -> Call:
     kind = call.text("type", "function")
     if kind not in _CALLS:
         call.refuse("type", _unknown(kind, _CALLS))
-    call.only(("type", "id", "index", "extra_content", kind))
+    call.only({"type", "id", "index", "extra_content", kind})
     inner, (arguments, tool_kind) = _inner(call, kind, losses), _CALLS[kind]
-    inner.only(("name", arguments))
+    inner.only({"name", arguments})
     seal = None
     if "extra_content" in call.raw:
         seal = _thought_of(call, sealer)
@@ -122,13 +122,13 @@ def _call(call: Fields, sealer: Sealer, losses: Losses) -> Call:
     return Call(call.text("id"), name, args, tool_kind, seal=seal, at=call.at)
 
 
-_CALLS = {"function": ("arguments", ToolKind.FUNCTION), "custom": ("input", ToolKind.FREE)}
+_CALLS = {"function": ("arguments", FUNCTION), "custom": ("input", FREE)}
 
 
 def _thought_of(call: Fields, sealer: Sealer) -> Seal | None:
     """Return the signature beside a call, as Google's endpoints give it."""
     extra = call.inner("extra_content") or Fields({}, call.at, Losses())
-    extra.only(("google", "vertex"))
+    extra.only({"google", "vertex"})
     for owner in filter(None, (extra.inner("google"), extra.inner("vertex"))):
         signature = owner.text("thought_signature")
         if signature:

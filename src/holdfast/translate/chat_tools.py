@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .fields import Fields
-from .form import Choice, Choose, Tool, ToolKind
+from .form import FREE, SERVED, Choice, Choose, Tool
 from .losses import Losses
 
 _SERVED = {
@@ -16,6 +16,7 @@ _SERVED = {
     "web_search_preview": "web_search",
 }
 """Tools that some endpoints of chat run themselves, and what others call them."""
+_FUNCTION = frozenset({"name", "description", "parameters", "strict"})
 _MODES = {"auto": Choose.AUTO, "none": Choose.NONE, "required": Choose.ANY}
 
 
@@ -27,16 +28,15 @@ def tools_of(fields: Fields, losses: Losses) -> tuple[Tool, ...]:
 def _tool(tool: Fields, losses: Losses) -> Tool:
     kind = tool.text("type", "function")
     if kind in _SERVED:
-        return Tool(kind, ToolKind.SERVED, served=_SERVED[kind], raw=tool.raw, at=tool.at)
+        return Tool(kind, SERVED, served=_SERVED[kind], raw=tool.raw, at=tool.at)
     if kind not in _KINDS:
         tool.refuse("type", f"'{kind}' cannot be translated; known are {', '.join(_KINDS)}")
-    tool.drop({"cache_control": "cache_control"})
-    tool.only(("type", "cache_control", kind))
+    tool.only({"type", kind}, {"cache_control": "cache_control"})
     return _KINDS[kind](tool, Fields(tool.raw.get(kind), tool.path(kind), losses))
 
 
 def _function(tool: Fields, function: Fields) -> Tool:
-    function.only(("name", "description", "parameters", "strict"))
+    function.only(_FUNCTION)
     return Tool(
         name=_name(function),
         description=function.text("description"),
@@ -48,11 +48,11 @@ def _function(tool: Fields, function: Fields) -> Tool:
 
 
 def _custom(tool: Fields, custom: Fields) -> Tool:
-    custom.only(("name", "description", "format"))
+    custom.only({"name", "description", "format"})
     grammar = _grammar(custom)
     return Tool(
         name=_name(custom),
-        kind=ToolKind.FREE,
+        kind=FREE,
         description=custom.text("description"),
         grammar=grammar.text("definition"),
         syntax=grammar.text("syntax"),

@@ -9,6 +9,10 @@ from typing import Any
 from .caps import Caps
 from .context import Target
 from .form import (
+    ASSISTANT,
+    FREE,
+    SYSTEM,
+    USER,
     Call,
     File,
     Image,
@@ -17,10 +21,8 @@ from .form import (
     Refusal,
     Request,
     Result,
-    Role,
     Text,
     Thinking,
-    ToolKind,
     Turn,
 )
 from .losses import Losses
@@ -29,10 +31,11 @@ from .names import wire_name
 from .turns import leading_words, paired, told_by_the_user
 
 _FAILED = "[error] "
+_WORDS = (Text, Refusal)
 _SPOKEN = {
-    Role.SYSTEM: "a message of the system",
-    Role.USER: "a message of the user",
-    Role.ASSISTANT: "a message of the assistant",
+    SYSTEM: "a message of the system",
+    USER: "a message of the user",
+    ASSISTANT: "a message of the assistant",
 }
 
 
@@ -51,17 +54,23 @@ class ChatTurns:
         request, caps, losses = self._request, self._caps, self._losses
         leading, rest = leading_words(request.turns)
         turns = paired(told_by_the_user(rest, caps, losses), caps, losses)
-        made = self._system(Turn(Role.SYSTEM, tuple(part for turn in leading for part in turn.parts)))
-        writers = {Role.SYSTEM: self._system, Role.USER: self._user, Role.ASSISTANT: self._assistant}
+        made = self._system(Turn(SYSTEM, tuple(part for turn in leading for part in turn.parts)))
         first = len(made)
         for turn in turns:
-            for message in writers[turn.role](turn):
+            for message in self._written(turn):
                 _add(made, message)
         if len(made) == first:
             losses.refuse(request.path("messages"), "no message says anything")
         if made[-1]["role"] == "assistant" and not caps.prefill:
             losses.refuse(turns[-1].at, "the endpoint does not go on from the beginning of an answer")
         return made
+
+    def _written(self, turn: Turn) -> list[dict[str, Any]]:
+        if turn.role is USER:
+            return self._user(turn)
+        if turn.role is SYSTEM:
+            return self._system(turn)
+        return self._assistant(turn)
 
     def _system(self, turn: Turn) -> list[dict[str, Any]]:
         words = self._words(turn, turn.parts)
@@ -75,7 +84,7 @@ class ChatTurns:
         moved: list[Part] = []
         others: list[Part] = []
         for part in turn.parts:
-            if isinstance(part, Result):
+            if type(part) is Result:
                 made.append(self._result(part, moved))
             else:
                 others.append(part)
@@ -86,9 +95,8 @@ class ChatTurns:
 
     def _result(self, result: Result, moved: list[Part]) -> dict[str, Any]:
         """Write a result. Its images and files, which a tool's message cannot hold, go to `moved`."""
-        texts = [part.text for part in result.parts if isinstance(part, Text)]
-        others = [part for part in result.parts if not isinstance(part, Text)]
-        text = "\n".join(texts)
+        others = [part for part in result.parts if type(part) is not Text]
+        text = "\n".join([part.text for part in result.parts if isinstance(part, Text)])
         if others:
             self._losses.less("output_moved", result.at)
             moved += [Text(f"[content of {result.call}]"), *others]
@@ -99,10 +107,18 @@ class ChatTurns:
         return {"role": "tool", "tool_call_id": result.call, "content": text}
 
     def _assistant(self, turn: Turn) -> list[dict[str, Any]]:
-        others = [part for part in turn.parts if not isinstance(part, Thinking | Call)]
-        calls = [self._call(part) for part in turn.parts if isinstance(part, Call)]
+        others: list[Part] = []
+        calls: list[dict[str, Any]] = []
+        thinking: list[Thinking] = []
+        for part in turn.parts:
+            if type(part) is Call:
+                calls.append(self._call(part))
+            elif type(part) is Thinking:
+                thinking.append(part)
+            else:
+                others.append(part)
         message: dict[str, Any] = {"role": "assistant", "content": self._words(turn, others) or None}
-        thoughts = self._thoughts([part for part in turn.parts if isinstance(part, Thinking)])
+        thoughts = self._thoughts(thinking)
         message |= thoughts
         if calls:
             message["tool_calls"] = calls
@@ -114,7 +130,7 @@ class ChatTurns:
 
     def _call(self, call: Call) -> dict[str, Any]:
         arguments = call.args or "{}"
-        if call.kind is ToolKind.FREE:
+        if call.kind is FREE:
             arguments = json.dumps({"input": call.args}, ensure_ascii=False)
         function = {"name": wire_name(call.group, call.name), "arguments": arguments}
         written: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
@@ -126,6 +142,8 @@ class ChatTurns:
 
     def _thoughts(self, thoughts: Sequence[Thinking]) -> dict[str, Any]:
         """Write what the model thought, as far as it wants that back."""
+        if not thoughts:
+            return {}
         text = "".join(map(self._thought, thoughts))
         details = [detail for thought in thoughts for detail in self._details(thought)]
         written: dict[str, Any] = {}
@@ -162,18 +180,22 @@ class ChatTurns:
             return ""
         return text
 
-    def _words(self, turn: Turn, parts: Iterable[Part]) -> str:
+    def _words(self, turn: Turn, parts: Sequence[Part]) -> str:
         """Return the texts of parts that can be nothing else."""
+        if not parts:
+            return ""
         texts: list[str] = []
         for part in parts:
-            if not isinstance(part, Text | Refusal):
+            if not isinstance(part, _WORDS):
                 self._losses.refuse(part.at, f"{_SPOKEN[turn.role]} holds texts only")
             texts.append(part.text)
         return _paragraphs(texts)
 
     def _content(self, turn: Turn, parts: Sequence[Part]) -> str | list[dict[str, Any]]:
         """Return what the user says: a text, which every endpoint takes, where it is nothing else."""
-        if all(isinstance(part, Text) for part in parts):
+        if not parts:
+            return ""
+        if all(type(part) is Text for part in parts):
             return self._words(turn, parts)
         written = []
         for part in parts:
@@ -234,4 +256,4 @@ def _as_parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _paragraphs(texts: Iterable[str]) -> str:
     """Return texts as one: many endpoints take no lists of them. What is blank says nothing."""
-    return "\n\n".join(text for text in texts if text.strip())
+    return "\n\n".join([text for text in texts if text.strip()])

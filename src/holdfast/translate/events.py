@@ -116,6 +116,7 @@ class BrokenOff(NamedTuple):
     code: str = ""
 
 
+LAST = (End, BrokenOff)
 Event = Start | Open | Delta | Sealed | Close | UsageSeen | Stopped | End | BrokenOff
 
 

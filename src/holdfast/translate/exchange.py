@@ -11,7 +11,7 @@ from . import read_chat, read_messages, read_responses, write_chat, write_messag
 from .caps import Caps
 from .context import Caller, Target
 from .envelope import Sealer
-from .events import DONE, AnswerReader, AnswerWriter, BrokenOff, End, Event, fold
+from .events import DONE, LAST, AnswerReader, AnswerWriter, BrokenOff, End, Event, fold
 from .form import Request
 from .from_chat import ChatReader
 from .from_messages import MessagesReader
@@ -221,7 +221,7 @@ class TranslatedStream:
             if self.over:
                 break
             written += self._writer.feed(event)
-            if isinstance(event, End | BrokenOff):
+            if isinstance(event, LAST):
                 self.over, self.whole = True, isinstance(event, End)
         return written
 

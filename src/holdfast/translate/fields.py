@@ -4,14 +4,16 @@ that nobody asked for are told."""
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, NoReturn
 
-from .form import Flag
+from .form import OFF, ON, UNSET, Flag
 from .losses import Losses
 
 EMPTY: tuple[Any, ...] = (None, False, 0, "", [], {})
 """The values of a member that say nothing."""
+_NONE: Mapping[str, str] = {}
 
 
 class Fields:
@@ -20,7 +22,7 @@ class Fields:
     __slots__ = ("_losses", "at", "raw")
 
     def __init__(self, raw: object, at: str, losses: Losses) -> None:
-        if not isinstance(raw, dict) and not isinstance(raw, Mapping):
+        if not isinstance(raw, dict):
             losses.refuse(at, f"must be an object, not {kind_of(raw)}")
         self.raw: Mapping[str, Any] = raw
         self.at = at
@@ -73,53 +75,45 @@ class Fields:
     def flag(self, name: str) -> Flag:
         """Return a switch."""
         value = self.raw.get(name)
-        if value is not None and not isinstance(value, bool):
+        if value is None:
+            return UNSET
+        if not isinstance(value, bool):
             self._wrong(name, "true or false", value)
-        return Flag.of(value)
+        return ON if value else OFF
 
     def mapping(self, name: str) -> Mapping[str, Any] | None:
         """Return an object as it is, such as a schema."""
         value = self.raw.get(name)
         if value is None:
             return None
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             self._wrong(name, "an object", value)
         return value
 
     def inner(self, name: str) -> Fields | None:
         """Return an object whose members are to be read."""
-        if self.raw.get(name) is None:
+        value = self.raw.get(name)
+        if value is None:
             return None
-        return Fields(self.raw[name], self.path(name), self._losses)
+        return Fields(value, self.path(name), self._losses)
 
     def items(self, name: str) -> Iterator[tuple[str, Any]]:
         """Yield the path and the value of each item of a list."""
-        value = self.raw.get(name)
-        if value is None:
-            return
-        if not isinstance(value, list):
-            self._wrong(name, "a list", value)
         path = self.path(name)
-        for index, item in enumerate(value):
+        for index, item in enumerate(self._list(name)):
             yield f"{path}[{index}]", item
 
-    def objects(self, name: str) -> Iterator[Fields]:
-        """Yield each object of a list of objects."""
-        losses = self._losses
-        for at, item in self.items(name):
-            yield Fields(item, at, losses)
+    def objects(self, name: str) -> list[Fields]:
+        """Return the objects of a list of objects."""
+        value = self._list(name)
+        if not value:
+            return []
+        path, losses = self.path(name), self._losses
+        return [Fields(item, f"{path}[{index}]", losses) for index, item in enumerate(value)]
 
     def has(self, name: str) -> bool:
         """Return whether a member says something."""
         return self.raw.get(name) not in EMPTY
-
-    def drop(self, losses: Mapping[str, str]) -> None:
-        """Note the loss of each member that is there; `losses` maps members to names of LESS."""
-        if losses.keys().isdisjoint(self.raw):
-            return
-        for name in self.raw:
-            if name in losses and self.has(name):
-                self._losses.less(losses[name], self.path(name))
 
     def forbid(self, refused: Mapping[str, tuple[str, str]]) -> None:
         """Refuse a member that is there; `refused` maps members to why and the next step."""
@@ -129,14 +123,13 @@ class Fields:
             if self.has(name):
                 self.refuse(name, why, next_step)
 
-    def only(self, *known: Collection[str]) -> None:
-        """Note that every other member is lost, unless it says nothing."""
-        others = set(self.raw).difference(*known)
-        if not others:
+    def only(self, known: AbstractSet[str], lost: Mapping[str, str] = _NONE) -> None:
+        """Note that every other member is lost, unless it says nothing: by its name of LESS in `lost`."""
+        if self.raw.keys() <= known:
             return
         for name in self.raw:
-            if name in others and self.has(name):
-                self._losses.less("unknown_member", self.path(name))
+            if name not in known and self.has(name):
+                self._losses.less(lost.get(name, "unknown_member"), self.path(name))
 
     def refuse(self, name: str, why: str, next_step: str = "") -> NoReturn:
         """Refuse the request for a member, or for the object itself (name "")."""
@@ -147,6 +140,14 @@ class Fields:
     def less(self, loss: str, name: str) -> None:
         """Note that a member is lost or reshaped."""
         self._losses.less(loss, self.path(name))
+
+    def _list(self, name: str) -> list[Any]:
+        value = self.raw.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self._wrong(name, "a list", value)
+        return value
 
     def _wrong(self, name: str, wanted: str, value: object) -> NoReturn:
         self.refuse(name, f"must be {wanted}, not {kind_of(value)}")

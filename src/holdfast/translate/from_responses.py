@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .caps import Caps
 from .events import End, Event, Sealed, Start, Stop, Stopped, Why, settled
-from .form import Call, Opaque, Seal, Thinking, ToolKind
+from .form import FREE, FUNCTION, Call, Opaque, Seal, Thinking
 from .lenient import NOTHING, count_of, index_of, members_of, objects_of, says_something, text_of
 from .losses import Losses
 from .names import made_id
@@ -17,8 +17,8 @@ from .responses_usage import counted
 
 _INCOMPLETE = {"max_output_tokens": Why.LENGTH, "max_tokens": Why.LENGTH, "content_filter": Why.REFUSED}
 _CALLS = {
-    "function_call": (ToolKind.FUNCTION, "arguments"),
-    "custom_tool_call": (ToolKind.FREE, "input"),
+    "function_call": (FUNCTION, "arguments"),
+    "custom_tool_call": (FREE, "input"),
 }
 """The items that are calls: how the tool is called, and the member that holds what it is given."""
 _SEARCH = "web_search_call"
@@ -202,7 +202,7 @@ class ResponsesReader:
             events = self._call_added(index, item) or [senseless("calls a tool without a name")]
         if not is_over(events):
             events += self._items.settle(index, CALL, item.get(member))
-        if is_over(events) or kind is ToolKind.FREE or item.get("status") == "incomplete":
+        if is_over(events) or kind is FREE or item.get("status") == "incomplete":
             return events
         if not self._items.has_text(index, CALL):
             events += self._items.say(index, CALL, "{}")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .call_seals import with_call_seals
 from .envelope import Sealer, is_sealed
 from .fields import Fields
-from .form import Call, File, Flag, Image, Opaque, Part, Result, Seal, Text, Thinking
+from .form import ON, Call, File, Image, Opaque, Part, Result, Seal, Text, Thinking
 from .losses import Losses
 from .messages_served import NATIVE, json_text, needed, readable
 from .messages_tools import ToolChanges
@@ -61,8 +61,7 @@ class Blocks:
             block.refuse("type", f"blocks of the type '{name}' are not known")
         if holder not in kind.holders:
             block.refuse("type", f"a block of the type '{name}' does not belong into {holder.value}")
-        block.drop(kind.lost)
-        block.only(kind.members, kind.lost, _ALWAYS)
+        block.only(kind.members, kind.lost)
         return kind.read(self, block)
 
     def text(self, block: Fields) -> Iterable[Part]:
@@ -136,7 +135,7 @@ class Blocks:
 
     def tool_result(self, block: Fields) -> Iterable[Part]:
         parts = tuple(self.content(block, "content", Holder.RESULT))
-        failed = block.flag("is_error") is Flag.ON
+        failed = block.flag("is_error") is ON
         return (Result(block.needed("tool_use_id"), parts, failed, block.at),)  # type: ignore[arg-type]
 
     def tool_reference(self, block: Fields) -> Iterable[Part]:
@@ -185,48 +184,45 @@ class Blocks:
         return ()
 
 
+_Read = Callable[[Blocks, Fields], Iterable[Part]]
+_CACHE = {"cache_control": "cache_control"}
+
+
 class _Kind(NamedTuple):
     """A type of block. `members` are read, `lost` are left out and told by these names of LESS."""
 
-    read: Callable[[Blocks, Fields], Iterable[Part]]
+    read: _Read
     holders: tuple[Holder, ...]
-    members: frozenset[str] = frozenset()
-    lost: Mapping[str, str] = {"cache_control": "cache_control"}
+    members: frozenset[str]
+    lost: Mapping[str, str]
 
 
-_ALWAYS = frozenset({"type"})
+def _kind(read: _Read, holders: tuple[Holder, ...], members: str, lost: Mapping[str, str] = _CACHE) -> _Kind:
+    return _Kind(read, holders, frozenset(members.split()) | {"type"}, lost)
+
+
 _ANYWHERE = (Holder.USER, Holder.ASSISTANT, Holder.RESULT)
 _SAID = (Holder.USER, Holder.RESULT)
 _BY_MODEL = (Holder.ASSISTANT,)
 _BY_SYSTEM = (Holder.SYSTEM,)
 _BY_BOTH = (Holder.USER, Holder.ASSISTANT)
 _TEXT_LOST = {"cache_control": "cache_control", "citations": "citations"}
-_SERVED_CALL = _Kind(
-    Blocks.served_call, _BY_MODEL, frozenset({"id", "name", "input", "caller", "server_name"})
-)
-_SERVED_RESULT = _Kind(
-    Blocks.served_result, _BY_BOTH, frozenset({"tool_use_id", "content", "caller", "is_error"})
-)
-_CALL = _Kind(Blocks.tool_use, _BY_MODEL, frozenset({"id", "name", "input", "caller"}))
-_DOCUMENT = _Kind(Blocks.document, _SAID, frozenset({"source", "title", "context", "citations"}))
-_COMPACTION = _Kind(
-    Blocks.compaction, _BY_BOTH, frozenset({"content", "encrypted_content", "signature", "tool_changes"})
-)
+_SERVED_CALL = _kind(Blocks.served_call, _BY_MODEL, "id name input caller server_name")
+_SERVED_RESULT = _kind(Blocks.served_result, _BY_BOTH, "tool_use_id content caller is_error")
+_CALL = _kind(Blocks.tool_use, _BY_MODEL, "id name input caller")
+_DOCUMENT = _kind(Blocks.document, _SAID, "source title context citations")
+_COMPACTION = _kind(Blocks.compaction, _BY_BOTH, "content encrypted_content signature tool_changes")
 
 _KINDS = {
-    "text": _Kind(Blocks.text, tuple(Holder), frozenset({"text"}), _TEXT_LOST),
-    "image": _Kind(Blocks.image, _SAID, frozenset({"source"})),
+    "text": _kind(Blocks.text, tuple(Holder), "text", _TEXT_LOST),
+    "image": _kind(Blocks.image, _SAID, "source"),
     "document": _DOCUMENT,
-    "search_result": _Kind(
-        Blocks.search_result, _SAID, frozenset({"content", "source", "title", "citations"})
-    ),
-    "thinking": _Kind(Blocks.thinking, _BY_MODEL, frozenset({"thinking", "signature"})),
-    "redacted_thinking": _Kind(Blocks.redacted_thinking, _BY_MODEL, frozenset({"data"})),
+    "search_result": _kind(Blocks.search_result, _SAID, "content source title citations"),
+    "thinking": _kind(Blocks.thinking, _BY_MODEL, "thinking signature"),
+    "redacted_thinking": _kind(Blocks.redacted_thinking, _BY_MODEL, "data"),
     "tool_use": _CALL,
-    "tool_result": _Kind(
-        Blocks.tool_result, (Holder.USER,), frozenset({"tool_use_id", "content", "is_error"})
-    ),
-    "tool_reference": _Kind(Blocks.tool_reference, (Holder.RESULT,), frozenset({"tool_name"})),
+    "tool_result": _kind(Blocks.tool_result, (Holder.USER,), "tool_use_id content is_error"),
+    "tool_reference": _kind(Blocks.tool_reference, (Holder.RESULT,), "tool_name"),
     "server_tool_use": _SERVED_CALL,
     "mcp_tool_use": _SERVED_CALL,
     "web_search_tool_result": _SERVED_RESULT,
@@ -237,14 +233,12 @@ _KINDS = {
     "tool_search_tool_result": _SERVED_RESULT,
     "advisor_tool_result": _SERVED_RESULT,
     "mcp_tool_result": _SERVED_RESULT,
-    "mcp_tool_listing": _Kind(
-        Blocks.nothing, _BY_BOTH, frozenset({"mcp_server_name"}), {"tools": "served_tools"}
-    ),
+    "mcp_tool_listing": _kind(Blocks.nothing, _BY_BOTH, "mcp_server_name", {"tools": "served_tools"}),
     "compaction": _COMPACTION,
-    "tool_addition": _Kind(Blocks.addition, _BY_SYSTEM, frozenset({"tool"})),
-    "tool_removal": _Kind(Blocks.removal, _BY_SYSTEM, frozenset({"tool"})),
-    "container_upload": _Kind(Blocks.upload, (Holder.USER,), frozenset({"file_id"})),
-    "fallback": _Kind(Blocks.nothing, _BY_MODEL, frozenset({"from", "to", "trigger"})),
+    "tool_addition": _kind(Blocks.addition, _BY_SYSTEM, "tool"),
+    "tool_removal": _kind(Blocks.removal, _BY_SYSTEM, "tool"),
+    "container_upload": _kind(Blocks.upload, (Holder.USER,), "file_id"),
+    "fallback": _kind(Blocks.nothing, _BY_MODEL, "from to trigger"),
 }
 
 
@@ -266,5 +260,5 @@ def _elsewhere(source: Fields) -> Iterable[Part]:
 
 def _citations(block: Fields) -> None:
     wish = block.inner("citations")
-    if wish and wish.flag("enabled") is Flag.ON:
+    if wish and wish.flag("enabled") is ON:
         block.less("citations", "citations")

@@ -11,6 +11,7 @@ from .fields import Fields
 NATIVE = (
     "`holdfast models --harness claude` lists models of providers that speak anthropic-messages themselves."
 )
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _OPAQUE_OUTPUT = "encrypted_stdout"
 _NOT_TOLD = frozenset({"cache_control", "caller", "signature"})
 
@@ -26,7 +27,7 @@ def needed(block: Fields, name: str) -> Fields:
 def json_text(block: Fields, value: object) -> str:
     """Return the JSON of a value that came as JSON, in a member of `block`."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return _encoded(value)
     except ValueError:
         block.refuse("", "holds a number that JSON does not have")
 

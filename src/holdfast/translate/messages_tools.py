@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .anthropic_tools import known_tool
 from .fields import Fields
-from .form import Choice, Choose, Flag, Tool, ToolKind
+from .form import OFF, ON, SERVED, UNSET, Choice, Choose, Flag, Tool
 from .messages_served import NATIVE, needed
 
 _DATE = re.compile(r"_\d{8}\Z")
@@ -87,7 +87,7 @@ def _read(tools: Iterable[Fields]) -> Iterator[tuple[Tool, bool]]:
     """Yield each tool, and whether it is loaded later."""
     for tool in tools:
         kind = tool.text("type", "custom")
-        later = tool.flag("defer_loading") is Flag.ON
+        later = tool.flag("defer_loading") is ON
         if kind == "custom":
             yield _function(tool), later
             continue
@@ -99,27 +99,26 @@ def _of_anthropic(tool: Fields, dated: str, kind: str) -> Tool:
     name, known = tool.text("name") or kind, known_tool(kind, dated)
     if known is not None:
         tool.less("anthropic_tools", "type")
-        _read_rest(tool, ("max_characters",))
-        if tool.flag("strict") is Flag.ON:
+        _read_rest(tool, _MEMBERS | {"max_characters"})
+        if tool.flag("strict") is ON:
             tool.less("strict", "strict")
         return Tool(name, description=known.description, schema=known.schema, raw=tool.raw, at=tool.at)
     if kind in _SCREENS:
         tool.refuse("type", "only Anthropic's models know how this tool is called", NATIVE)
     if kind not in _SERVED:
         tool.refuse("type", f"tools of the type '{dated}' are not known")
-    return Tool(name, ToolKind.SERVED, served=kind, raw=tool.raw, at=tool.at)
+    return Tool(name, SERVED, served=kind, raw=tool.raw, at=tool.at)
 
 
-def _read_rest(tool: Fields, others: Collection[str] = ()) -> None:
+def _read_rest(tool: Fields, members: frozenset[str]) -> None:
     """Tell what is left out of a tool that the caller runs."""
-    tool.drop(_LOST)
-    tool.only(_MEMBERS, _LOST, others)
+    tool.only(members, _LOST)
     if any(caller != "direct" for _, caller in tool.items("allowed_callers")):
         tool.less("served_tools", "allowed_callers")
 
 
 def _function(tool: Fields) -> Tool:
-    _read_rest(tool)
+    _read_rest(tool, _MEMBERS)
     return Tool(
         name=tool.needed("name"),
         description=tool.text("description"),
@@ -134,15 +133,15 @@ def read_choice(body: Fields) -> tuple[Choice | None, Flag]:
     """Return which tool is to be called, and whether several may be called at once."""
     choice = body.inner("tool_choice")
     if choice is None:
-        return None, Flag.UNSET
+        return None, UNSET
     kind = choice.needed("type")
     mode = _CHOICES.get(kind)
     if mode is None:
         choice.refuse("type", f"'{kind}' is not a known way to choose a tool")
     choice.only({"type", "name", "disable_parallel_tool_use"})
-    name, parallel = "", Flag.UNSET
+    name, parallel = "", UNSET
     if mode is Choose.ONE:
         name = choice.needed("name")
-    if choice.flag("disable_parallel_tool_use") is Flag.ON:
-        parallel = Flag.OFF
+    if choice.flag("disable_parallel_tool_use") is ON:
+        parallel = OFF
     return Choice(mode, name, at=choice.at), parallel

@@ -7,20 +7,20 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from .form import Tool, ToolKind
+from .form import FUNCTION, SERVED, Tool, ToolKind
 from .losses import Losses
 
-_LEGAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_is_legal = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
-_LEGAL_ID = {"": re.compile(r"[A-Za-z0-9_-]{1,64}"), "mistral": re.compile(r"[A-Za-z0-9]{9}")}
+_IS_LEGAL_ID = {"": _is_legal, "mistral": re.compile(r"[A-Za-z0-9]{9}").fullmatch}
 _LONGEST, _HASH = 51, 12
 
 
 def wire_name(group: str, name: str) -> str:
     """Return the name by which the endpoint knows a tool: `group__name`, shortened where it is too long or
     has other signs than letters, digits, `_` and `-`."""
-    full = _joined(group, name, "__")
-    if _LEGAL.fullmatch(full):
+    full = name if not group else _joined(group, name, "__")
+    if _is_legal(full):
         return full
     return f"{_ILLEGAL.sub('_', full)[:_LONGEST]}_{_hash(full)[:_HASH]}"
 
@@ -34,7 +34,7 @@ class ToolNames:
         """Raise Untranslatable if two tools of the caller's would have the same name."""
         self._tools: dict[str, Tool] = {}
         for tool in tools:
-            if tool.kind is ToolKind.SERVED:
+            if tool.kind is SERVED:
                 continue
             name = wire_name(tool.group, tool.name)
             other = self._tools.setdefault(name, tool)
@@ -50,14 +50,14 @@ class ToolNames:
         """Return how a tool that the history names is called: as it is offered now, else with arguments."""
         tool = self._tools.get(wire_name(group, name))
         if tool is None:
-            return ToolKind.FUNCTION
+            return FUNCTION
         return tool.kind
 
 
 def call_id(given: str, rule: str = "", salt: str = "") -> str:
     """Return an id that the endpoint takes: the given one, or a hash of it (with `salt`, where one id stands
     for two calls)."""
-    if not salt and _LEGAL_ID[rule].fullmatch(given):
+    if not salt and _IS_LEGAL_ID[rule](given):
         return given
     digest = _hash(given + salt)
     if rule == "mistral":

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .context import Target
-from .form import Choice, Choose, Flag, Request, Tool, ToolKind
+from .form import FREE, ON, SEARCH, SERVED, Choice, Choose, Request, Tool
 from .losses import Losses
 from .names import wire_name
 
@@ -44,7 +44,7 @@ def own_tools(request: Request, target: Target) -> list[Tool]:
 
 def _is_there(tool: Tool, target: Target) -> bool:
     """Return whether the endpoint has the tool. A search that may not look at the web is another one."""
-    if tool.kind is not ToolKind.SERVED:
+    if tool.kind is not SERVED:
         return True
     is_search = tool.served == _SEARCH and tool.raw.get("external_web_access") is not False
     return is_search and bool(target.caps.web_search)
@@ -71,12 +71,12 @@ def function_of(tool: Tool, target: Target) -> Function:
     losses = target.losses
     if tool.group:
         losses.less("namespace", tool.at)
-    if tool.kind is ToolKind.SEARCH:
+    if tool.kind is SEARCH:
         losses.less("tool_search", tool.at)
     name = wire_name(tool.group, tool.name)
-    if tool.kind is ToolKind.FREE:
+    if tool.kind is FREE:
         return Function(name, _with_grammar(tool, losses), _TEXT_ARGUMENT, strict=False)
-    strict = tool.strict is Flag.ON
+    strict = tool.strict is ON
     if strict and not target.caps.strict:
         losses.less("strict", tool.at)
         strict = False

@@ -11,13 +11,13 @@ from .chat_thoughts import with_thoughts
 from .chat_tools import choice_of, tools_of
 from .envelope import Sealer
 from .fields import Fields
-from .form import Effort, Flag, Limits, Refusal, Request, Result, Role, Shape, Turn
+from .form import ASSISTANT, OFF, ON, SYSTEM, USER, Effort, Limits, Refusal, Request, Result, Shape, Turn
 from .losses import Losses
 
 _KNOWN = {
-    "max_completion_tokens", "max_tokens", "messages", "model", "parallel_tool_calls", "prompt_cache_key",
-    "reasoning", "reasoning_effort", "response_format", "service_tier", "stop", "stream", "stream_options",
-    "temperature", "thinking", "tool_choice", "tools", "top_k", "top_p", "verbosity",
+    "max_completion_tokens", "max_tokens", "messages", "modalities", "model", "n", "parallel_tool_calls",
+    "prompt_cache_key", "reasoning", "reasoning_effort", "response_format", "service_tier", "stop", "stream",
+    "stream_options", "temperature", "thinking", "tool_choice", "tools", "top_k", "top_p", "verbosity",
 }  # fmt: skip
 _LOST = {
     "cache_control": "cache_control",
@@ -66,8 +66,7 @@ def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
             fields.refuse(name, why, f"leave {name} out")
     if not fields.has("messages"):
         fields.refuse("messages", "is missing")
-    fields.drop(_LOST)
-    fields.only(_KNOWN, _LOST, _REFUSED, _ONLY)
+    fields.only(_KNOWN, _LOST)
     tools, choice = choice_of(fields, tools_of(fields, losses), losses)
     options = fields.inner("stream_options")
     return Request(
@@ -82,8 +81,8 @@ def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
         cache_key=fields.text("prompt_cache_key"),
         tier=fields.text("service_tier"),
         verbosity=fields.text("verbosity"),
-        stream=fields.flag("stream") is Flag.ON,
-        usage_asked=options is not None and options.flag("include_usage") is Flag.ON,
+        stream=fields.flag("stream") is ON,
+        usage_asked=options is not None and options.flag("include_usage") is ON,
         paths={name: path for name, (path, other) in _OTHERS.items() if fields.has(other)},
     )
 
@@ -122,7 +121,7 @@ def _shape(fields: Fields) -> Shape | None:
     kind = wanted.text("type")
     if kind not in ("text", "json_object", "json_schema"):
         wanted.refuse("type", f"'{kind}' cannot be translated; known are text, json_object, json_schema")
-    wanted.only(("type", "json_schema"))
+    wanted.only({"type", "json_schema"})
     if kind == "text":
         return None
     inner = wanted.inner("json_schema")
@@ -130,7 +129,7 @@ def _shape(fields: Fields) -> Shape | None:
         return Shape()
     if inner is None:
         wanted.refuse("json_schema", "is missing")
-    inner.only(("schema", "name", "strict", "description"))
+    inner.only({"schema", "name", "strict", "description"})
     schema = inner.mapping("schema")
     if schema is None:
         inner.refuse("schema", "is missing")
@@ -143,13 +142,13 @@ def _effort(fields: Fields) -> Effort:
     switch = fields.inner("thinking")
     effort = Effort(level)
     if asked is not None:
-        asked.only(("effort", "max_tokens", "exclude", "enabled", "summary"))
-        shown = asked.flag("exclude") is not Flag.ON
+        asked.only({"effort", "max_tokens", "exclude", "enabled", "summary"})
+        shown = asked.flag("exclude") is not ON
         effort = Effort(level or asked.text("effort"), asked.count("max_tokens"), shown)
-        if asked.flag("enabled") is Flag.OFF:
+        if asked.flag("enabled") is OFF:
             effort = Effort("none")
     if switch is not None:
-        switch.only(("type", "budget_tokens"))
+        switch.only({"type", "budget_tokens"})
         effort = replace(effort, budget=switch.count("budget_tokens") or effort.budget)
         if switch.text("type") == "disabled":
             effort = Effort("none")
@@ -167,18 +166,18 @@ def _turn(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
 
 def _system(message: Fields, _: Sealer, losses: Losses) -> Turn:
     _rest(message)
-    return Turn(Role.SYSTEM, tuple(content(message, losses, WORDS, needed=True)), message.at)
+    return Turn(SYSTEM, tuple(content(message, losses, WORDS, needed=True)), message.at)
 
 
 def _user(message: Fields, _: Sealer, losses: Losses) -> Turn:
     _rest(message)
-    return Turn(Role.USER, tuple(content(message, losses, USERS, needed=True)), message.at)
+    return Turn(USER, tuple(content(message, losses, USERS, needed=True)), message.at)
 
 
 def _tool(message: Fields, _: Sealer, losses: Losses) -> Turn:
     _rest(message)
     parts = tuple(content(message, losses, USERS, needed=True))
-    return Turn(Role.USER, (Result(message.text("tool_call_id"), parts, at=message.at),), message.at)
+    return Turn(USER, (Result(message.text("tool_call_id"), parts, at=message.at),), message.at)
 
 
 def _assistant(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
@@ -187,7 +186,7 @@ def _assistant(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
     if message.text("refusal"):
         words.append(Refusal(message.text("refusal"), message.at))
     parts = with_thoughts(message, sealer, words, calls(message, sealer, losses))
-    return Turn(Role.ASSISTANT, tuple(parts), message.at)
+    return Turn(ASSISTANT, tuple(parts), message.at)
 
 
 _READ = frozenset({
@@ -203,11 +202,8 @@ _REFUSED_OF_MESSAGES = {
 
 def _rest(message: Fields) -> None:
     """Look at the members of a message that nothing reads. Names of speakers have no counterpart."""
-    if message.raw.keys() <= _READ:
-        return
     message.forbid(_REFUSED_OF_MESSAGES)
-    message.drop(_LOST_OF_MESSAGES)
-    message.only(_READ, _LOST_OF_MESSAGES, _REFUSED_OF_MESSAGES)
+    message.only(_READ, _LOST_OF_MESSAGES)
 
 
 _ROLES: dict[str, Callable[[Fields, Sealer, Losses], Turn]] = {

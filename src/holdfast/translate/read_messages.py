@@ -7,7 +7,7 @@ from typing import Any
 
 from .envelope import Sealer
 from .fields import Fields
-from .form import Call, Effort, Flag, Limits, Part, Request, Result, Role, Shape, Turn
+from .form import ASSISTANT, ON, SYSTEM, USER, Call, Effort, Limits, Part, Request, Result, Shape, Turn
 from .losses import Losses
 from .messages_blocks import Blocks, Holder
 from .messages_served import NATIVE
@@ -44,14 +44,15 @@ _PATHS = {
 }
 _TIERS = {"auto": "auto", "standard_only": "default"}
 _WITHIN = {
-    "user": (Role.USER, Holder.USER),
-    "assistant": (Role.ASSISTANT, Holder.ASSISTANT),
-    "system": (Role.SYSTEM, Holder.SYSTEM),
+    "user": (USER, Holder.USER),
+    "assistant": (ASSISTANT, Holder.ASSISTANT),
+    "system": (SYSTEM, Holder.SYSTEM),
 }
 _THINKING = frozenset({"adaptive", "enabled", "disabled", "between_tools"})
 _DISPLAYED = {"enabled": "summarized"}
 """How thoughts are shown where the caller does not say; for other ways to think, that is up to the model."""
-_SYSTEM_MEMBERS = frozenset({"role", "content", "clear_at", "output_config"})
+_MEMBERS = frozenset({"role", "content"})
+_SYSTEM_MEMBERS = _MEMBERS | {"clear_at", "output_config"}
 
 
 def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
@@ -69,8 +70,7 @@ class _Reader:
     def request(self) -> Request:
         body, blocks = self._body, self._blocks
         body.forbid(_REFUSED)
-        body.drop(_LOST)
-        body.only(_READ, _LOST, _REFUSED)
+        body.only(_READ, _LOST)
         model = body.needed("model")
         turns, level = self._turns()
         blocks.finish()
@@ -92,7 +92,7 @@ class _Reader:
             shape=_shape(body),
             effort=_effort(body, level),
             tier=_tier(body),
-            stream=body.flag("stream") is Flag.ON,
+            stream=body.flag("stream") is ON,
             paths=_PATHS,
         )
 
@@ -101,7 +101,7 @@ class _Reader:
         turns: list[Turn] = []
         words = self._blocks.content(self._body, "system", Holder.SYSTEM)
         if words:
-            turns.append(Turn(Role.SYSTEM, tuple(words), "system"))
+            turns.append(Turn(SYSTEM, tuple(words), "system"))
         messages = list(self._body.objects("messages"))
         speakers = [message.needed("role") for message in messages]
         last = max((number for number, speaker in enumerate(speakers) if speaker == "user"), default=0)
@@ -123,7 +123,7 @@ class _Reader:
         if holder is Holder.SYSTEM:
             message.only(_SYSTEM_MEMBERS)
         else:
-            message.only({"role", "content"})
+            message.only(_MEMBERS)
             if message.raw.get("content") is None:
                 message.refuse("content", "is missing")
         return self._blocks.content(message, "content", holder)
@@ -138,11 +138,12 @@ class _EffortSoFar:
 
     def take(self, message: Fields, parts: list[Part]) -> None:
         """Take the next message."""
-        config = message.inner("output_config")
-        if message.text("role") == "system":
+        speaker = message.text("role")
+        if speaker == "system":
+            config = message.inner("output_config")
             self._next = (config and config.text("effort")) or self._next
         else:
-            self._asked = message.text("role") == "user" and any(not isinstance(p, Result) for p in parts)
+            self._asked = speaker == "user" and any(type(part) is not Result for part in parts)
         if self._asked and self._next:
             self.level, self._next = self._next, ""
 
@@ -152,10 +153,10 @@ def _find_missing_results(turns: list[Turn], losses: Losses) -> None:
     calls: dict[str, str] = {}
     answered = False
     for turn in turns:
-        if turn.role is Role.ASSISTANT and answered:
+        if turn.role is ASSISTANT and answered:
             _refuse_first(calls, losses)
             calls, answered = {}, False
-        answered = answered or turn.role is Role.USER
+        answered = answered or turn.role is USER
         for part in turn.parts:
             if isinstance(part, Call):
                 calls[part.id] = part.at
@@ -199,15 +200,14 @@ def _shape(body: Fields) -> Shape | None:
     schema = wish.mapping("schema")
     if schema is None:
         wish.refuse("schema", "is missing")
-    return Shape(schema, strict=Flag.ON)
+    return Shape(schema, strict=ON)
 
 
 def _effort(body: Fields, level: str) -> Effort:
     """Return how much to think; `level` is what a message changed it to."""
     config, thinking = body.inner("output_config"), body.inner("thinking")
     if config:
-        config.drop({"task_budget": "effort"})
-        config.only({"effort", "format"}, {"task_budget"})
+        config.only({"effort", "format"}, {"task_budget": "effort"})
         level = level or config.text("effort")
     if thinking is None:
         return Effort(level)

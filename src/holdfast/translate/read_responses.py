@@ -7,7 +7,7 @@ from typing import Any
 
 from .envelope import Sealer
 from .fields import Fields
-from .form import Effort, Flag, Limits, Request, Role, Shape
+from .form import ON, SYSTEM, USER, Effort, Limits, Request, Shape
 from .losses import Losses
 from .responses_input import Items
 from .responses_tools import NATIVE, Offers, choice_of
@@ -56,8 +56,7 @@ def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
     """Return what a request asks for. Raises Untranslatable with the path of what is not understood."""
     fields = Fields(body, "", losses)
     fields.forbid(_REFUSED)
-    fields.drop(_LOST)
-    fields.only(_READ, _LOST, _REFUSED)
+    fields.only(_READ, _LOST)
     model = fields.needed("model")
     _read_hints(fields, losses)
     offers = Offers(losses)
@@ -78,7 +77,7 @@ def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
         cache_key=fields.text("prompt_cache_key"),
         tier=fields.text("service_tier"),
         verbosity=verbosity,
-        stream=fields.flag("stream") is Flag.ON,
+        stream=fields.flag("stream") is ON,
         paths=_PATHS,
     )
 
@@ -97,18 +96,18 @@ def _read_hints(fields: Fields, losses: Losses) -> None:
         fields.less("context_management", "truncation")
     options = fields.inner("stream_options")
     if options is not None:
-        options.only(("include_obfuscation",))
+        options.only({"include_obfuscation"})
 
 
 def _read_input(fields: Fields, items: Items) -> None:
     instructions = fields.text("instructions")
     if instructions:
-        items.say(Role.SYSTEM, instructions, "instructions")
+        items.say(SYSTEM, instructions, "instructions")
     given = fields.raw.get("input")
     if given is None:
         fields.refuse("input", "is missing")
     if isinstance(given, str):
-        items.say(Role.USER, given, "input")
+        items.say(USER, given, "input")
         return
     for item in fields.objects("input"):
         items.take(item)
@@ -125,7 +124,7 @@ def _effort(fields: Fields) -> Effort:
     reasoning = fields.inner("reasoning")
     if reasoning is None:
         return Effort()
-    reasoning.only(("effort", "summary", "generate_summary"))
+    reasoning.only({"effort", "summary", "generate_summary"})
     summary = reasoning.text("summary") or reasoning.text("generate_summary")
     return Effort(reasoning.text("effort"), shown=summary not in ("", "none"))
 
@@ -135,7 +134,7 @@ def _text(fields: Fields) -> tuple[Shape | None, str]:
     text = fields.inner("text")
     if text is None:
         return None, ""
-    text.only(("format", "verbosity"))
+    text.only({"format", "verbosity"})
     return _shape(text.inner("format")), text.text("verbosity")
 
 
@@ -145,7 +144,7 @@ def _shape(wanted: Fields | None) -> Shape | None:
     kind = wanted.needed("type")
     if kind not in ("text", "json_object", "json_schema"):
         wanted.refuse("type", f"'{kind}' cannot be translated; known are text, json_object, json_schema")
-    wanted.only(("type", "schema", "name", "strict", "description"))
+    wanted.only({"type", "schema", "name", "strict", "description"})
     if kind == "text":
         return None
     if kind == "json_object":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .events import BrokenOff, Close, Delta, End, Event, Open
+from .events import LAST, Close, Delta, Event, Open
 from .form import Call, Part, Refusal, Text, Thinking
 from .provider_errors import senseless
 
@@ -147,9 +147,6 @@ class Items:
         return events
 
 
-_LAST = frozenset({BrokenOff, End})
-
-
 def is_over(events: list[Event]) -> bool:
     """Return whether the last of some events is the answer's last."""
-    return bool(events) and type(events[-1]) in _LAST
+    return bool(events) and isinstance(events[-1], LAST)

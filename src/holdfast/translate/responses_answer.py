@@ -8,7 +8,7 @@ from typing import Any
 from .caller_errors import responses_code
 from .context import Caller
 from .events import BrokenOff, Stop, Usage, Why
-from .form import Choice, Choose, Flag, Request, Shape, Tool, ToolKind
+from .form import FUNCTION, OFF, ON, Choice, Choose, Request, Shape, Tool
 
 Wire = dict[str, Any]
 _MODES = {Choose.AUTO: "auto", Choose.NONE: "none", Choose.ANY: "required"}
@@ -39,7 +39,7 @@ def echo_of(caller: Caller) -> Wire:
         "max_output_tokens": limits.max_output,
         "max_tool_calls": None,
         "metadata": {},
-        "parallel_tool_calls": request.parallel is not Flag.OFF,
+        "parallel_tool_calls": request.parallel is not OFF,
         "presence_penalty": 0,
         "previous_response_id": None,
         "prompt_cache_key": request.cache_key or None,
@@ -109,7 +109,7 @@ def tools_of(request: Request) -> list[Wire]:
 
 
 def _tool(tool: Tool) -> Wire:
-    if tool.kind is not ToolKind.FUNCTION:
+    if tool.kind is not FUNCTION:
         return dict(tool.raw) or {"type": "custom", "name": tool.name}
     written: Mapping[str, Any] = tool.raw
     return {
@@ -117,7 +117,7 @@ def _tool(tool: Tool) -> Wire:
         "name": tool.name,
         "description": tool.description or None,
         "parameters": tool.schema,
-        "strict": tool.strict is Flag.ON,
+        "strict": tool.strict is ON,
         **written,
     }
 
@@ -140,7 +140,7 @@ def _format(shape: Shape | None) -> Wire:
         "name": shape.name,
         "description": shape.description or None,
         "schema": shape.schema,
-        "strict": shape.strict is Flag.ON,
+        "strict": shape.strict is ON,
     }
 
 

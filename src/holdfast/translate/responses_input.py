@@ -9,7 +9,22 @@ from typing import Any
 from .call_seals import with_call_seals
 from .envelope import Sealer
 from .fields import Fields
-from .form import Call, Image, Part, Result, Role, Text, Tool, ToolKind, Turn
+from .form import (
+    ASSISTANT,
+    FREE,
+    FUNCTION,
+    SYSTEM,
+    USER,
+    Call,
+    Image,
+    Part,
+    Result,
+    Role,
+    Text,
+    Tool,
+    ToolKind,
+    Turn,
+)
 from .losses import Losses
 from .media import from_address
 from .names import wire_name
@@ -32,13 +47,15 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     "apply_patch_call_output": REFUSED["apply_patch"],
 }
 _ROLES = {
-    "user": (Role.USER, USERS),
-    "assistant": (Role.ASSISTANT, MODELS),
-    "system": (Role.SYSTEM, WORDS),
-    "developer": (Role.SYSTEM, WORDS),
+    "user": (USER, USERS),
+    "assistant": (ASSISTANT, MODELS),
+    "system": (SYSTEM, WORDS),
+    "developer": (SYSTEM, WORDS),
 }
-_ITEM = ("type", "id", "status")
-_CALL = (*_ITEM, "call_id", "name", "namespace", "caller")
+_ITEM = frozenset({"type", "id", "status"})
+_MESSAGE = _ITEM | {"role", "content"}
+_CALL = _ITEM | {"call_id", "name", "namespace", "caller"}
+_FUNCTION_CALL, _CUSTOM_CALL, _OUTPUT = _CALL | {"arguments"}, _CALL | {"input"}, _CALL | {"output"}
 
 
 class Items:
@@ -51,8 +68,12 @@ class Items:
 
     def turns(self) -> tuple[Turn, ...]:
         """Return the turns so far, each call with its own seal."""
-        turns = (Turn(role, tuple(self._sealed(role, parts)), at) for role, parts, at in self._turns)
-        return tuple(turn for turn in turns if turn.parts)
+        turns = []
+        for role, parts, at in self._turns:
+            kept = parts if role is not ASSISTANT else with_call_seals(parts, self._losses)
+            if kept:
+                turns.append(Turn(role, tuple(kept), at))
+        return tuple(turns)
 
     def say(self, role: Role, text: str, at: str) -> None:
         """Take a text that is no item."""
@@ -61,34 +82,34 @@ class Items:
     def take(self, item: Fields) -> None:
         """Take the next item. Raises Untranslatable for what is not known."""
         kind = item.text("type") or _type_of(item)
+        read = _READ.get(kind)
         if kind in _REFUSED:
             item.refuse("", *_REFUSED[kind])
-        read = _READ.get(kind)
         if read is None:
             item.refuse("type", f"items of the type '{kind}' are not known", NATIVE)
         read(self, item)
 
     def message(self, item: Fields) -> None:
         """Take a message of anybody."""
-        item.only(_ITEM, ("role", "content"))
+        item.only(_MESSAGE)
         role = item.needed("role")
         if role not in _ROLES:
             item.refuse("role", f"'{role}' is not known; known are {', '.join(_ROLES)}")
         speaker, reads = _ROLES[role]
         parts: list[Part] = list(content(item, "content", reads))
-        if speaker is Role.ASSISTANT:
+        if speaker is ASSISTANT:
             self._answer(parts, item.at)
         else:
             self._new(speaker, parts, item.at)
 
     def agent_message(self, item: Fields) -> None:
         """Take a message of another agent."""
-        item.only(_ITEM, ("author", "recipient", "content"))
+        item.only(_ITEM | {"author", "recipient", "content"})
         head = f"Message from {item.text('author')} to {item.text('recipient')}:"
         parts: list[Part] = [Text(head, item.at)]
         if item.raw.get("content") is not None:
             parts += content(item, "content", AGENTS)
-        self._new(Role.USER, parts, item.at)
+        self._new(USER, parts, item.at)
 
     def reasoning(self, item: Fields) -> None:
         """Take what the model thought."""
@@ -96,17 +117,17 @@ class Items:
 
     def function_call(self, item: Fields) -> None:
         """Take a call with arguments."""
-        item.only(_CALL, ("arguments",))
-        self._call(item, ToolKind.FUNCTION, item.text("arguments"))
+        item.only(_FUNCTION_CALL)
+        self._call(item, FUNCTION, item.text("arguments"))
 
     def custom_tool_call(self, item: Fields) -> None:
         """Take a call with a text."""
-        item.only(_CALL, ("input",))
-        self._call(item, ToolKind.FREE, item.text("input"))
+        item.only(_CUSTOM_CALL)
+        self._call(item, FREE, item.text("input"))
 
     def output(self, item: Fields) -> None:
         """Take the result of a call."""
-        item.only(_CALL, ("output",))
+        item.only(_OUTPUT)
         parts = tuple(content(item, "output", AGENTS))
         self._result(Result(item.needed("call_id"), parts, at=item.at))
 
@@ -114,7 +135,7 @@ class Items:
         """Take a search for tools; one that the provider made is told as text."""
         if item.text("execution", "client") == "server":
             return self.served(item)
-        item.only(_ITEM, ("call_id", "execution", "arguments"))
+        item.only(_ITEM | {"call_id", "execution", "arguments"})
         arguments = item.raw.get("arguments")
         if not isinstance(arguments, str):
             arguments = _json(item, arguments or {})
@@ -123,7 +144,7 @@ class Items:
 
     def tool_search_output(self, item: Fields) -> None:
         """Take the tools that a search found: they are offered, and told by name."""
-        item.only(_ITEM, ("call_id", "execution", "tools"))
+        item.only(_ITEM | {"call_id", "execution", "tools"})
         added = self._offers.add(item, loaded=True)
         text = Text(_names_of(added), item.at)
         if item.text("execution", "client") == "server":
@@ -133,7 +154,7 @@ class Items:
 
     def additional_tools(self, item: Fields) -> None:
         """Take more tools."""
-        item.only(_ITEM, ("role", "tools"))
+        item.only(_ITEM | {"role", "tools"})
         self._offers.add(item)
 
     def served(self, item: Fields) -> None:
@@ -152,7 +173,7 @@ class Items:
             media, data = from_address(picture) or (f"image/{item.text('output_format', 'png')}", picture)
             image = Image(data=data, media=media, at=item.at)
             item.less("output_moved", "result")
-            self._new(Role.USER, [Text("[the image that was generated]", item.at), image], item.at)
+            self._new(USER, [Text("[the image that was generated]", item.at), image], item.at)
 
     def _call(self, item: Fields, kind: ToolKind, args: str) -> None:
         name, group = item.needed("name"), item.text("namespace")
@@ -160,17 +181,12 @@ class Items:
         call = Call(item.needed("call_id"), name, args, kind=kind, group=group, at=item.at)
         self._answer([call], item.at)
 
-    def _sealed(self, role: Role, parts: list[Part]) -> list[Part]:
-        if role is not Role.ASSISTANT:
-            return parts
-        return with_call_seals(parts, self._losses)
-
     def _answer(self, parts: list[Part], at: str) -> None:
-        self._join(Role.ASSISTANT, parts, at, joins=True)
+        self._join(ASSISTANT, parts, at, joins=True)
 
     def _result(self, result: Result) -> None:
         joins = bool(self._turns) and isinstance(self._turns[-1][1][-1], Result)
-        self._join(Role.USER, [result], result.at, joins=joins)
+        self._join(USER, [result], result.at, joins=joins)
 
     def _new(self, role: Role, parts: list[Part], at: str) -> None:
         self._join(role, parts, at, joins=False)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .arguments import Arguments, object_of
-from .form import Call, Part, Refusal, Text, Thinking, ToolKind
+from .form import FREE, SEARCH, Call, Part, Refusal, Text, Thinking, ToolKind
 from .free_text import FreeText
 
 Wire = dict[str, Any]
@@ -241,13 +241,13 @@ class CalledSearch(Called):
 
 
 Item = Spoken | Hidden | Called
-_CALLED: dict[ToolKind, type[Called]] = {ToolKind.FREE: CalledFree, ToolKind.SEARCH: CalledSearch}
+_CALLED: dict[ToolKind, type[Called]] = {FREE: CalledFree, SEARCH: CalledSearch}
 
 
 def prefix_of(part: Part) -> str:
     """Return the beginning of an item's id."""
     if isinstance(part, Call):
-        return {ToolKind.FREE: "ctc_", ToolKind.SEARCH: "tsc_"}.get(part.kind, "fc_")
+        return {FREE: "ctc_", SEARCH: "tsc_"}.get(part.kind, "fc_")
     if isinstance(part, Thinking):
         return "rs_"
     return "msg_"

@@ -15,6 +15,9 @@ from .responses_tools import NATIVE
 _P = TypeVar("_P", bound=Part)
 _Reads = Mapping[str, Callable[[Fields], _P]]
 _MARKS = {"prompt_cache_breakpoint": "cache_control"}
+_LOST_OF_TEXT = {"annotations": "citations", **_MARKS}
+_TEXT = frozenset({"type", "text", "logprobs"})
+_THOUGHT = frozenset({"type", "id", "status", "summary", "content", "encrypted_content"})
 _ADDRESSES = ("https://", "http://")
 _ID = "what is kept at another provider cannot be read; send the data, as data:image/png;base64,..."
 _CIPHER = "gAAAA"
@@ -37,18 +40,16 @@ def _part(part: Fields, reads: _Reads[_P]) -> _P:
     read = reads.get(kind)
     if read is None:
         part.refuse("type", f"'{kind}' is not known here; known are {', '.join(reads)}")
-    part.drop(_MARKS)
     return read(part)
 
 
 def _text(part: Fields) -> Text:
-    part.drop({"annotations": "citations"})
-    part.only(_MARKS, ("type", "text", "annotations", "logprobs"))
+    part.only(_TEXT, _LOST_OF_TEXT)
     return Text(part.needed("text"), part.at)
 
 
 def _encrypted(part: Fields) -> Text:
-    part.only(("type", "encrypted_content"))
+    part.only({"type", "encrypted_content"})
     text = part.needed("encrypted_content")
     if text.startswith(_CIPHER):
         why = "only the provider that encrypted this message can read it; start a new session"
@@ -57,13 +58,13 @@ def _encrypted(part: Fields) -> Text:
 
 
 def _refusal(part: Fields) -> Refusal:
-    part.only(("type", "refusal"))
+    part.only({"type", "refusal"})
     return Refusal(part.needed("refusal"), part.at)
 
 
 def _image(part: Fields) -> Image:
     part.forbid({"file_id": (_ID, NATIVE)})
-    part.only(_MARKS, ("type", "image_url", "detail", "file_id"))
+    part.only({"type", "image_url", "detail"}, _MARKS)
     url, detail = part.needed("image_url"), part.text("detail")
     if detail == "original":
         part.less("detail", "detail")
@@ -78,8 +79,7 @@ def _image(part: Fields) -> Image:
 
 def _file(part: Fields) -> File:
     part.forbid({"file_id": (_ID, NATIVE)})
-    part.drop({"detail": "detail"})
-    part.only(_MARKS, ("type", "file_data", "file_url", "file_id", "filename", "detail"))
+    part.only({"type", "file_data", "file_url", "filename"}, {"detail": "detail", **_MARKS})
     name, url = part.text("filename"), part.text("file_url")
     if url:
         return File(url=url, name=name, at=part.at)
@@ -100,15 +100,16 @@ AGENTS: _Reads[Text | Image | File] = {**USERS, "encrypted_content": _encrypted}
 
 def thinking(item: Fields, sealer: Sealer, losses: Losses) -> list[Thinking]:
     """Return what the model thought: nothing, where another home sealed it."""
-    item.only(("type", "id", "status", "summary", "content", "encrypted_content"))
+    item.only(_THOUGHT)
     summary = [_words(part, "summary_text") for part in item.objects("summary")]
     text = [_words(part, "reasoning_text") for part in item.objects("content")]
-    opaque = item.text("encrypted_content")
-    seal = sealer.open(opaque)
-    if is_sealed(opaque) and seal is None:
-        losses.less("thinking_of_another_model", item.at)
-        return []
-    if opaque and seal is None:
+    opaque, seal = item.text("encrypted_content"), None
+    if is_sealed(opaque):
+        seal = sealer.open(opaque)
+        if seal is None:
+            losses.less("thinking_of_another_model", item.at)
+            return []
+    elif opaque:
         seal = Seal(Opaque.ENCRYPTED, opaque, item=item.text("id"))
     words = "\n\n".join(filter(None, text or summary))
     if not words and seal is None:
@@ -119,5 +120,5 @@ def thinking(item: Fields, sealer: Sealer, losses: Losses) -> list[Thinking]:
 def _words(part: Fields, kind: str) -> str:
     if part.text("type", kind) not in (kind, "text"):
         part.refuse("type", f"must be {kind}")
-    part.only(("type", "text"))
+    part.only(_TEXT)
     return part.needed("text")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from .fields import Fields
-from .form import Choice, Choose, Tool, ToolKind
+from .form import FREE, SERVED, Choice, Choose, Tool, ToolKind
 from .losses import Losses
 
 SEARCH = "tool_search"
@@ -32,8 +32,8 @@ _DATE = re.compile(r"_\d{4}_\d{2}_\d{2}$")
 _MODES = {"auto": Choose.AUTO, "none": Choose.NONE, "required": Choose.ANY}
 _OWNERS = "a tool that runs at a provider cannot be demanded of another; send auto"
 
-_FUNCTION = ("type", "name", "description", "parameters", "strict", "defer_loading")
-_CUSTOM = ("type", "name", "description", "format", "defer_loading")
+_FUNCTION = frozenset({"type", "name", "description", "parameters", "strict", "defer_loading"})
+_CUSTOM = frozenset({"type", "name", "description", "format", "defer_loading"})
 
 
 _Key = tuple[bool, str, str]
@@ -41,7 +41,7 @@ _Key = tuple[bool, str, str]
 
 
 def _key(tool: Tool) -> _Key:
-    return tool.kind is ToolKind.SERVED, tool.group, tool.name
+    return tool.kind is SERVED, tool.group, tool.name
 
 
 class Offers:
@@ -67,7 +67,8 @@ class Offers:
 
     def called(self, group: str, name: str) -> None:
         """Note a call of a tool: it was loaded."""
-        self._deferred.pop((False, group, name), None)
+        if self._deferred:
+            self._deferred.pop((False, group, name), None)
 
     def all(self) -> tuple[Tool, ...]:
         """Return the tools to offer. Those that load later are kept back while the caller can find them."""
@@ -91,11 +92,11 @@ class Offers:
         if served not in _SERVED:
             tool.refuse("type", f"tools of the type '{kind}' are not known", NATIVE)
         served = served.replace("web_search_preview", "web_search")
-        return [Tool(served, ToolKind.SERVED, served=served, raw=tool.raw, at=tool.at)]
+        return [Tool(served, SERVED, served=served, raw=tool.raw, at=tool.at)]
 
     def _namespace(self, namespace: Fields) -> list[Tool]:
         group, about = _name(namespace), namespace.text("description")
-        namespace.only(("type", "name", "description", "tools"))
+        namespace.only({"type", "name", "description", "tools"})
         namespace.less("namespace", "")
         made: list[Tool] = []
         for tool in namespace.objects("tools"):
@@ -130,11 +131,11 @@ def _custom(tool: Fields, group: str) -> Tool:
         kind = shape.needed("type")
         if kind not in ("text", "grammar"):
             shape.refuse("type", f"formats of the type '{kind}' are not known")
-        shape.only(("type", "syntax", "definition"))
+        shape.only({"type", "syntax", "definition"})
         grammar, syntax = shape.text("definition"), shape.text("syntax")
     return Tool(
         name=_name(tool),
-        kind=ToolKind.FREE,
+        kind=FREE,
         group=group,
         description=tool.text("description"),
         grammar=grammar,
@@ -145,9 +146,9 @@ def _custom(tool: Fields, group: str) -> Tool:
 
 
 def _search(tool: Fields, _: str) -> Tool:
-    tool.only(("type", "execution", "description", "parameters"))
+    tool.only({"type", "execution", "description", "parameters"})
     if tool.text("execution", "server") != "client":
-        return Tool(SEARCH, ToolKind.SERVED, served=SEARCH, raw=tool.raw, at=tool.at)
+        return Tool(SEARCH, SERVED, served=SEARCH, raw=tool.raw, at=tool.at)
     tool.less("tool_search", "")
     return Tool(
         name=SEARCH,
@@ -184,7 +185,7 @@ def choice_of(
         return _allowed(chosen, tools), Choice(_mode(chosen, "mode"), at="tool_choice")
     if kind not in _KINDS:
         chosen.refuse("", _OWNERS, NATIVE)
-    chosen.only(("type", "name", "namespace"))
+    chosen.only({"type", "name", "namespace"})
     meant = _meant(chosen, tools)[0]
     return tools, Choice(Choose.ONE, meant.name, meant.group, "tool_choice")
 
@@ -219,7 +220,7 @@ def _named(entry: Fields, tools: Iterable[Tool]) -> list[Tool]:
         return [tool for tool in tools if tool.group == name]
     if kind not in ("function", "custom"):
         return [tool for tool in tools if _DATE.sub("", kind) in (tool.served, tool.name)]
-    named = [tool for tool in tools if tool.name == name and tool.kind is not ToolKind.SERVED]
+    named = [tool for tool in tools if tool.name == name and tool.kind is not SERVED]
     if group or any(not tool.group for tool in named):
         return [tool for tool in named if tool.group == group]
     return named[:1]

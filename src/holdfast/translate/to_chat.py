@@ -35,7 +35,7 @@ from .events import (
     UsageSeen,
     Why,
 )
-from .form import Call, Refusal, Seal, ToolKind
+from .form import FREE, Call, Refusal, Seal
 from .free_text import FreeText
 
 
@@ -127,7 +127,7 @@ class ChatWriter:
         slot = self._slots[number] = _Slot("", self._calls)
         self._calls += 1
         name, slot.custom = tool_of(call, self._caller)
-        if slot.custom and call.kind is not ToolKind.FREE:
+        if slot.custom and call.kind is not FREE:
             slot.free = FreeText()
         opened = {"index": slot.index, **call_of(call.id, name, "", custom=slot.custom)}
         return [self._chunk({"tool_calls": [opened]}), *self._sealed_thoughts(call.id)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from .caps import Caps
-from .form import Call, Part, Result, Role, Text, Turn
+from .form import SYSTEM, USER, Call, Part, Result, Role, Text, Turn
 from .losses import Losses
 from .names import call_id
 
@@ -18,7 +18,7 @@ INTERRUPTED = "interrupted"
 def leading_words(turns: Sequence[Turn]) -> tuple[list[Turn], list[Turn]]:
     """Return the system's turns before all others, and the others."""
     number = 0
-    while number < len(turns) and turns[number].role is Role.SYSTEM:
+    while number < len(turns) and turns[number].role is SYSTEM:
         number += 1
     return list(turns[:number]), list(turns[number:])
 
@@ -26,34 +26,35 @@ def leading_words(turns: Sequence[Turn]) -> tuple[list[Turn], list[Turn]]:
 def told_by_the_user(turns: Iterable[Turn], caps: Caps, losses: Losses) -> list[Turn]:
     """Return turns in which the system's words are the user's, in marks, unless the endpoint takes them
     in the middle. Their place stays, so that what was cached before it keeps its use."""
-    return [_in_marks(turn, caps, losses) for turn in turns]
+    if caps.mid_system:
+        return list(turns)
+    return [turn if turn.role is not SYSTEM else _in_marks(turn, losses) for turn in turns]
 
 
-def _in_marks(turn: Turn, caps: Caps, losses: Losses) -> Turn:
-    if turn.role is not Role.SYSTEM or caps.mid_system:
-        return turn
+def _in_marks(turn: Turn, losses: Losses) -> Turn:
     words = [part.text for part in turn.parts if isinstance(part, Text) and part.text.strip()]
     if not words:
-        return replace(turn, role=Role.USER, parts=())
+        return replace(turn, role=USER, parts=())
     losses.less("mid_system", turn.at)
     text = "<system-reminder>\n" + "\n\n".join(words) + "\n</system-reminder>"
-    return replace(turn, role=Role.USER, parts=(Text(text, turn.at),))
+    return replace(turn, role=USER, parts=(Text(text, turn.at),))
 
 
-@dataclass(slots=True)
 class _Group:
     """Turns of one speaker that become one. `results` are those of its calls, by their index in `calls`."""
 
-    role: Role
-    at: str
-    parts: list[Part] = field(default_factory=list)
-    calls: list[tuple[str, Call]] = field(default_factory=list)
-    results: dict[int, Result] = field(default_factory=dict)
+    __slots__ = ("at", "calls", "parts", "results", "role")
+
+    def __init__(self, role: Role, at: str) -> None:
+        self.role, self.at = role, at
+        self.parts: list[Part] = []
+        self.calls: list[tuple[str, Call]] = []
+        self.results: dict[int, Result] = {}
 
 
 class _Pairing:
     def __init__(self, caps: Caps, losses: Losses) -> None:
-        self._caps, self._losses = caps, losses
+        self._caps, self._losses, self._rule = caps, losses, caps.call_id
         self.groups: list[_Group] = []
         self._open: dict[str, list[tuple[_Group, deque[int]]]] = {}
         self._made: dict[str, int] = {}
@@ -63,38 +64,40 @@ class _Pairing:
         """Take the next turn: its results go to their calls, the rest joins the speaker's turn before."""
         group: _Group | None = None
         for part in turn.parts:
-            if isinstance(part, Result):
+            if type(part) is Result:
                 self._answer(part)
                 continue
             group = group or self._group(turn)
-            if isinstance(part, Call):
+            if type(part) is Call:
                 self._call(group, part)
             else:
                 group.parts.append(part)
 
     def _group(self, turn: Turn) -> _Group:
-        last = self.groups[-1:]
-        if not last or last[0].role is not turn.role or last[0].results:
-            self.groups.append(_Group(turn.role, turn.at))
-        return self.groups[-1]
+        groups = self.groups
+        if not groups or groups[-1].role is not turn.role or groups[-1].results:
+            groups.append(_Group(turn.role, turn.at))
+        return groups[-1]
 
     def _call(self, group: _Group, call: Call) -> None:
         wire = self._unused(call.id)
-        open_calls = self._open.setdefault(call.id, [])
-        if not open_calls or open_calls[-1][0] is not group:
-            open_calls.append((group, deque()))
-        open_calls[-1][1].append(len(group.calls))
+        index, open_calls = len(group.calls), self._open.get(call.id)
+        if not open_calls:
+            self._open[call.id] = [(group, deque((index,)))]
+        elif open_calls[-1][0] is group:
+            open_calls[-1][1].append(index)
+        else:
+            open_calls.append((group, deque((index,))))
         group.calls.append((wire, call))
         if wire != call.id:
             call = replace(call, id=wire)
         group.parts.append(call)
 
     def _unused(self, given: str) -> str:
-        times = self._made.get(given, 0)
-        wire = call_id(given, self._caps.call_id)
+        times, wire = self._made.get(given, 0), call_id(given, self._rule)
         while wire in self._used:
             times += 1
-            wire = call_id(given, self._caps.call_id, f"#{times}")
+            wire = call_id(given, self._rule, f"#{times}")
         self._made[given] = times
         self._used.add(wire)
         return wire
@@ -113,8 +116,9 @@ class _Pairing:
             result = replace(result, call=wire)
         group.results[index] = result
 
-    def missing(self, group: _Group) -> None:
-        """Fill in the results that are not there. Raises Untranslatable where that may not be."""
+    def results(self, group: _Group) -> tuple[Result, ...]:
+        """Return the results of a group's calls. One that is not there is made up. Raises Untranslatable
+        where that may not be."""
         for index, (wire, call) in enumerate(group.calls):
             if index in group.results:
                 continue
@@ -122,6 +126,7 @@ class _Pairing:
                 self._losses.refuse(call.at, f"the call '{call.id}' of '{call.name}' has no result")
             self._losses.less("fill_missing", call.at)
             group.results[index] = Result(wire, (Text(INTERRUPTED, call.at),), at=call.at)
+        return tuple([group.results[index] for index in range(len(group.calls))])
 
 
 def _orphan(call: str, *, known: bool) -> str:
@@ -139,17 +144,16 @@ def paired(turns: Iterable[Turn], caps: Caps, losses: Losses) -> list[Turn]:
         pairing.take(turn)
     made: list[Turn] = []
     for group in pairing.groups:
-        pairing.missing(group)
-        results: list[Part] = [group.results[index] for index in range(len(group.calls))]
         _join(made, Turn(group.role, tuple(group.parts), group.at))
-        if results:
-            _join(made, Turn(Role.USER, tuple(results), group.results[0].at))
+        if group.calls:
+            results = pairing.results(group)
+            _join(made, Turn(USER, results, results[0].at))
     return made
 
 
 def _join(made: list[Turn], turn: Turn) -> None:
     """Add a turn, to the one before it if both are the user's."""
-    if made and turn.role is Role.USER and made[-1].role is Role.USER:
-        turn = Turn(Role.USER, made[-1].parts + turn.parts, made[-1].at)
+    if made and turn.role is USER and made[-1].role is USER:
+        turn = Turn(USER, made[-1].parts + turn.parts, made[-1].at)
         made.pop()
     made.append(turn)

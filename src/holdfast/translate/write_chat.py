@@ -8,7 +8,7 @@ from typing import Any
 from .caps import effort_for, level_of_budget
 from .chat_turns import ChatTurns
 from .context import Target
-from .form import Choice, Choose, Flag, Request, Tool
+from .form import OFF, ON, UNSET, Choice, Choose, Request, Tool
 from .names import wire_name
 from .offers import checked_choice, function_of, own_tools
 
@@ -56,11 +56,11 @@ def _choice(choice: Choice | None) -> dict[str, Any]:
 
 
 def _parallel(request: Request, target: Target) -> dict[str, Any]:
-    if request.parallel is Flag.UNSET:
+    if request.parallel is UNSET:
         return {}
     if target.caps.parallel_flag:
-        return {"parallel_tool_calls": request.parallel is Flag.ON}
-    if request.parallel is Flag.OFF:
+        return {"parallel_tool_calls": request.parallel is ON}
+    if request.parallel is OFF:
         target.losses.less("parallel", request.path("parallel_tool_calls"))
     return {}
 
@@ -124,8 +124,8 @@ def _shape(request: Request, target: Target) -> dict[str, Any]:
     written: dict[str, Any] = {"name": shape.name or "answer", "schema": shape.schema}
     if shape.description:
         written["description"] = shape.description
-    if shape.strict is not Flag.UNSET:
-        written["strict"] = shape.strict is Flag.ON
+    if shape.strict is not UNSET:
+        written["strict"] = shape.strict is ON
     return {"response_format": {"type": "json_schema", "json_schema": written}}
 
 

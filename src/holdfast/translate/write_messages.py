@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from .context import Target
-from .form import Call, Choice, Choose, Flag, Request, Role, Text, Tool, ToolKind, Turn
+from .form import ASSISTANT, OFF, SERVED, Call, Choice, Choose, Request, Text, Tool, Turn
 from .names import wire_name
 from .offers import NO_ARGUMENTS, checked_choice, function_of, own_tools
 from .turns import leading_words, paired, told_by_the_user
@@ -78,7 +78,7 @@ def _turns(request: Request, target: Target) -> tuple[str, list[Turn]]:
     turns = paired(turns, caps, losses)
     if not turns:
         losses.refuse(request.path("messages"), "there is nothing to answer")
-    if turns[-1].role is Role.ASSISTANT and not caps.prefill:
+    if turns[-1].role is ASSISTANT and not caps.prefill:
         why = "the endpoint does not continue an answer that the request begins"
         losses.refuse(turns[-1].at, why, "end the request with a user's message")
     words = [part.text for turn in first for part in turn.parts if isinstance(part, Text)]
@@ -97,7 +97,7 @@ def _tools(body: dict[str, Any], request: Request, target: Target, turns: Iterab
         return
     body["tools"] = _offered(tools, target)
     written = _choice(choice)
-    if request.parallel is Flag.OFF and written.get("type") != "none":
+    if request.parallel is OFF and written.get("type") != "none":
         if target.caps.parallel_flag:
             written = {"type": "auto", **written, "disable_parallel_tool_use": True}
         else:
@@ -156,7 +156,7 @@ def _in_words(choices: Mapping[str, Any], tool: Tool, target: Target) -> str:
 
 
 def _tool(tool: Tool, target: Target) -> dict[str, Any]:
-    if tool.kind is ToolKind.SERVED:
+    if tool.kind is SERVED:
         return {"type": target.caps.web_search, "name": "web_search", **_search(tool, target)}
     function = function_of(tool, target)
     schema, description = {"type": "object", **function.schema}, function.description

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from .context import Target
-from .form import Call, File, Image, Opaque, Part, Refusal, Result, Seal, Text, Thinking, ToolKind, Turn
+from .form import FREE, Call, File, Image, Opaque, Part, Refusal, Result, Seal, Text, Thinking, Turn
 from .losses import Losses
 from .media import is_readable, text_of
 from .names import wire_name
@@ -22,6 +22,9 @@ _IMAGES = {
 }
 
 
+_WORDS = (Text, Refusal)
+
+
 def cleaned(turn: Turn, target: Target, model: str) -> Turn:
     """Return a turn without blank texts, and without thoughts that its endpoint would not know again. `model`
     is what the caller calls it."""
@@ -32,11 +35,11 @@ def cleaned(turn: Turn, target: Target, model: str) -> Turn:
 
 
 def _stays(part: Part, target: Target, model: str) -> bool:
-    if isinstance(part, Thinking):
+    if type(part) is Thinking:
         return _is_known_again(part, target, model)
-    if isinstance(part, Text | Refusal):
+    if isinstance(part, _WORDS):
         return bool(part.text.strip())
-    if isinstance(part, Call) and part.seal is not None:
+    if type(part) is Call and part.seal is not None:
         target.losses.less("thinking_of_another_model", part.at)
     return True
 
@@ -119,7 +122,7 @@ def _call(part: Call, target: Target) -> dict[str, Any]:
 
 def _input(call: Call, losses: Losses) -> Mapping[str, Any]:
     """Return a call's arguments as an object. Raises Untranslatable if they are none."""
-    if call.kind is ToolKind.FREE:
+    if call.kind is FREE:
         return {"input": call.args}
     if call.args.strip() in _NOTHING:
         return {}

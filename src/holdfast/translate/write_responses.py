@@ -8,7 +8,7 @@ from typing import Any
 
 from .caps import LEVELS, effort_for, level_of_budget
 from .context import Target
-from .form import Choose, Flag, Request, Role, Text, Tool, ToolKind
+from .form import ASSISTANT, FREE, OFF, ON, SERVED, UNSET, Choose, Request, Text, Tool
 from .names import wire_name
 from .offers import checked_choice, function_of, own_tools
 from .turns import leading_words, paired, told_by_the_user
@@ -50,7 +50,7 @@ def _conversation(request: Request, target: Target) -> tuple[str, list[dict[str,
     items = ItemWriter(target).items(turns)
     if not items:
         losses.refuse(request.path("messages"), "there is nothing to answer")
-    if items[-1].get("role") == Role.ASSISTANT.value and not caps.prefill:
+    if items[-1].get("role") == ASSISTANT.value and not caps.prefill:
         why = "the endpoint does not continue an answer that the request begins"
         losses.refuse(turns[-1].at, why, "end the request with a user's message")
     words = [part.text for turn in first for part in turn.parts if isinstance(part, Text)]
@@ -79,9 +79,9 @@ def _can_search(tool: Tool) -> bool:
 
 
 def _tool(tool: Tool, target: Target) -> dict[str, Any]:
-    if tool.kind is ToolKind.SERVED:
+    if tool.kind is SERVED:
         return _search(tool, target)
-    if tool.kind is ToolKind.FREE:
+    if tool.kind is FREE:
         return _custom(tool)
     function = function_of(tool, target)
     written: dict[str, Any] = {"type": "function", "name": function.name}
@@ -111,18 +111,18 @@ def _custom(tool: Tool) -> dict[str, Any]:
 
 def _chosen(group: str, name: str, tools: list[Tool]) -> dict[str, Any]:
     chosen = next(tool for tool in tools if name == tool.served or (group, name) == (tool.group, tool.name))
-    if chosen.kind is ToolKind.SERVED:
+    if chosen.kind is SERVED:
         return {"type": chosen.served}
-    kind = ("function", "custom")[chosen.kind is ToolKind.FREE]
+    kind = ("function", "custom")[chosen.kind is FREE]
     return {"type": kind, "name": wire_name(group, name)}
 
 
 def _parallel(body: dict[str, Any], request: Request, target: Target) -> None:
-    if request.parallel is Flag.UNSET:
+    if request.parallel is UNSET:
         return
     if target.caps.parallel_flag:
-        body["parallel_tool_calls"] = request.parallel is Flag.ON
-    elif request.parallel is Flag.OFF:
+        body["parallel_tool_calls"] = request.parallel is ON
+    elif request.parallel is OFF:
         target.losses.less("parallel", request.path("parallel_tool_calls"))
 
 
@@ -189,8 +189,8 @@ def _text(body: dict[str, Any], request: Request, target: Target) -> None:
         }
         if shape.description:
             written["description"] = shape.description
-        if shape.strict is not Flag.UNSET:
-            written["strict"] = shape.strict is Flag.ON
+        if shape.strict is not UNSET:
+            written["strict"] = shape.strict is ON
         text["format"] = written
     if request.verbosity and target.caps.verbosity:
         text["verbosity"] = request.verbosity

@@ -7,13 +7,29 @@ from dataclasses import replace
 from typing import Any
 
 from .context import Target
-from .form import Call, File, Image, Opaque, Part, Refusal, Result, Role, Text, Thinking, ToolKind, Turn
+from .form import (
+    ASSISTANT,
+    FREE,
+    SYSTEM,
+    USER,
+    Call,
+    File,
+    Image,
+    Opaque,
+    Part,
+    Refusal,
+    Result,
+    Text,
+    Thinking,
+    ToolKind,
+    Turn,
+)
 from .media import address
 from .names import made_id, wire_name
 
 _FAILED = "[error] "
-_OUTPUTS = {ToolKind.FREE: "custom_tool_call_output"}
-_SPEAKERS = {Role.SYSTEM: "developer", Role.USER: "user"}
+_OUTPUTS = {FREE: "custom_tool_call_output"}
+_SPEAKERS = {SYSTEM: "developer", USER: "user"}
 
 
 class ItemWriter:
@@ -27,7 +43,7 @@ class ItemWriter:
         """Return the items."""
         made: list[dict[str, Any]] = []
         for turn in turns:
-            if turn.role is Role.ASSISTANT:
+            if turn.role is ASSISTANT:
                 made += self._answer(turn)
             else:
                 made += self._words(turn)
@@ -72,7 +88,7 @@ class ItemWriter:
         if call.seal is not None:
             self._losses.less("thinking_of_another_model", call.at)
         name = wire_name(call.group, call.name)
-        if call.kind is ToolKind.FREE:
+        if call.kind is FREE:
             return {"type": "custom_tool_call", "call_id": call.id, "name": name, "input": call.args}
         arguments = call.args or "{}"
         return {"type": "function_call", "call_id": call.id, "name": name, "arguments": arguments}
