@@ -391,7 +391,7 @@ MUTANTS = (
     Mutant(
         "sent-twice",
         "core/request_state.py",
-        "        if not repeatable and self.sent:\n            return False\n",
+        "        if not self.call.replayable and self.sent:\n            return False\n",
         "",
         "a body that cannot be replayed is sent once",
         "tests/core/test_request_flow.py",

@@ -216,6 +216,7 @@ def reserve() -> str:
 DEFINE_ERRORS = (
     "holdfast.engine.closed",
     "holdfast.engine.login",
+    "holdfast.engine.other_account",
     "holdfast.importers.hermes_running",
     "holdfast.store.base",
     "holdfast.translate.losses",

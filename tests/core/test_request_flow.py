@@ -443,13 +443,23 @@ def test_what_cannot_be_replayed_may_still_take_the_second_key_when_the_first_ca
     assert sim.labels == ["b"]
 
 
-def test_a_passthrough_is_tried_once_and_changes_no_health() -> None:
+def test_a_passthrough_that_leaves_something_behind_is_tried_once_and_changes_no_health() -> None:
     sim = Sim()
     known_good(sim, "a")
     for answer in (BAD_KEY, BROKE, THROTTLED, None):
-        sim.run(call(TWO, FALLBACK, passthrough=True), [answer])
+        sim.run(call(TWO, FALLBACK, passthrough=True, replayable=False), [answer])
     assert sim.changes == []
     assert sim.labels == ["a"] * 4
+
+
+def test_a_passthrough_that_may_be_sent_again_is_helped_as_any_other_and_changes_no_health() -> None:
+    sim = Sim()
+    known_good(sim, "a")
+    for answers, last in (([BAD_KEY] * 4, "b"), ([THROTTLED] * 2, "b"), ([BROKE], "b"), ([], "a")):
+        sim.steps.clear()
+        assert sim.run(call(TWO, passthrough=True), [*answers, None]).fault is None
+        assert sim.labels == ["a"] * max(1, len(answers)) + ["b"] * (last == "b")
+    assert sim.changes == []
 
 
 def test_another_key_of_the_choice_comes_before_any_fallback() -> None:

@@ -92,7 +92,7 @@ def test_memory_and_store_are_bounded(store: MemoryStore, monkeypatch: pytest.Mo
     kept = Kept(store)
     for number in range(25):
         kept.objects.made(f"s{number}", CONNECTION, [f"resp_{number}"])
-    assert len(kept.objects._owners) <= 10
+    assert len(kept.objects._made) <= 10
     assert len(kept.objects._firsts) <= 10
     kept.writer.flush()
     assert kept.owner("resp_0") == Owner("mimo", "a", "a0"), "the store still knows"

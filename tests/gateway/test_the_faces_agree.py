@@ -64,6 +64,7 @@ DECIDED: dict[str, tuple[int, str]] = {
     "NotRenewed": (503, "not_renewed"),
     "NotSignedIn": (409, "not_signed_in"),
     "NotTranslated": (404, "not_translated"),
+    "OtherAccount": (409, "other_account"),
     "Refused": (401, "auth_rejected"),
     "SecretMissing": (409, "secret_missing"),
     "SignInEnded": (409, "sign_in_ended"),

@@ -160,5 +160,11 @@ def test_the_fast_path_changes_nothing_in_the_other_dialects(
             shown = effects(plane, raw, CASES[asked][case], GOOD[asked], body, route=route)
             assert (recalled[0] is not None) is on
             objects = plane.holdfast.engine.objects
-            both.append((shown, owners(objects._owners), owners(objects._firsts)))
+            both.append(
+                (
+                    shown,
+                    owners({name: made.owner for name, made in objects._made.items()}),
+                    owners(objects._firsts),
+                )
+            )
     assert both[0] == both[1]

@@ -217,8 +217,7 @@ class RequestState:
     def may_send(self, *, probing: bool = False) -> bool:
         """Return whether another send is within what one request may cost. What cannot be replayed is sent
         once."""
-        repeatable = self.call.replayable and not self.call.passthrough
-        if not repeatable and self.sent:
+        if not self.call.replayable and self.sent:
             return False
         return (probing or self.sends_left > 0) and self.in_time()
 

@@ -3,20 +3,24 @@ the newest are in memory: what this process was told is known at once, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ..core.changes import NO_KEY, Owner
+from ..core.config import Config
 from ..core.errors import StoreError
 from ..core.explain import Explanation
 from ..core.faults import Fault
 from ..core.identity import Connection, Dialect, Key
 from ..core.recovery_policy import RULES
+from ..core.routes import Route
+from ..core.session import Session
 from ..core.steps import Call
 from ..store.base import AccountObject, Store
 from ..wire.account_objects import references
 from .journal_writer import JournalWriter
+from .other_account import other_account
 
 T = TypeVar("T")
 _MOST = 20_000
@@ -25,10 +29,24 @@ _ASKED = 3
 """Objects that a request refers to and that are not in memory are looked up in the store, the newest first;
 at most so many."""
 
+_LONGEST_READ = 1024 * 1024
+"""Bytes: in a longer body that is not for a model, no reference is looked for."""
+
 _WITHHELD = (
     " The request refers to what only the account of this key knows (a previous response, reasoning or a "
     "file), so no other was asked."
 )
+
+
+class Planned(Protocol):
+    """A request as it was planned: for a session, by a configuration, with the routes in its call."""
+
+    @property
+    def session(self) -> Session: ...
+    @property
+    def config(self) -> Config: ...
+    @property
+    def call(self) -> Call: ...
 
 
 class AccountObjects:
@@ -36,7 +54,7 @@ class AccountObjects:
 
     def __init__(self, store: Store, writer: JournalWriter, fingerprint: Callable[[Key], str | None]) -> None:
         self._store, self._writer, self._fingerprint = store, writer, fingerprint
-        self._owners: dict[str, Owner] = {}
+        self._made: dict[str, AccountObject] = {}
         self._firsts: dict[str, Owner | None] = {}
         self._revision: int | None = None
 
@@ -46,10 +64,12 @@ class AccountObjects:
         fingerprint = NO_KEY if key is None else self._fingerprint(key) or NO_KEY
         owner = Owner(connection.provider.name, connection.label, fingerprint)
         for name in names:
-            if self._owners.get(name) == owner:
+            known = self._made.get(name)
+            if known is not None and known.owner == owner:
                 continue
-            self._owners = _with(self._owners, name, owner)
-            self._writer.keep(AccountObject(name, session, owner, self._store.now()))
+            made = AccountObject(name, session, owner, self._store.now())
+            self._made = _with(self._made, name, made)
+            self._writer.keep(made)
             if self._firsts.get(session) is None:
                 self._firsts = _with(self._firsts, session, owner)
 
@@ -59,20 +79,56 @@ class AccountObjects:
         if not names:
             return False, None
         names.reverse()
-        owners = (self._owners.get(name) for name in names)
-        known = next(filter(None, owners), None)
+        known = next(filter(None, map(self._made.get, names)), None)
         for name in names[:_ASKED]:
             if known is None:
-                known = self._stored(self._store.account_object, name)
-                if known is not None:
-                    self._owners = _with(self._owners, name, known)
-        return True, known
+                known = self._look_up(name)
+        return True, None if known is None else known.owner
+
+    def maker(self, name: str) -> AccountObject | None:
+        """Return the record of who made an object; None where that is not known."""
+        return self._made.get(name) or self._look_up(name)
+
+    def owner_among(self, dialect: Dialect, body: bytes | None, about: str, plan: Planned) -> Owner | None:
+        """Return whose the object `about` is ("" for none), or what a request that is not for a model refers
+        to, as a key of the plan's routes; None where that is not known. Raises OtherAccount where it is none
+        of theirs."""
+        names = [about] if about else []
+        if body and len(body) <= _LONGEST_READ:
+            names += reversed(references(dialect, body, to_model=False))
+        routes = (plan.call.route, *plan.call.fallbacks)
+        for name in names[:_ASKED]:
+            made = self.maker(name)
+            if made is None:
+                continue
+            owner = self._held(made.owner, plan.config, routes)
+            if owner is None:  # its provider may have another name by now
+                made = self._look_up(name) or made
+                owner = self._held(made.owner, plan.config, routes)
+            if owner is None:
+                raise other_account(name, made.owner, plan.session, plan.config)
+            return owner
+        return None
+
+    def _held(self, owner: Owner, config: Config, routes: Sequence[Route]) -> Owner | None:
+        """Return an owner as a key of the routes: by its value, else by its label."""
+        is_gone = owner.provider not in config.providers
+        for route in routes:
+            provider = route.connection.provider.name
+            if provider != owner.provider and not is_gone:
+                continue
+            for each in route.connections:
+                if each.key is not None and self._fingerprint(each.key) == owner.fingerprint:
+                    return Owner(provider, each.label, owner.fingerprint)
+            if not is_gone and owner.label in [each.label for each in route.connections]:
+                return owner
+        return None
 
     def first_owner(self, session: str) -> Owner | None:
         """Return who made the first known object of a session."""
         if session not in self._firsts:
             first = self._stored(self._store.first_object, session)
-            self._firsts = _with(self._firsts, session, first)
+            self._firsts = _with(self._firsts, session, None if first is None else first.owner)
         return self._firsts[session]
 
     def knows(self, session: str) -> bool:
@@ -86,13 +142,18 @@ class AccountObjects:
         self._revision = revision
         self._firsts = {session: owner for session, owner in self._firsts.items() if owner is not None}
 
-    def _stored(self, read: Callable[[str], AccountObject | None], name: str) -> Owner | None:
+    def _look_up(self, name: str) -> AccountObject | None:
+        made = self._stored(self._store.account_object, name)
+        if made is not None:
+            self._made = _with(self._made, name, made)
+        return made
+
+    def _stored(self, read: Callable[[str], AccountObject | None], name: str) -> AccountObject | None:
         try:
-            made = read(name)
+            return read(name)
         except StoreError as error:
             self._writer.warn_once(error)
             return None
-        return None if made is None else made.owner
 
 
 def _with(known: dict[str, T], name: str, owner: T) -> dict[str, T]:

@@ -13,13 +13,13 @@ from ..core.config import Config
 from ..core.errors import ConnectionLost, HoldfastError, NoSession, NotReady, UnknownModel
 from ..core.identity import Dialect, Pin, Provider, can_be_pinned
 from ..core.routes import Route
-from ..core.routing import fallbacks_for, pin_for_request, route_for, unlisted
+from ..core.routing import pin_for_request, unlisted
 from ..core.session import ActiveFallback, Session
 from ..core.steps import Call
 from ..wire.api_routes import TO_A_MODEL, BodyRule
 from ..wire.turns import continues_turn
 from .account_objects import AccountObjects, speaks
-from .translations import asked_route
+from .translations import AskedModel, asked_routes
 
 _MOST_PLANS = 10_000
 Asked = tuple[Dialect, bytes | None]
@@ -103,7 +103,10 @@ class Dispatcher:
         """Return the plan and the core's call for a request that begins at `now` (epoch seconds).
 
         Raises ConnectionLost when the pin no longer resolves, IdentityError, ConfigError, NotReady,
-        StoreError."""
+        OtherAccount, StoreError."""
+        about = rule.about
+        if about:
+            rule = rule._replace(about="")
         plan = self._find(session_id, dialect, model, rule)
         if not rule.document:
             body = None
@@ -115,7 +118,9 @@ class Dispatcher:
             else:
                 returning = True
         bound, owner = False, None
-        if plan.several and body and self.objects is not None and speaks(common, on_fallback, dialect):
+        if rule.binds and self.objects is not None:
+            bound, owner = True, self.objects.owner_among(dialect, body, about, plan)
+        elif plan.several and body and self.objects is not None and speaks(common, on_fallback, dialect):
             bound, owner = self.objects.bind(dialect, body, to_model=rule.judged)
         # The time comes first: the journal finds requests by id, and an index that grows only at its end
         # costs half.
@@ -131,7 +136,7 @@ class Dispatcher:
                 returning,
                 common.return_after,
                 common.kept_key,
-                replayable,
+                replayable and rule.replays,
                 not rule.judged,
                 client_retries,
                 common.limits,
@@ -211,8 +216,8 @@ class Dispatcher:
         return_after = 0.0
         if chain is not None:
             return_after = chain.return_after
-        route = asked_route(config, pin, dialect, key, rule=rule)
-        fallbacks, left_out = fallbacks_for(config, pin, dialect, translates=rule.translates)
+        asked = AskedModel(pin, model, dialect, key)
+        route, fallbacks, left_out = asked_routes(config, asked, rule)
         call = Call(
             request_id="",
             session=session.id,
@@ -233,7 +238,8 @@ class Dispatcher:
             active_fallback=active_fallback,
             call=call,
             several=_several(route) or bool(fallbacks),
-            translated=any(each.connection.dialect is not dialect for each in (route, *fallbacks)),
+            translated=rule.translates
+            and any(each.connection.dialect is not dialect for each in (route, *fallbacks)),
         )
 
     def _check_renamed(self, config: Config, model: str) -> None:
@@ -273,12 +279,6 @@ def _pin_for_any(config: Config, session: Session, model: str | None) -> Pin:
         if not model or not can_be_pinned(model):
             raise
         return Pin(session.pin.provider, model)
-
-
-def routes_of(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Route, tuple[Route, ...]]:
-    """Return the route of a pin and those of its fallbacks. Raises ConnectionLost, IdentityError."""
-    route = route_for(config, pin, dialect, key, translates=True)
-    return route, fallbacks_for(config, pin, dialect, translates=True)[0]
 
 
 def _several(route: Route) -> bool:

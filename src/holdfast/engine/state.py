@@ -36,14 +36,14 @@ from .background import BackgroundWorker, call_all, renew_after_fork
 from .candidates import FormerNames
 from .closed import Closed
 from .config_watch import ConfigWatch
-from .dispatch import Dispatcher, routes_of
+from .dispatch import Dispatcher
 from .explanations import explanation_of, plan_host_of
 from .fastpath import FastPath
 from .journal_writer import JournalWriter
 from .key_reads import KeyReads
 from .model_lists import ListModels, ModelLists
 from .request import RequestRun
-from .translations import Translations
+from .translations import Translations, routes_of
 from .unclassified import UnclassifiedReplies
 
 _LOOK_AT_OTHERS_EVERY = 0.005

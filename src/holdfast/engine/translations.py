@@ -3,37 +3,85 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..core.compatibility import spoken_to
 from ..core.config import Config
-from ..core.errors import WrongDialect
+from ..core.errors import HoldfastError, WrongDialect
 from ..core.identity import Connection, Dialect, Pin
 from ..core.routes import Route
-from ..core.routing import route_for
+from ..core.routing import fallbacks_for, route_for
 from ..core.steps import Call
-from ..wire.api_routes import BodyRule
+from ..wire.api_routes import TO_A_MODEL, BodyRule
 
 if TYPE_CHECKING:
     from ..translate.caps import Caps
     from .translator import Translator
 
+_CHAT, _RESPONSES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES
 _PURPOSE = b"holdfast: opaque values of models"
 
 
-def asked_route(config: Config, pin: Pin, dialect: Dialect, key: str | None, *, rule: BodyRule) -> Route:
-    """Return the route of a request whose body is treated by `rule`. Raises what `route_for` raises, and
-    NotTranslated for a route of a dialect from which only other requests are translated for the provider."""
-    try:
-        return route_for(config, pin, dialect, key, translates=rule.translates)
-    except WrongDialect as refused:
-        provider = config.providers[pin.provider]
-        if rule.translates or not rule.judged or spoken_to(provider, dialect, key) is dialect:
-            raise
-        from ..translate.losses import NotTranslated
+class AskedModel(NamedTuple):
+    """A request's pin, the `model` that it names itself, the caller's dialect, and the chosen key if any."""
 
-        what = f"this {dialect} route is not translated, and {refused.what}"
-        raise NotTranslated(what, details=refused.details, next_step=refused.next_step) from None
+    pin: Pin
+    model: str | None
+    dialect: Dialect
+    key: str | None = None
+
+
+def asked_routes(
+    config: Config, asked: AskedModel, rule: BodyRule = TO_A_MODEL
+) -> tuple[Route, tuple[Route, ...], tuple[str, ...]]:
+    """Return the route of a request that is treated by `rule`, those of its fallbacks, and why others are
+    left out. A request that asks for no model, and for nothing that is kept, has none. Raises what
+    `asked_route` raises."""
+    route = asked_route(config, asked, rule)
+    if not (asked.model or rule.judged or rule.binds):
+        return route, (), ()
+    dialect = asked.dialect if rule.translates else route.connection.dialect
+    return route, *fallbacks_for(config, asked.pin, dialect, translates=rule.translates)
+
+
+def routes_of(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> tuple[Route, tuple[Route, ...]]:
+    """Return the route of a pin and those of its fallbacks. Raises ConnectionLost, IdentityError."""
+    route, fallbacks, _ = asked_routes(config, AskedModel(pin, None, dialect, key))
+    return route, fallbacks
+
+
+def asked_route(config: Config, asked: AskedModel, rule: BodyRule) -> Route:
+    """Return the route of a request that is treated by `rule`. Raises what `route_for` raises; NotTranslated
+    for a route of a dialect from which only other requests are translated for the provider, Untranslatable
+    for one that asks for what a provider keeps."""
+    pin, _, dialect, key = asked
+    provider = config.providers.get(pin.provider)
+    is_translated = provider is not None and spoken_to(provider, dialect, key) is not dialect
+    try:
+        route = route_for(config, pin, dialect, key, translates=rule.translates)
+        if rule.binds and is_translated and not rule.either:
+            raise WrongDialect(f"provider '{pin.provider}' has {dialect} translated")
+        return route
+    except WrongDialect as refused:
+        if rule.either and dialect is _CHAT:
+            with suppress(HoldfastError):
+                return route_for(config, pin, _RESPONSES, key)
+        if rule.translates or not is_translated or not (rule.judged or rule.binds):
+            raise
+        raise _untranslated(refused, dialect, pin, binds=rule.binds) from None
+
+
+def _untranslated(refused: WrongDialect, dialect: Dialect, pin: Pin, *, binds: bool) -> HoldfastError:
+    """Return the refusal of a request that goes to an endpoint of its own dialect only."""
+    from ..translate.losses import NotTranslated, Untranslatable
+
+    if binds:
+        why = f"this {dialect} route asks for what a provider keeps, and what is translated is kept nowhere"
+        step = refused.next_step or f"holdfast provider show {pin.provider}"
+        return Untranslatable("", f"{why}: {refused.what}", step, details=refused.details)
+    what = f"this {dialect} route is not translated, and {refused.what}"
+    return NotTranslated(what, details=refused.details, next_step=refused.next_step)
 
 
 class HasConfig(Protocol):

@@ -135,8 +135,12 @@ class AdmissionControl:
         if refused is not None or not route.name or token is None or head.method == b"OPTIONS":
             return refused
         withhold_credentials(head)
-        if head.method != b"POST":
-            return _no_post(head, route)
+        if head.method != b"POST" and _asks_for_websocket(head):
+            return refusal("upgrade_required", path=route.path, headers=_NO_WEBSOCKET)
+        if head.method not in route.methods:
+            return wrong_method(route)
+        if head.method != b"POST" or (route.listed is not None and route.listed.shared):
+            admission.route = route.for_caller(head.method, anthropic=_speaks_anthropic(head))
         chosen = session_for(token, route, head.once, self.session_of(token))
         if isinstance(chosen, ClientError):
             return chosen
@@ -170,12 +174,15 @@ class AdmissionControl:
         return host in self._hosts or is_loopback(host)
 
 
-def _no_post(head: Head, route: HttpRoute) -> ClientError:
-    """Return the refusal of a request to a data route that is no POST. Codex asks for a WebSocket first, and
-    goes on over HTTP after 426 alone."""
-    if b"websocket" in head.once.get(UPGRADE, b"").lower():
-        return refusal("upgrade_required", path=route.path, headers=_NO_WEBSOCKET)
-    return wrong_method(route)
+def _asks_for_websocket(head: Head) -> bool:
+    """Return whether a request wants a WebSocket. Codex asks for one first, and goes on over HTTP after 426
+    alone."""
+    return b"websocket" in head.once.get(UPGRADE, b"").lower()
+
+
+def _speaks_anthropic(head: Head) -> bool:
+    """Return whether a request is one of Anthropic's API, by the header that all of these have."""
+    return any(line[:18].lower() == b"anthropic-version:" for line in head.kept)
 
 
 def local_answer(error: ClientError, dialect: Dialect, theirs: Sequence[bytes] = ()) -> LocalAnswer:

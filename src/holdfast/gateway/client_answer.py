@@ -102,6 +102,16 @@ class ClientAnswer:
             return ""
         return self.request_run.call.request_id
 
+    def pause(self) -> None:
+        """Stop the provider, since the client reads too slowly."""
+        if self._upstream is not None:
+            self._upstream.pause()
+
+    def resume(self) -> None:
+        """Let the provider go on."""
+        if self._upstream is not None:
+            self._upstream.resume()
+
     def _drop(self) -> None:
         """Close the connection to the provider."""
         upstream, self._upstream = self._upstream, None

@@ -11,7 +11,7 @@ from ..wire.error_bodies import ClientError, refusal
 from ..wire.ports import Translated
 from ..wire.request_body import UNREAD, RequestInfo, inspect_body, is_plain
 from ..wire.request_coding import readable_body
-from ..wire.request_head import OutboundRequest, PreparedHead
+from ..wire.request_head import BodilessHead, OutboundRequest, PreparedHead
 from ..wire.strict_body import refusal_of_doubt
 from .header_rules import forwarded, translated_lines
 from .http1.header_actions import ENCODED, LABEL
@@ -26,15 +26,16 @@ _LONGEST_LABEL = 80
 class ClientRequest:
     """A client's request as the conversation takes it (`wire.exchange.ConversationRequest`).
 
-    `route` is the name of its data route; `retries` is the number of earlier tries that its client reports.
-    `readable`: its body is a JSON object, or is not looked into; where the token is `strict`, every parser
-    reads the same model in it, and where it is `limited`, it is looked into. Until then `make_readable` has
-    to be called.
+    `route` is the name of its data route, with `{id}` for an id; `retries` is the number of earlier tries
+    that its client reports. `readable`: its body is a JSON object, or is not looked into; where the token is
+    `strict`, every parser reads the same model in it, and where it is `limited`, it is looked into. Until
+    then `make_readable` has to be called.
     """
 
     __slots__ = (
         "_head",
         "_label",
+        "_method",
         "_strict",
         "_uncertain",
         "body",
@@ -55,15 +56,18 @@ class ClientRequest:
         self, head: Head, route: HttpRoute, body: bytes, *, strict: bool = False, limited: bool = False
     ) -> None:
         self._label = head.once.get(LABEL, b"").lower()
-        self.rule = body_rule("POST", route.path, self._label)
+        self._method = "POST" if head.method == b"POST" else head.method.decode("ascii")
+        self.rule = body_rule(self._method, route.path, self._label)
         self.info: RequestInfo = UNREAD
-        if self.rule.judged and is_plain(body) and ENCODED not in head.once:
+        if self.rule.named and is_plain(body) and ENCODED not in head.once:
             self.info = inspect_body(body)
         self._uncertain = False
-        if not self.rule.certain:
+        if not self.rule.certain and body:
             self._uncertain = strict or (limited and not self.rule.judged)
         # Where no model was found, the body may be anything in braces.
         self.readable = self.info.span is not None or not self.rule.judged
+        if limited and self.rule.named and ENCODED in head.once:
+            self.readable = False
         if self._uncertain:
             self.readable = False
         elif strict and self.readable:
@@ -105,7 +109,8 @@ class ClientRequest:
         streams = self.info.streams
         if prepared is None or not prepared.fits(connection, secret, streams):
             lines = self._lines(connection, streams=streams)
-            prepared = PreparedHead(connection, secret, streams, path=self.path, lines=lines)
+            kind = BodilessHead if self._method != "POST" and not self.body else PreparedHead
+            prepared = kind(connection, secret, streams, path=self.path, lines=lines, method=self._method)
             self._head.prepared = prepared
         return prepared.with_body(self.body or b"", self.info)
 

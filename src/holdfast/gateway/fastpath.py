@@ -124,7 +124,7 @@ class FastRelay(Relay):
         if head.status != 200 or head.coding or kind not in head.type:
             return False
         if streams:
-            self._watch, self._waiting = StreamWatch(self.request.dialect), Read
+            self._watch, self._waiting = StreamWatch(self.request.dialect, self.request.body), Read
             self._peek_until = self._gateway.loop.time() + self._gateway.conversation_bounds.peek_seconds
             if not self._ended:
                 return True
@@ -188,7 +188,7 @@ class FastRelay(Relay):
         flaw, document = judge_answer(answer_of(request.path), body, whole=True)
         if flaw is not None:
             return False
-        facts = facts_of(body, document)
+        facts = facts_of(body, document, request.body)
         hidden = secret if bounds.mask_answers or request.masks_key else None
         if facts.model not in learnt.models or (hidden is not None and starred(body, hidden) != body):
             return False

@@ -12,6 +12,7 @@ from ..core.identity import Dialect
 from ..wire.error_bodies import ClientError, from_error, refusal, unreadable
 from ..wire.usage import NO_USAGE
 from . import listener
+from .account_relay import AccountRelay
 from .admission import Admission, AdmissionControl, local_answer
 from .client_request import ClientRequest
 from .fastpath import FastRelay
@@ -70,7 +71,8 @@ class Handler:
             request = ClientRequest(
                 head, admission.route, body, strict=token.strict, limited=is_limited(token)
             )
-            relay = FastRelay(self._gateway, connection, request, admission.session, token=token)
+            kind = AccountRelay if request.rule.binds else FastRelay
+            relay = kind(self._gateway, connection, request, admission.session, token=token)
             connection.running = relay
             relay.start()
         else:

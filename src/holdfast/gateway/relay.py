@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import ConnectionLost, HoldfastError
+from ..engine.request import RequestRun
 from ..store.token import Token
 from ..wire.conversation import Conversation, run_conversation
 from ..wire.error_bodies import ClientError, from_error, refusal
@@ -57,28 +58,34 @@ class Relay(ClientAnswer):
     def start(self) -> None:
         """Start the request. A session that does not exist yet is created first, in a thread."""
         request, gateway = self.request, self._gateway
-        body, model = request.body or b"", request.info.model
         if not request.readable:
             reading = gateway.in_thread(partial(request.make_readable, gateway.bounds.body_bytes))
             reading.add_done_callback(self._ready)
             return
         try:
-            request_run = gateway.engine.start_request(
-                self.session,
-                request.dialect,
-                model,
-                replayable=len(body) <= gateway.conversation_bounds.replay,
-                client_retries=request.retries,
-                rule=request.rule,
-                body=body,
-            )
+            self._go_on(self._started())
         except ConnectionLost as lost:
-            step = partial(begin, gateway.engine, self._token, lost, self.session, model)
+            step = partial(begin, gateway.engine, self._token, lost, self.session, request.info.model)
             gateway.in_thread(step).add_done_callback(self._ready)
-            return
         except HoldfastError as error:
             self._refuse(from_error(error))
-            return
+
+    def _started(self) -> RequestRun:
+        """Have the engine start the request. Raises HoldfastError."""
+        request, gateway, body = self.request, self._gateway, self.request.body or b""
+        return gateway.engine.start_request(
+            self.session,
+            request.dialect,
+            request.info.model,
+            replayable=len(body) <= gateway.conversation_bounds.replay,
+            client_retries=request.retries,
+            rule=request.rule,
+            body=body,
+        )
+
+    def _go_on(self, request_run: RequestRun) -> None:
+        """Begin the conversation of a request that was started, if the token may use its pin."""
+        gateway = self._gateway
         refused = pin_refusal(self._token, request_run.pin, request_run.call.route.connection.pin)
         if refused is not None:
             request_run.abandon()
@@ -89,7 +96,7 @@ class Relay(ClientAnswer):
             errors=ERRORS,
             engine=gateway.engine,
             request_run=request_run,
-            request=request,
+            request=self.request,
             bounds=gateway.conversation_bounds,
         )
         self._advance(None)
@@ -150,16 +157,6 @@ class Relay(ClientAnswer):
             self._advance(None, error)
         else:
             self._failure = error  # for the step that reads on
-
-    def pause(self) -> None:
-        """Stop the provider, since the client reads too slowly."""
-        if self._upstream is not None:
-            self._upstream.pause()
-
-    def resume(self) -> None:
-        """Let the provider go on."""
-        if self._upstream is not None:
-            self._upstream.resume()
 
     def look(self, now: float) -> None:
         """Give up a provider that is silent for too long, and send a comment to a client that waits for long.

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from ..core.identity import Dialect
 from ..core.session import is_session_id
 from ..store.token import Token
-from ..wire.api_routes import ROUTES
 from ..wire.error_bodies import ClientError, refusal
+from ..wire.route_table import PATHS, PathRoutes, routes_at
 from .http1.framing import MalformedMessage
 from .http1.header_actions import HARNESS, SESSION
 from .permissions import may_use_session
 
-DATA: dict[str, Dialect] = {
-    name: ROUTES[f"/{name}"].dialect
-    for name in ("chat/completions", "responses", "messages", "messages/count_tokens", "embeddings")
-}
 KNOWN_METHODS = frozenset({b"POST", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"PATCH", b"DELETE"})
 """Methods that are refused by route; any other is not implemented anywhere here."""
 EVERYTHING = "*"
@@ -30,14 +26,22 @@ _PREFIX = b"/s/"
 class HttpRoute(NamedTuple):
     """The route of a path.
 
-    `name` is the key of DATA, "" for what is no data route. `path` is the part that follows the session, for
-    a data route without version. `session` is None where the path names none.
+    `listed` is its place in the table of the providers' routes; None, and `name` is "", for what is none of
+    them. `path` is the part that follows the session, for a data route without version. `session` is None
+    where the path names none. `methods` are those that the route allows.
     """
 
     name: str
     path: str
     dialect: Dialect
     session: str | None
+    listed: PathRoutes | None = None
+    methods: Collection[bytes] = ()
+
+    def for_caller(self, method: bytes, *, anthropic: bool) -> HttpRoute:
+        """Return the route for a method, and for a caller of this API where two APIs have its path."""
+        row = None if self.listed is None else self.listed.row(method.decode("ascii"), anthropic=anthropic)
+        return self if row is None else self._replace(dialect=row.dialect)
 
 
 class HttpRoutes(dict[bytes, HttpRoute]):
@@ -69,10 +73,12 @@ def _route_of(path: str, session: str | None) -> HttpRoute:
     while name.startswith("/v1/"):  # a base URL with the version, under an SDK that adds it
         name = name.removeprefix("/v1")
     name = name.strip("/")
-    dialect = DATA.get(name)
-    if dialect is not None:
+    listed = routes_at(name)
+    if listed is not None:
+        (row, *_), *_ = listed.rows.values()
+        methods = frozenset(method.encode("ascii") for method in listed.rows)
         # The provider is asked for the route's own path, without the slashes that the client added.
-        return HttpRoute(name, f"/{name}", dialect, session)
+        return HttpRoute(listed.name, f"/{name}", row.dialect, session, listed=listed, methods=methods)
     shape = Dialect.OPENAI_CHAT
     if name.startswith("messages"):
         shape = Dialect.ANTHROPIC_MESSAGES
@@ -103,9 +109,9 @@ def session_for(token: Token, route: HttpRoute, once: Mapping[int, bytes], own: 
 def allowed_methods(route: HttpRoute) -> str:
     """Return the methods that a route allows, as its Allow header names them."""
     if route.path == EVERYTHING:
-        return "GET, HEAD, POST, OPTIONS"
-    if route.name:
-        return "POST, OPTIONS"
+        return "GET, HEAD, POST, DELETE, OPTIONS"
+    if route.listed is not None:
+        return ", ".join([*route.listed.rows, "OPTIONS"])
     return "GET, HEAD, OPTIONS"
 
 
@@ -117,5 +123,6 @@ def wrong_method(route: HttpRoute) -> ClientError:
 
 def unknown_route(path: str) -> ClientError:
     """Return the refusal of a path that is no route; it names those that are."""
-    routes = [f"/v1/{name}" for name in (*DATA, "models")]
-    return refusal("unknown_route", path=path, routes=", ".join(routes), facts={"candidates": routes})
+    routes = [f"/v1/{name}" for name in (*PATHS, "models")]
+    plain = [name for name in routes if "{" not in name]
+    return refusal("unknown_route", path=path, routes=", ".join(plain), facts={"candidates": routes})

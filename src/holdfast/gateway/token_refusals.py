@@ -11,7 +11,7 @@ from ..engine.sessions import begin_or_refuse
 from ..engine.state import Engine
 from ..store.token import Token
 from ..wire.error_bodies import ClientError, refusal
-from .permissions import usable_pins, without_others
+from .permissions import is_limited, usable_pins, without_others
 
 
 def pin_refusal(token: Token, chosen: Pin, requested: Pin) -> ClientError | None:
@@ -34,6 +34,15 @@ def pins_in_session(engine: Engine, token: Token, session_id: str) -> Collection
     """Return the pins that a token may use in a session; None for any. Raises StoreError."""
     session = engine.session(session_id)
     return usable_pins(token, None if session is None else session.pin)
+
+
+def object_refusal(engine: Engine, token: Token, session_id: str, about: str) -> ClientError | None:
+    """Return the refusal of a request about what an account keeps, whose path names the object `about`; ""
+    for none. A limited token sees what its own session made. May block on the store."""
+    if not is_limited(token):
+        return None
+    made = engine.objects.maker(about) if about else None
+    return None if made is not None and made.session == session_id else refusal("session_token")
 
 
 def begin(

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from ..wire.api_routes import dialect_of, tail_of
 from ..wire.error_bodies import ClientError, refusal
+from ..wire.route_table import PATHS, is_one_path
 
 
 class Family:
@@ -46,6 +47,9 @@ def refusal_of_client(path: str, made_for: Family | None, anthropic: bool) -> Cl
     """
     family = Family.ANTHROPIC if anthropic else Family.OPENAI
     path = path.partition("?")[0]
+    if not is_one_path(path):
+        routes = [f"/v1/{name}" for name in PATHS if "{" not in name]
+        return refusal("unknown_route", path=path, routes=", ".join(routes))
     for begins, client, like in _OTHER_SERVICES:
         if begins.match(tail_of(path)):
             return _refused(f"{client} addresses its own service ({path}), not the session's provider", like)

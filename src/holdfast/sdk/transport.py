@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..wire.api_routes import dialect_of
+from ..wire.api_routes import is_held
 from ..wire.exchange import Bounds
 from ..wire.operations import Close, Op, Perform, Read, Wait, Whole
 from ..wire.ports import Open
@@ -118,7 +118,7 @@ class _Driver:
         or it is known to be small enough."""
         if isinstance(request.stream, self.adapter.stream):
             return True
-        if request.method == "POST" and dialect_of(request.url.raw_path.decode("ascii")) is not None:
+        if is_held(request.method, request.url.raw_path.decode("ascii")):
             return True
         length = next(
             (value for name, value in request.headers.raw if name.lower() == b"content-length"), b""

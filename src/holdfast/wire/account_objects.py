@@ -44,6 +44,10 @@ _SEARCH = {
     ).search,
 }
 _SEARCH_BATCH = re.compile(rb'"(?:input_file_id|file_id|batch_id)"').search
+_STORE = b'"store"'
+_STORES = re.compile(rb'"store"\s*:\s*true').search
+_MADE = ("output_file_id", "error_file_id")
+"""Members of a batch that name what it made."""
 _FREE = frozenset({"metadata", "parameters", "input_schema", "schema", "arguments"})
 """Members in which callers and models write what they like."""
 
@@ -67,14 +71,19 @@ def _references(dialect: Dialect, body: bytes) -> list[str]:
         texts = list(_texts(document, encrypted=dialect is Dialect.OPENAI_RESPONSES))
     except (ValueError, RecursionError):
         return []
-    return [_name(text) for text in texts[-_NEWEST:]]
+    return [name_of(text) for text in texts[-_NEWEST:]]
 
 
-def objects_made(document: Mapping[str, Any]) -> list[str]:
+def is_stored(body: bytes | None) -> bool:
+    """Return whether a request for a chat completion asks for one that is stored."""
+    return body is not None and _STORE in body and _STORES(body) is not None
+
+
+def objects_made(document: Mapping[str, Any], *, stored: bool = False) -> list[str]:
     """Return the names of the objects that an answer says it made: a response that is stored, a conversation,
-    containers, and encrypted reasoning. A chat completion makes none."""
+    containers, and encrypted reasoning. A chat completion makes none, unless it was asked to be `stored`."""
     if "choices" in document:
-        return []
+        return [name_of(text) for text in _ids(document.get("id"))] if stored else []
     texts = [*_ids(document.get("conversation")), *_ids(document.get("container"))]
     if document.get("object") == "response" and document.get("store") is not False:
         texts += _ids(document.get("id"))
@@ -83,7 +92,22 @@ def objects_made(document: Mapping[str, Any]) -> list[str]:
         for item in output:
             if isinstance(item, dict):
                 texts += [*_ids(item.get("encrypted_content")), *_ids(item.get("container_id"))]
-    return [_name(text) for text in texts]
+    return [name_of(text) for text in texts]
+
+
+def objects_named(answer: bytes) -> list[str]:
+    """Return the names of the objects in an answer about what an account keeps: its own id, and the files
+    that came of it; none where it is no JSON object."""
+    try:
+        document = json.loads(answer)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(document, dict):
+        return []
+    texts = [*_ids(document.get("id")), *_ids(document.get("file"))]
+    for name in _MADE:
+        texts += _ids(document.get(name))
+    return [name_of(text) for text in texts]
 
 
 def _texts(node: Any, *, encrypted: bool) -> Iterator[str]:
@@ -115,7 +139,7 @@ def _ids(value: Any) -> list[str]:
     return [each for each in value if isinstance(each, str) and each]
 
 
-def _name(text: str) -> str:
+def name_of(text: str) -> str:
     """Return the name of an object: its id, or the hash of what is too long for one."""
     if len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
         return text

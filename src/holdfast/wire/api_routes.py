@@ -1,9 +1,9 @@
-"""The routes of the providers' APIs, and which bodies are looked into: the same for the library and the
+"""What happens with a request by its route, which `route_table` lists: the same for the library and the
 gateway.
 
 A body is looked into only where it is a request to a model: JSON, by its content type, on a route that is
-listed here. Any other (a file, a form, a batch) passes byte for byte on the session's connection, whatever it
-contains.
+listed there. Any other (a file, a form, a batch) passes byte for byte on the session's connection, whatever
+it contains.
 """
 
 from __future__ import annotations
@@ -13,32 +13,25 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..core.identity import Dialect
+from .account_objects import name_of
 from .answer_shape import AnswerKind
-
-
-class ApiRoute(NamedTuple):
-    """A route whose requests are JSON and may name a model.
-
-    answer     the kind of its answers; None: a side route, of which neither the request nor the answer is
-               judged, and whose failures say nothing about a key
-    any_model  a model that no provider lists is asked for at the session's provider, since lists name the
-               models that talk
-    """
-
-    dialect: Dialect
-    answer: AnswerKind | None = None
-    any_model: bool = False
+from .route_table import TABLE, ApiRoute, BodyKind, ModelRule, PathRoutes, Scope, routes_at
 
 
 class BodyRule(NamedTuple):
-    """The treatment of a request's body.
+    """The treatment of a request.
 
     judged     a model answers: the body has to be a JSON object, and so has the answer, or a stream
     named      the body is looked into for a model, which is replaced where it is written as a pin
-    any_model  the same as of its route
+    any_model  a model that no provider lists is asked for at the session's provider
     document   it is JSON, and may refer to what only one account knows
     certain    by its content type, no receiver reads it as anything but JSON in UTF-8
     translates it can be written for an endpoint of another dialect
+    binds      it is about what an account keeps, so no other account may answer it
+    replays    it may be sent again
+    makes      a whole answer in JSON names objects that belong to the account from then on
+    either     an endpoint of either dialect of OpenAI will do
+    about      the object that its path names; "" for none
     """
 
     judged: bool = False
@@ -47,33 +40,22 @@ class BodyRule(NamedTuple):
     document: bool = False
     certain: bool = False
     translates: bool = False
+    binds: bool = False
+    replays: bool = False
+    makes: bool = False
+    either: bool = False
+    about: str = ""
 
 
-TO_A_MODEL = BodyRule(judged=True, named=True, document=True, certain=True, translates=True)
+TO_A_MODEL = BodyRule(judged=True, named=True, document=True, certain=True, translates=True, replays=True)
 """The rule for a request to a model that the user chose."""
-_CHAT, _RESPONSES, _MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
-_SIDE = ApiRoute(_CHAT, any_model=True)
-ROUTES: dict[str, ApiRoute] = {
-    "/chat/completions": ApiRoute(_CHAT, AnswerKind.CHAT),
-    "/completions": ApiRoute(_CHAT, AnswerKind.COMPLETION),
-    "/embeddings": ApiRoute(_CHAT, AnswerKind.EMBEDDINGS, any_model=True),
-    "/responses": ApiRoute(_RESPONSES, AnswerKind.RESPONSE),
-    "/responses/compact": ApiRoute(_RESPONSES, AnswerKind.OTHER),
-    "/responses/input_tokens": ApiRoute(_RESPONSES, AnswerKind.OTHER),
-    "/messages": ApiRoute(_MESSAGES, AnswerKind.MESSAGE),
-    "/messages/count_tokens": ApiRoute(_MESSAGES, AnswerKind.TOKEN_COUNT),
-    "/audio/speech": _SIDE,
-    "/images/generations": _SIDE,
-    "/images/edits": _SIDE,
-    "/moderations": _SIDE,
-    "/rerank": _SIDE,
-}
 _JSON = re.compile(rb"(?:application|text)/(?:[\w.-]+\+)?json", re.IGNORECASE).fullmatch
 # LiteLLM takes every content type with "form" in it for a form, and there are parsers that read the charset.
 _CERTAIN = re.compile(rb'(?:application/json(?:\s*;\s*charset="?utf-?8"?)?)?', re.IGNORECASE).fullmatch
 _TRANSLATED = frozenset({AnswerKind.CHAT, AnswerKind.RESPONSE, AnswerKind.MESSAGE})
 _UNLABELLED = (b"", b"application/x-www-form-urlencoded")
 """Content types of a body that nobody labelled: curl and others take the second for any body."""
+_JUDGED = {row.path: row for row in TABLE if row.answer is not None}
 
 
 def tail_of(path: str) -> str:
@@ -88,11 +70,15 @@ def tail_of(path: str) -> str:
 
 @lru_cache(maxsize=256)
 def dialect_of(path: str) -> Dialect | None:
-    """Return the dialect that a request path belongs to: that of the judged route which it is, or is below;
-    None for a path of no dialect such as `/models`."""
+    """Return the dialect that a request path belongs to: that of its route in the table, or of the judged
+    route that it is below; None for a path of no dialect such as `/models`, and of either."""
+    listed = path_routes(path)
+    if listed is not None:
+        (row, *_), *_ = listed.rows.values()
+        return None if row.either or listed.shared else row.dialect
     tail = tail_of(path).partition("?")[0]
-    for prefix, route in ROUTES.items():
-        if route.answer is not None and (tail == prefix or tail.startswith(prefix + "/")):
+    for prefix, route in _JUDGED.items():
+        if tail.startswith(prefix + "/"):
             return route.dialect
     return None
 
@@ -100,7 +86,7 @@ def dialect_of(path: str) -> Dialect | None:
 @lru_cache(maxsize=256)
 def answer_of(path: str) -> AnswerKind:
     """Return what a POST to this request path is answered with."""
-    route = _route(path)
+    route = _route("POST", path)
     if route is None or route.answer is None:
         return AnswerKind.OTHER
     return route.answer
@@ -108,22 +94,41 @@ def answer_of(path: str) -> AnswerKind:
 
 def needs_model(path: str) -> bool:
     """Return whether a request to this path has to name a model."""
-    route = _route(path)
+    route = _route("POST", path)
     return route is not None and route.answer is not None
+
+
+@lru_cache(maxsize=256)
+def is_held(method: str, path: str) -> bool:
+    """Return whether the body of a request is held in memory, however long it is."""
+    route = _route(method, path)
+    return route is not None and route.body is BodyKind.JSON
 
 
 @lru_cache(maxsize=1024)
 def body_rule(method: str, path: str, label: bytes) -> BodyRule:
-    """Return what happens with the body of a request, by its content type `label`; b"" for none."""
-    route, document = _route(path), is_json(label)
-    if method != "POST" or route is None:
-        return BodyRule(document=document)
+    """Return what happens with a request, by the content type `label` of its body; b"" for none."""
+    listed, document = path_routes(path), is_json(label)
+    route = None if listed is None else listed.row(method)
+    if listed is None or route is None:
+        return BodyRule(document=document, replays=method in ("GET", "HEAD"))
+    kept = BodyRule(
+        document=document,
+        certain=route.body is BodyKind.JSON and _CERTAIN(label) is not None,
+        binds=route.scope is not Scope.FREE,
+        replays=route.replays,
+        makes=route.makes,
+        either=route.either,
+        about=name_of(listed.id) if listed.id else "",
+    )
+    if route.model is ModelRule.NONE:
+        return kept
     if not document and label not in _UNLABELLED:
-        return BodyRule()
-    return BodyRule(
+        return kept
+    return kept._replace(
         judged=route.answer is not None,
         named=True,
-        any_model=route.any_model,
+        any_model=route.model is ModelRule.ANY,
         document=True,
         certain=_CERTAIN(label) is not None,
         translates=route.answer in _TRANSLATED,
@@ -135,5 +140,12 @@ def is_json(label: bytes) -> bool:
     return _JSON(label.partition(b";")[0].strip()) is not None
 
 
-def _route(path: str) -> ApiRoute | None:
-    return ROUTES.get(tail_of(path).partition("?")[0].rstrip("/"))
+@lru_cache(maxsize=256)
+def path_routes(path: str) -> PathRoutes | None:
+    """Return the place in the table of a request path, with or without version and query."""
+    return routes_at(tail_of(path).partition("?")[0].strip("/"))
+
+
+def _route(method: str, path: str) -> ApiRoute | None:
+    listed = path_routes(path)
+    return None if listed is None else listed.row(method)

@@ -137,6 +137,7 @@ ERRORS: dict[str, ErrorKind] = {
     "NotSignedIn": _kind("not_signed_in", 409),
     "ConnectionLost": _kind("connection_lost", 409),
     "NoSession": _kind("no_session", 409),
+    "OtherAccount": _kind("other_account", 409),
     "UnknownModel": _kind("model_not_found", 404),
     "AmbiguousModel": _kind("model_ambiguous", 400),
     "CannotHandOver": _kind("cannot_hand_over", 409),

@@ -11,6 +11,7 @@ from ..core.faults import Phase
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
 from ..core.steps import Outcome
+from .api_routes import BodyRule
 from .decoding import DECODABLE
 from .ports import Open, RawHeaders, Timeout, Translated
 from .request_body import RequestInfo
@@ -67,6 +68,7 @@ class ConversationRequest(Protocol):
     body       None when the body streams past and cannot be sent twice
     dialect    the caller's own
     path       the caller's, with its query
+    rule       what its route and its content type say about it
     inspected  a model answers it, so the answer is examined
     masks_key  its caller may see no key, in no answer
     """
@@ -75,6 +77,7 @@ class ConversationRequest(Protocol):
     body: bytes | None
     dialect: Dialect
     path: str
+    rule: BodyRule
     inspected: bool
     masks_key: bool
 

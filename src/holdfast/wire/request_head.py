@@ -142,7 +142,13 @@ class PreparedHead:
     __slots__ = ("_connection", "_head", "_path", "_secret", "_shows", "_streams")
 
     def __init__(
-        self, connection: Connection, secret: Secret | None, streams: bool, path: str, lines: list[bytes]
+        self,
+        connection: Connection,
+        secret: Secret | None,
+        streams: bool,
+        path: str,
+        lines: list[bytes],
+        method: str = "POST",
     ) -> None:
         self._connection, self._secret, self._streams, self._path = connection, secret, streams, path
         endpoint = connection.endpoint
@@ -150,7 +156,8 @@ class PreparedHead:
             names = {name.lower().encode("latin-1") for name, _ in endpoint.headers}
             lines = [line for line in lines if line.partition(b":")[0].lower() not in names]
             lines += [f"{name}: {value}".encode() for name, value in endpoint.headers]
-        head = [_start(endpoint.url, endpoint.host, endpoint.dialect, path), *lines]
+        start = _start(endpoint.url, endpoint.host, endpoint.dialect, path)
+        head = [start if method == "POST" else method.encode("ascii") + start[4:], *lines]
         self._shows = None if endpoint.auth is Auth.NONE else secret
         if self._shows is not None:
             name, scheme = _AUTH[endpoint.auth]
@@ -178,6 +185,17 @@ class PreparedHead:
             return
         head = b"%b%b\r\ncontent-length: %d\r\n\r\n" % (self._head, key, sum(map(len, body)))
         writer.writelines([head, *body])
+
+
+class BodilessHead(PreparedHead):
+    """The head of a request without a body, of which it gives no length."""
+
+    __slots__ = ()
+
+    def write(self, writer: Writer, body: Pieces) -> None:  # noqa: ARG002
+        """Write head and key."""
+        key = b"" if self._shows is None else revealed(self._shows).encode("latin-1")
+        writer.write(b"%b%b\r\n\r\n" % (self._head, key))
 
 
 @lru_cache(maxsize=256)

@@ -14,6 +14,7 @@ from ..core.secret import Secret
 from ..core.steps import Answer, Send
 from ..secrecy.masking import masked_bytes, starred
 from ..translate.losses import Untranslatable
+from .account_objects import objects_named
 from .answer_facts import facts_of
 from .answer_mask import rewriter_for
 from .answer_shape import Form, Judgement
@@ -83,7 +84,7 @@ class SendState:
         )
         self.hidden = secret if self.bounds.mask_answers or self.request.masks_key else None
         outbound = self.request.outbound(connection, secret, self.translated)
-        if step.fresh:
+        if step.fresh or not self.request.rule.replays:  # a kept connection may be closed at that moment
             outbound = outbound._replace(fresh=True)
         sent_at, phase = request_run.sent_at, Phase.HEADERS
         try:
@@ -173,8 +174,27 @@ class SendState:
             return (yield from self._peek(connection, head))
         if self.request.inspected:
             return self._judge(connection, head, (yield Whole(self.most)))
-        self._commit(connection, head, [], watch=None)
+        if self.request.rule.makes and b"json" in head.type:
+            self._take_note(connection, head, (yield Whole(self.most)))
+        else:
+            self._commit(connection, head, [], watch=None)
         return None
+
+    @property
+    def _asked(self) -> bytes | None:
+        """Return the body as its caller wrote it; None where it was translated."""
+        return self.request.body if self.translated is None else None
+
+    def _take_note(self, connection: Connection, head: Head, chunks: list[bytes]) -> None:
+        """Take an answer that names what the account keeps from now on as good, whatever it says."""
+        body = b"".join(chunks)
+        text = decoded(body, head.coding, self.most + 1) if head.coding else body
+        if max(len(body), len(text)) > self.most or head.coding not in DECODABLE:
+            self._commit(connection, head, [body], watch=None)
+            return
+        shown = text if self.hidden is None else starred(text, self.hidden)
+        undone, made = bool(head.coding), objects_named(text)
+        self.good = GoodAnswer(head, [shown], None, secret=self.secret, objects=made, decoded=undone)
 
     def _judge(self, connection: Connection, head: Head, chunks: list[bytes]) -> Reply | None:
         """Judge a body, or the beginning of one that is too large. Return None when it is good."""
@@ -203,7 +223,7 @@ class SendState:
             if written is None:
                 return self._refused(connection, head, text[:most], phase=Phase.BODY, flaw=Flaw.OTHER)
             body, undone, label = written, True, label_of(head, label_for(self.request))
-        usage, model, made = facts_of(text, document)
+        usage, model, made = facts_of(text, document, self._asked)
         self.good = GoodAnswer._make((head, [body], None, usage, self.secret, model, made, label, undone))
         return None
 
@@ -211,7 +231,7 @@ class SendState:
         """Hold a stream back until its output begins, so that recovery from an error before it is still
         possible. Return None when it is passed on. A body that does not begin as events do is judged as a
         whole, whatever its type says."""
-        watch, chunks, size = StreamWatch(connection.dialect), [], 0
+        watch, chunks, size = StreamWatch(connection.dialect, self._asked), [], 0
         feed = decoding(watch.feed, head.coding)
         deadline = self.request_run.now() + self.bounds.peek_seconds
         while True:

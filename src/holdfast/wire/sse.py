@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..core.faults import Flaw
 from ..core.identity import Dialect
-from .account_objects import objects_made
+from .account_objects import is_stored, objects_made
 from .answer_shape import Form, dicts, form_of
 from .json_end import BOM, JsonEnd
 from .stream_events import FAILED, ChoiceEnds, EventSign, judge_event, type_of
@@ -99,6 +99,7 @@ class StreamWatch:
         "_size",
         "_skims",
         "_start",
+        "_stored",
         "ended",
         "error",
         "form",
@@ -111,7 +112,8 @@ class StreamWatch:
         "usage",
     )
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, asked: bytes | None = None) -> None:
+        """Watch the answer to a request with the body `asked`."""
         self.started = self.ended = self.unread = self.moved = self._skims = False
         self.error: bytes | None = None
         self.owed = b""
@@ -122,7 +124,7 @@ class StreamWatch:
         self._dialect, self._foreign = dialect, False
         self._chat, self._signs = dialect is Dialect.OPENAI_CHAT, _SIGNS[dialect]
         self._marks, self._search = self._signs.marks, self._signs.search
-        self._choices = ChoiceEnds()
+        self._choices, self._stored = ChoiceEnds(), self._chat and is_stored(asked)
         self._parts: list[bytes] = []
         self._data: list[bytes] = []
         self._name, self._size = b"", 0
@@ -301,8 +303,8 @@ class StreamWatch:
         """Keep model, usage and objects, which are in the event or in its message, delta or response."""
         for holder in (event, event.get("message"), event.get("response"), event.get("delta")):
             if isinstance(holder, dict):
-                if not self._chat:
-                    self.objects += objects_made(holder)
+                if not self._chat or (self._stored and not self.objects):
+                    self.objects += objects_made(holder, stored=self._stored)
                 model, usage = holder.get("model"), holder.get("usage")
                 if isinstance(model, str) and not self.model:
                     self.model = model

@@ -82,10 +82,11 @@ class ResponseWriter(asyncio.Protocol):
         """
         if self._transport is None:
             return
-        self._chunked_out = self._head is not None and self._head.modern
+        has_body = status not in _WITHOUT_LENGTH
+        self._chunked_out = has_body and self._head is not None and self._head.modern
         if self._chunked_out:
             lines.append(b"transfer-encoding: chunked")
-        else:
+        elif has_body:
             self._unframed, self._keep = True, False
         if not self._keep:
             lines.append(_CLOSE)

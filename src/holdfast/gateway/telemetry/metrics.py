@@ -14,7 +14,7 @@ from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING
 
 from ...core.steps import Attempt, Outcome
-from ..routing import DATA
+from ...wire.route_table import PATHS
 from .shared_counters import Gauge, Shared, WorkerSlot
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Metrics:
 
     def _answered_locally(self, done: FinishedRequest) -> None:
         route = "other"
-        if done.route in DATA:
+        if done.route in PATHS:
             route = done.route
         self.count("local_responses", str(done.status), route)
 
