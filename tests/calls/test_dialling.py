@@ -100,7 +100,7 @@ FACES: dict[str, Callable[[str], bool]] = {
     "library-async-legacy": lambda url: asyncio.run(_asynchronous("httpx", url)),
     "library-trio": on_trio,
     "gateway": through_the_gateway,
-    "models": lambda url: isinstance(list_models(connection_to(url), None), tuple),
+    "models": lambda url: isinstance(list_models(connection_to(url), None), dict),
     "check": lambda url: isinstance(check_call(connection_to(url), None), Checked),
     "control-plane": lambda url: call_control_plane(connection_to(url), None, "GET", "/models").status == 200,
     "token-endpoint": lambda url: post_form(url, {})[0] != 0,

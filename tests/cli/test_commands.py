@@ -480,8 +480,8 @@ def test_models_that_are_listed_at_the_address_of_a_single_key_can_be_chosen(
     cli("key", "add", "plan", "--from", "env:TEAM_KEY", "--url", "https://team.example/v1")
     cli("session", "pin", "s", "mimo/mimo-pro")
     with store_of(furnished) as store:
-        store.save_models("plan", "https://plan.example/v1", ["big"], store.now())
-        store.save_models("plan", "https://team.example/v1", ["big", "team-only"], store.now())
+        store.save_models("plan", "https://plan.example/v1", {"big": {}}, store.now())
+        store.save_models("plan", "https://team.example/v1", {"big": {}, "team-only": {}}, store.now())
     listed = [option["pin"] for option in shown(cli, "models", "--provider", "plan")]
     assert listed == ["plan/big", "plan/team-only"]
 

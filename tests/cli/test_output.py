@@ -60,7 +60,10 @@ def test_what_came_from_outside_cannot_steer_a_terminal(capsys: pytest.CaptureFi
 def test_a_listed_name_that_cannot_be_a_model_hides_no_other(cli: Cli, furnished: Path) -> None:
     with SqliteStore(furnished / "state.db") as store:
         store.save_models(
-            "both", "https://both.example/v1", ["evil\x1b[2J", "", " padded", "good"], store.now()
+            "both",
+            "https://both.example/v1",
+            {name: {} for name in ("evil\x1b[2J", "", " padded", "good")},
+            store.now(),
         )
     result = cli("models", "--provider", "both")
     assert (result.exit_code, [line.split()[0] for line in result.stdout.splitlines()]) == (

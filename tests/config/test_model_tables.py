@@ -41,6 +41,9 @@ def home(tmp_path: Path) -> Home:
     return Home.at(tmp_path)
 
 
+LISTED: ModelFacts = {"output": 7}
+
+
 def models(config: Config, name: str) -> tuple[str, ...] | None:
     return config.providers[ProviderName(name)].models
 
@@ -54,13 +57,14 @@ def test_a_table_declares_a_model_with_what_is_known_of_it(home: Home) -> None:
 
 def test_pickers_get_what_is_known_of_each_model(home: Home) -> None:
     config = load(home)
-    offered = {str(option.pin): option.facts for option in options(config, {"a": ["plain", "more"]})}
+    discovered: dict[str, dict[str, ModelFacts]] = {"a": {"plain": {}, "big": LISTED, "more": LISTED}}
+    offered = {str(option.pin): option.facts for option in options(config, discovered)}
     assert offered == {
         "a/plain": {},
         "a/big": BIG,
         "a/bare": {},
         "b/org/x": {"reasoning": False},
-        "a/more": {},
+        "a/more": LISTED,
     }
 
 

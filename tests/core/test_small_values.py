@@ -21,7 +21,7 @@ from holdfast.core.changes import (
     subject_prefixes,
 )
 from holdfast.core.compatibility import dialect_for
-from holdfast.core.config import Config
+from holdfast.core.config import Config, ModelFacts
 from holdfast.core.errors import (
     CannotHandOver,
     ConfigError,
@@ -432,8 +432,13 @@ LISTED = provider("listed", "k", models=("m2", "m1"))
 ALL = Config(providers={p.name: p for p in (BARE, OPEN, KEYLESS, LOCAL, LISTED)})
 
 
+def named(*models: str) -> dict[str, ModelFacts]:
+    """Models of a list that says nothing of them."""
+    return {model: {} for model in models}
+
+
 def test_the_picker_offers_declared_and_discovered_models_with_their_connection() -> None:
-    offered = options(ALL, {"bare": ["x"], "open": ["o2", "o1"], "listed": ["m1", "m3"]})
+    offered = options(ALL, {"bare": named("x"), "open": named("o2", "o1"), "listed": named("m1", "m3")})
     assert [(str(o.pin), o.declared) for o in offered] == [
         ("open/o1", False),
         ("open/o2", False),
@@ -450,7 +455,9 @@ def test_the_picker_offers_declared_and_discovered_models_with_their_connection(
 
 @pytest.mark.parametrize("name", ["", " padded", "two\nlines", "bell\x07"])
 def test_a_listed_name_that_no_pin_can_write_hides_no_other(name: str) -> None:
-    assert [o.pin.model for o in options(ALL, {"open": [name, "o1"]}) if o.pin.provider == "open"] == ["o1"]
+    assert [o.pin.model for o in options(ALL, {"open": named(name, "o1")}) if o.pin.provider == "open"] == [
+        "o1"
+    ]
 
 
 def test_an_option_that_the_reader_cannot_speak_says_why() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from holdfast.config import Home
 from holdfast.core.changes import Evidence
+from holdfast.core.config import ModelFacts
 from holdfast.core.errors import ConfigError, ConnectionLost, SecretMissing, StoreError
 from holdfast.core.faults import Fault, FaultClass, Reply
 from holdfast.core.identity import Connection, Pin
@@ -61,9 +62,11 @@ class World:
         self.home.config.write_text(text, "utf-8")
 
     def engine(self) -> Engine:
-        def list_models(connection: Connection, secret: Secret | None) -> tuple[str, ...] | Reply:
+        def list_models(connection: Connection, secret: Secret | None) -> dict[str, ModelFacts] | Reply:
             self.listed.append(connection)
-            return self.models
+            if isinstance(self.models, Reply):
+                return self.models
+            return {model: {} for model in self.models}
 
         store = SqliteStore(self.home.state / "state.db", clock=lambda: self.now)
         engine = Engine(

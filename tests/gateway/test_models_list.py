@@ -12,11 +12,13 @@ import openai
 import pytest
 
 import holdfast
+from holdfast.core.config import ModelFacts
 from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
 from holdfast.gateway.admin.routes import AdminRoutes
 from holdfast.gateway.telemetry.metrics import Metrics
 from holdfast.store.token import Token
+from holdfast.wire.model_list import read_facts
 
 CONFIG = """\
 [provider.mimo]
@@ -38,6 +40,7 @@ auth = "none"
 url    = "https://keyless.example/v1"
 models = ["unreachable"]
 """
+LISTED: ModelFacts = {"context": 9_000, "output": 700, "input": ("text", "image"), "reasoning": False}
 ANTHROPIC = [(b"Anthropic-Version", b"2023-06-01")]
 OPENAI = [(b"X-Stainless-Lang", b"python")]
 
@@ -68,7 +71,7 @@ class FakePlane:
 def engine(tmp_path: Path) -> Iterator[Any]:
     (tmp_path / "holdfast.toml").write_text(CONFIG)
     with holdfast.open(tmp_path) as held:
-        held.engine.store.save_models("finds", "http://127.0.0.1:9/v1", ["zeta", "alpha"], 1.0)
+        held.engine.store.save_models("finds", "http://127.0.0.1:9/v1", {"zeta": LISTED, "alpha": {}}, 1.0)
         yield held.engine
 
 
@@ -102,8 +105,8 @@ def test_the_list_has_what_was_found_at_a_keys_own_endpoint(tmp_path: Path) -> N
         ' endpoints = { openai-chat = "https://eu.two.example/v1" } }]\n'
     )
     with holdfast.open(tmp_path) as held:
-        held.engine.store.save_models("two", "https://two.example/v1", ["here", "both"], 1.0)
-        held.engine.store.save_models("two", "https://eu.two.example/v1", ["both", "eu-only"], 1.0)
+        held.engine.store.save_models("two", "https://two.example/v1", {"here": {}, "both": {}}, 1.0)
+        held.engine.store.save_models("two", "https://eu.two.example/v1", {"both": {}, "eu-only": {}}, 1.0)
         _, listed = asked(held.engine, "/v1/models")
     assert ids(listed) == ["two/both", "two/eu-only", "two/here"]
 
@@ -133,6 +136,28 @@ def test_both_sdks_read_the_same_list(engine: Any) -> None:
     for model in listed["data"]:
         assert openai.types.Model.model_validate(model, strict=True).id == model["id"]
         assert anthropic.types.ModelInfo.model_validate(model).display_name == model["display_name"]
+
+
+def test_what_is_known_of_a_model_is_told_in_the_words_that_clients_look_for(engine: Any) -> None:
+    _, listed = asked(engine, "/v1/models")
+    items = {item["id"]: item for item in listed["data"]}
+    assert (
+        items["finds/zeta"].items()
+        >= {
+            "max_input_tokens": 9_000,
+            "context_length": 9_000,
+            "max_model_len": 9_000,
+            "max_tokens": 700,
+            "max_completion_tokens": 700,
+            "supports_reasoning": False,
+            "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
+        }.items()
+    )
+    assert read_facts(listed) == {"finds/zeta": LISTED}  # a Holdfast before this one reads it too
+    assert items["finds/alpha"].keys() == items["mimo/mimo-pro"].keys()
+    assert items["finds/alpha"]["holdfast"]["facts"] == {}
+    model = anthropic.types.ModelInfo.model_validate(items["finds/zeta"])
+    assert (model.max_input_tokens, model.max_tokens) == (9_000, 700)
 
 
 def test_an_empty_list_is_a_list(tmp_path: Path) -> None:

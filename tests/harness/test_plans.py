@@ -504,10 +504,18 @@ def test_a_program_is_told_what_is_known_of_the_model_and_nothing_else(name: str
     nothing = plan(name, dialect)
     if name == "aider":
         assert [file.path for file in nothing.files] == ["model-settings.yml"]
-    elif name not in ("crush", "goose"):  # which refuse a model without limits
+    elif name == "goose":
+        assert document(nothing, f"config/custom_providers/{SLUG}.json")["models"] == []
+    else:
         assert not wanted.keys() & TOLD_AT[name](nothing).keys()
 
 
 def test_opencode_takes_no_limit_without_the_other() -> None:
     made = plan("opencode", CHAT, facts={"output": 9})
     assert TOLD_AT["opencode"](made)["limit"] == {"context": 0, "output": 9}
+
+
+def test_claude_code_is_told_no_limit_of_output_above_what_it_asks_for_by_itself() -> None:
+    made = TOLD_AT["claude"](plan("claude", MESSAGES, facts={"context": 1_000_000, "output": 128_000}))
+    assert made["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "1000000"
+    assert "CLAUDE_CODE_MAX_OUTPUT_TOKENS" not in made

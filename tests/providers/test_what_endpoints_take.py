@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.config import ModelFacts
-from holdfast.core.identity import Dialect, Endpoint, Provider, ProviderName
-from holdfast.providers import caps, presets, profiles
+from holdfast.core.config import INPUTS, Config, ModelFacts
+from holdfast.core.identity import Dialect, Endpoint, Pin, Provider, ProviderName
+from holdfast.providers import caps, model_facts, presets, profiles
 from holdfast.translate.caps import LEVELS, Caps
 
 MEMBERS = {field.name: field.default for field in dataclasses.fields(Caps)}
@@ -42,12 +42,15 @@ def test_a_row_holds_abilities_of_the_right_type(path: str) -> None:
     row = ROWS[path]
     members = {name: value for name, value in row.items() if name not in MATCHES}
     assert members
-    assert members.keys() <= MEMBERS.keys()
+    assert members.keys() <= MEMBERS.keys() | ({"context", "reasoning"} if "model" in path else set())
     for name, value in members.items():
-        default = MEMBERS[name]
-        if name == "max_output":
+        default = MEMBERS.get(name, False)
+        if name in ("max_output", "context"):
             assert isinstance(value, int)
             assert value > 0
+        elif name == "input":
+            assert value[0] == "text"
+            assert value == sorted(set(value), key=INPUTS.index)
         elif isinstance(default, tuple):
             assert value == sorted(value, key=LEVELS.index)
             assert "none" not in value
@@ -210,3 +213,46 @@ def test_a_limit_is_lowered_by_no_pattern_that_fits_too_much() -> None:
             if "max_output" in row and caps._fits(row, CHAT, plain)
         }
         assert len(limits) == 1, model
+
+
+def test_of_what_is_known_of_a_model_the_users_word_wins_then_the_endpoints_then_the_table() -> None:
+    name = ProviderName("mine")
+    provider = Provider(name, (Endpoint("https://api.anthropic.com", MESSAGES),))
+    known, unknown = Pin(name, "claude-haiku-4-5"), Pin(name, "of-tomorrow")
+    config = Config(providers={name: provider}, facts={known: {"context": 5}})
+    listed: ModelFacts = {"context": 7, "output": 8}
+    table = {"context": 200_000, "output": 64_000, "input": ("text", "image"), "reasoning": True}
+    assert model_facts.facts_of(Config(providers={name: provider}), known) == table
+    assert model_facts.facts_of(config, known, listed) == {**table, "context": 5, "output": 8}
+    assert model_facts.facts_of(config, unknown, listed) == listed
+    assert model_facts.facts_of(config, unknown) == {}
+    assert model_facts.facts_of(Config(), known) == {}
+    assert caps.caps_for(provider, MESSAGES, "x", listed=listed).max_output == 8
+    own = {"max_output": 9, "tools": False}
+    made = caps.caps_for(provider, MESSAGES, "x", {"input": ("text",)}, listed=listed, own=own)
+    assert (made.max_output, made.tools, made.input) == (9, False, ("text",))
+
+
+def test_what_one_model_is_known_for_is_said_once() -> None:
+    """No two rows of one vendor, or of none, say another context or other kinds of input of one model."""
+    for model in [
+        "claude-3-5-haiku-latest",
+        "claude-opus-4-5",
+        "claude-opus-4-6",
+        "claude-sonnet-5-5",
+        "gpt-5-1",
+        "gpt-5-4",
+        "gpt-6-1-sol",
+        "o3-mini",
+        "gemini-3-1-pro-preview",
+        "glm-5-3-flash",
+        "minimax-m3-1-flash",
+        "kimi-k3-1-pro",
+    ]:
+        for rows_of in (
+            caps.table()["model"],
+            *(own.get("model", ()) for own in caps.table()["vendor"].values()),
+        ):
+            for fact in ("context", "input", "reasoning"):
+                values = [row[fact] for row in rows_of if fact in row and caps._fits(row, CHAT, model)]
+                assert len({str(value) for value in values}) <= 1, (model, fact)

@@ -185,7 +185,7 @@ def test_a_failing_model_list_says_nothing_about_the_key(house: House) -> None:
                 list_models(
                     Connection(provider, Dialect.OPENAI_CHAT, key, "-"), held.engine.vault.secret(key)
                 ),
-                tuple,
+                dict,
             )
         assert ask(held.session("work", "plan/m1")) == TEXT
     assert keys_seen(plan) == ["a"]

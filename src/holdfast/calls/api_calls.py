@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from ..core.config import ModelFacts
 from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection, Dialect
 from ..core.secret import Secret
@@ -24,7 +25,7 @@ from ..wire.answer_shape import judge
 from ..wire.api_routes import answer_of
 from ..wire.client_headers import filter_headers
 from ..wire.key_at_send import headers_with_key
-from ..wire.model_list import read_models
+from ..wire.model_list import read_facts, read_models
 from ..wire.ports import RawHeaders
 from ..wire.request_head import build_request
 from ..wire.response_head import BODY_LIMIT, Decoder, reply_of, reply_of_error, succeeded
@@ -32,8 +33,7 @@ from .clients import client_for
 from .deadline import Deadline
 from .network import Network
 
-_SECONDS = 15.0
-_CHECK_SECONDS = 60.0
+_SECONDS, _CHECK_SECONDS = 15.0, 60.0
 _LIST_LIMIT = 8 * 1024 * 1024
 """Decoded bytes of a model list, or of a control plane's answer."""
 _MOST_PAGES = 20
@@ -93,9 +93,10 @@ def list_models(
     client: httpx2.Client | None = None,
     *,
     network: Network | None = None,
-) -> tuple[str, ...] | Reply:
-    """Return the models that an endpoint lists, in its order; the Reply where it does not."""
-    names: list[str] = []
+) -> dict[str, ModelFacts] | Reply:
+    """Return the models that an endpoint lists, in its order, with what it says of each; the Reply where it
+    lists none."""
+    listed: dict[str, ModelFacts] = {}
     ends_at = time.monotonic() + _SECONDS
     paged = connection.dialect is Dialect.ANTHROPIC_MESSAGES
     path = first = "/models?limit=1000" if paged else "/models"
@@ -110,12 +111,13 @@ def list_models(
             offers = read_models(document)
             if offers is None or answer.status != 200:
                 return _refused(answer, connection, secret)
-            names += [offer.name for offer in offers]
+            facts = read_facts(document)
+            listed |= {offer.name: facts.get(offer.name, ModelFacts()) for offer in offers}
             last = _last_id(document)
             if not paged or not offers or last is None:
                 break
             path = f"{first}&after_id={quote(last, safe='')}"
-    return tuple(dict.fromkeys(names))
+    return listed
 
 
 def check_call(

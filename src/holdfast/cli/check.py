@@ -196,7 +196,7 @@ def _listing(
         return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}")
     what = f"{dialect}: {len(listed)} listed"
     if pin is not None:
-        what += _about_model(pin.model, listed)
+        what += _about_model(pin.model, tuple(listed))
     return Step("models", ok=True, what=what)
 
 

@@ -15,7 +15,8 @@ from .output import note, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..core.identity import Dialect, Pin
+    from ..config.catalog import Option
+    from ..core.identity import Pin
     from ..harness.base import Harness
     from ..harness.own_settings import InTheWay, Ours
 
@@ -48,13 +49,14 @@ def command(context: CliContext, harness: str, pin: str | None) -> None:
     root = context.gateway_url
     runs = _runs(context, root)
     token = directory(context) / f"{program.name}.token"
+    usable = _models(context, program)
     offer = ConnectOffer(
         root=root,
         token_file=str(token),
         token_command=_token_command(context, root, token),
-        models=_models(context, program),
+        models=tuple((str(option.pin), option.translated or option.dialects[0]) for option in usable),
         pin=str(chosen or ""),
-        facts={str(pin): facts for pin, facts in context.config.facts.items()},
+        facts={str(option.pin): option.facts for option in usable},
     )
     attachment = program.attach(offer)
     path = shell.config_path(attachment, os.environ)
@@ -195,27 +197,22 @@ def _pin(context: CliContext, program: Harness, text: str | None) -> Pin | None:
     return pin
 
 
-def _models(context: CliContext, program: Harness) -> tuple[tuple[str, Dialect], ...]:
-    """Return the models that this program can use, each with its dialect. Raises CannotHandOver when there
-    are none."""
+def _models(context: CliContext, program: Harness) -> list[Option]:
+    """Return the models that this program can use. Raises CannotHandOver when there are none."""
     from ..config.catalog import options
     from ..core.errors import CannotHandOver
     from .models import known_models
 
-    listed: dict[str, list[str]] = {
-        provider.name: known_models(context, provider) for provider in context.config.providers.values()
+    listed = {
+        str(provider.name): known_models(context, provider) for provider in context.config.providers.values()
     }
-    usable = [
-        (str(option.pin), option.translated or option.dialects[0])
-        for option in options(context.config, listed, program.speaks)
-        if not option.why_not
-    ]
+    usable = [option for option in options(context.config, listed, program.speaks) if not option.why_not]
     if not usable:
         raise CannotHandOver(
             f"none of your models can be used by {program.title}",
             next_step=f"holdfast models --harness {program.name} --all",
         )
-    return tuple(usable)
+    return usable
 
 
 def _issue(context: CliContext, name: str) -> str:

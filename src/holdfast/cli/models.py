@@ -14,6 +14,7 @@ from .output import if_any, json_option, note, show_json, table
 
 if TYPE_CHECKING:
     from ..config.catalog import Option
+    from ..core.config import ModelFacts
     from ..core.identity import Dialect, Key, Provider
 
 
@@ -52,7 +53,7 @@ def command(
     context: CliContext = ctx.obj
     providers = context.providers(provider)
     failures = _refresh(context, providers) if refresh else []
-    discovered: dict[str, list[str]] = {entry.name: known_models(context, entry) for entry in providers}
+    discovered = {str(entry.name): known_models(context, entry) for entry in providers}
     shown = [
         option
         for option in options(context.config, discovered, _spoken(harness))
@@ -138,9 +139,8 @@ def _state(option: Option) -> str:
 
 def _listed(option: Option) -> str:
     """Return who names a model, and what is known of it."""
-    if option.declared:
-        return f"declared{if_any(': {}', described(option.facts))}"
-    return "listed by the provider"
+    listed = "declared" if option.declared else "listed by the provider"
+    return f"{listed}{if_any(': {}', described(option.facts))}"
 
 
 def _nothing(everything: bool, refreshed: bool, provider: str | None) -> str:
@@ -178,8 +178,9 @@ def _spoken(harness: str | None) -> tuple[Dialect, ...] | None:
     return SPEAKS[harness]
 
 
-def known_models(context: CliContext, provider: Provider) -> list[str]:
-    """Return the models that the provider listed at its present endpoints, those of single keys included."""
+def known_models(context: CliContext, provider: Provider) -> dict[str, ModelFacts]:
+    """Return the models that the provider listed at its present endpoints, those of single keys included,
+    with what it said of them."""
     from ..engine.model_lists import stored_models
 
     return stored_models(context.existing_store, provider)

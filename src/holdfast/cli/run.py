@@ -41,10 +41,13 @@ class _Launch:
     def target(self, endpoint: Endpoint, *, direct: bool) -> Target:
         """Return where the program sends its requests, with what is known of the chosen model."""
         from ..harness.base import Target
+        from ..providers.model_facts import facts_of
 
-        facts = self.holdfast.config.facts.get(self.choice.pin)
-        translated = self.choice.dialect is not self.choice.connection.dialect
-        return Target(self.choice.pin, endpoint, direct, facts or {}, translated=translated)
+        connection, engine = self.choice.connection, self.holdfast.engine
+        listed = engine.lists.facts(connection)
+        facts = facts_of(engine.config(), self.choice.pin, listed, endpoint=connection.endpoint)
+        translated = self.choice.dialect is not connection.dialect
+        return Target(self.choice.pin, endpoint, direct, facts, translated=translated)
 
     def request(self, target: Target, version: tuple[int, ...] = ()) -> LaunchRequest:
         """Return the request for a plan; without `version`, for a program of unknown version."""

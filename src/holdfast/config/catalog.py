@@ -10,6 +10,7 @@ from ..core.compatibility import spoken_to
 from ..core.config import Config, ModelFacts
 from ..core.identity import Dialect, Endpoint, Pin, Provider, can_be_pinned
 from ..core.known_hosts import more_dialects
+from ..providers.model_facts import facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,13 @@ class Option:
 
 
 def options(
-    config: Config, discovered: Mapping[str, Collection[str]], speaks: Collection[Dialect] | None = None
+    config: Config,
+    discovered: Mapping[str, Mapping[str, ModelFacts]],
+    speaks: Collection[Dialect] | None = None,
 ) -> list[Option]:
     """Return all options in the order of the configuration, for a reader that speaks `speaks` (None: all
-    dialects; a tuple: in its order of preference).
+    dialects; a tuple: in its order of preference). `discovered` has the models that each provider listed,
+    with what it said of them.
 
     A provider that declares `models = []` offers nothing, whatever was discovered; one that declares no list
     offers what was discovered. A discovered name that no pin can write is left out."""
@@ -42,9 +46,10 @@ def options(
         translated = None if dialects else _translated(provider, speaks)
         endpoint = _endpoint(provider, dialects, translated)
         why_not = "" if endpoint is not None else _why_not(config, provider, speaks)
-        for model, declared in _models(provider, discovered.get(provider.name, ())):
+        listed = discovered.get(provider.name, {})
+        for model, declared in _models(provider, listed):
             pin = Pin(provider.name, model)
-            facts = config.facts.get(pin, ModelFacts())
+            facts = facts_of(config, pin, listed.get(model), endpoint=endpoint)
             offered.append(
                 Option(
                     pin,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
-from ..core.config import ModelFacts
+from ..core.config import INPUTS, ModelFacts
 from ..core.identity import Pin, ProviderName
 from . import schema
 from .toml_text import join
@@ -75,7 +75,7 @@ def written(name: str, **facts: object) -> object:
 def _kept(member: str, value: object) -> object:
     """Return a fact as the file may hold it; None for one that it may not."""
     if member == "input" and isinstance(value, list | tuple):
-        value = [kind for kind in dict.fromkeys(map(str, value)) if kind in schema.INPUTS]
+        value = [kind for kind in dict.fromkeys(map(str, value)) if kind in INPUTS]
     try:
         schema.MODEL[member](value)
     except ValueError:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..core import times
+from ..core.config import INPUTS
 from ..core.errors import ConfigError
 from ..core.identity import Auth, Dialect, Strategy, Translates
 from ..core.key_labels import LABEL
@@ -36,8 +37,6 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
 _OF_CLIENTS = ("env", "file", "cmd", "keyring")
 """The kinds that may hold the secret of a sign-in's client, or an assertion."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
-INPUTS = ("text", "image", "audio", "video", "pdf")
-"""The kinds of input that a model may take."""
 _UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 

@@ -19,6 +19,8 @@ from .routes import FallbackChain
 
 Locate = Callable[[str], str]
 """From a TOML path to where it is written: `holdfast.toml:12`."""
+INPUTS = ("text", "image", "audio", "video", "pdf")
+"""The kinds of input that a model may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,7 @@ class Config:
     def endpoint_source(self, provider: Provider, dialect: Dialect, key: Key | None = None) -> str:
         """Return what set the URL of a connection: `provider.mimo.url, holdfast.toml:3, instead of preset
         mimo`, or `preset mimo`; empty where that is unknown."""
-        owner = ""
-        if key is not None and key.endpoints:
-            owner = key.label
+        owner = key.label if key is not None and key.endpoints else ""
         written, preset = self.sources.get((provider.name, owner, dialect), ("", ""))
         sources = [preset and f"preset {preset}"]
         if written:

@@ -118,9 +118,7 @@ def version(name: str) -> tuple[int, ...]:
     """Return the version in a model's name, () if it has none: `claude-sonnet-4-5-20250929` is (4, 5),
     `llama-3.3-70b` is (3, 3)."""
     match = _VERSION.search(_SIZE.sub("", _DATE.sub("", _bare(name))))
-    if match is None:
-        return ()
-    return tuple(map(int, re.split(r"[.-]", match[0])))
+    return tuple(map(int, re.split(r"[.-]", match[0]))) if match else ()
 
 
 def _bare(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ..config.catalog import options
 from ..core.compatibility import dialect_for, spoken_to
+from ..core.config import ModelFacts
 from ..core.errors import CannotHandOver
 from ..core.identity import Dialect, Provider, ProviderName
 from ..core.routes import Route
@@ -66,7 +67,7 @@ def _picker(stage: Stage, provider: Provider) -> None:
     connection = Route.build(provider, Dialect.OPENAI_CHAT, "any").connection
     key = connection.key
     secret = None if key is None else engine.vault.secret(key)
-    discovered = {str(provider.name): engine.relist(connection, secret)}
+    discovered = {str(provider.name): dict.fromkeys(engine.relist(connection, secret), ModelFacts())}
     choices = options(stage.hf.config, discovered)
     show.step(
         "picker",

@@ -4,10 +4,12 @@ commands at once."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from ..core.classify import classify
+from ..core.config import Config, ModelFacts
 from ..core.errors import HoldfastError, StoreError
 from ..core.faults import Reply
 from ..core.identity import Connection, Dialect, Key, Provider
@@ -21,18 +23,53 @@ _ASK_EVERY = 600.0
 _ANY_MODEL = "any"
 """The model of a connection that only lists models; it is never sent."""
 
-ListModels = Callable[[Connection, Secret | None], "tuple[str, ...] | Reply"]
+ListModels = Callable[[Connection, Secret | None], "Mapping[str, ModelFacts] | Reply"]
 """Asks an endpoint for its models; returns them, or the reply that is no list."""
 
 
 class ModelLists:
-    """Lists of models by provider and URL. Errors of the store are passed to `on_store_error` and stop
-    nothing."""
+    """Lists of models by provider and URL, and what they say of the models. Errors of the store are passed to
+    `on_store_error` and stop nothing. `soon` has a function called on another thread."""
 
     def __init__(
-        self, store: Store, list_models: ListModels, on_store_error: Callable[[StoreError], object]
+        self,
+        store: Store,
+        list_models: ListModels,
+        on_store_error: Callable[[StoreError], object],
+        soon: Callable[[Callable[[], object]], object],
     ) -> None:
-        self._store, self._ask, self._on_store_error = store, list_models, on_store_error
+        self._store, self._ask, self._on_store_error, self._soon = store, list_models, on_store_error, soon
+        self._facts: dict[tuple[str, str], tuple[Mapping[str, ModelFacts], float]] = {}
+
+    def load(self, config: Config) -> None:
+        """Read what was listed at the providers' endpoints. May block."""
+        for provider in config.providers.values():
+            for url in _urls_of(provider):
+                self._read(provider.name, url)
+
+    def facts(self, connection: Connection) -> ModelFacts:
+        """Return what the list of a connection's endpoint says of its model, from memory. What is older than
+        ten minutes is read again soon, and for later requests."""
+        where, now = (str(connection.provider.name), connection.endpoint.url), time.monotonic()
+        known, due = self._facts.get(where, ({}, 0.0))
+        if now >= due:
+            self._facts[where] = known, now + _ASK_EVERY
+            self._soon(partial(self._read, *where))
+        return known.get(connection.model, ModelFacts())
+
+    def _read(self, name: str, url: str) -> None:
+        """Read a stored list, and keep what it says of models; of most, nothing is said."""
+        stored = self._stored(name, url)
+        if stored is not None:
+            described = {model: facts for model, facts in stored[0].items() if facts}
+            self._facts[name, url] = described, time.monotonic() + _ASK_EVERY
+
+    def _stored(self, name: str, url: str) -> tuple[Mapping[str, ModelFacts], float] | None:
+        try:
+            return self._store.models(name, url)
+        except StoreError as error:
+            self._on_store_error(error)
+            return None
 
     def of(self, connection: Connection, used: Secret | None) -> tuple[str, ...]:
         """Return the models of a connection's endpoint: those of the last ten minutes, else a new list.
@@ -40,24 +77,18 @@ class ModelLists:
         `used` is the key to ask with. After a failure return the stored list; blame no key and raise nothing.
         """
         name, url = connection.provider.name, connection.endpoint.url
-        known: tuple[str, ...] = ()
-        try:
-            stored = self._store.models(name, url)
-        except StoreError as error:
-            self._on_store_error(error)
-            stored = None
-        if stored is not None:
-            known, at = stored
-            if self._store.now() - at < _ASK_EVERY:
-                return known
+        stored = self._stored(name, url)
+        known, at = stored or ({}, 0.0)
+        if stored is not None and self._store.now() - at < _ASK_EVERY:
+            return tuple(known)
         listed = self._ask(connection, used)
         if isinstance(listed, Reply):
-            return known
+            return tuple(known)
         try:
             self._store.save_models(name, url, listed, self._store.now())
         except StoreError as error:
             self._on_store_error(error)
-        return listed
+        return tuple(listed)
 
 
 def refresh_provider(
@@ -85,7 +116,7 @@ def refresh(
     *,
     readable: Collection[Key] | None = None,
     own_profiles: Path | None = None,
-) -> tuple[str, ...]:
+) -> Mapping[str, ModelFacts]:
     """Ask an endpoint for its models, store and return them. `store` opens the store, which a failure leaves
     closed. `readable` are the keys that may be used, None allows all; `own_profiles` is the directory of the
     user's error vocabularies. Raises HoldfastError if the endpoint
@@ -111,20 +142,21 @@ def refresh(
     return listed
 
 
-def stored_models(store: Store, provider: Provider) -> list[str]:
-    """Return the models that the provider listed at its present endpoints, those of single keys included.
-
-    Raises StoreError.
-    """
-    endpoints = [*provider.endpoints]
-    for key in provider.keys:
-        endpoints += key.endpoints
-    models: list[str] = []
-    for url in dict.fromkeys(endpoint.url for endpoint in endpoints):
+def stored_models(store: Store, provider: Provider) -> dict[str, ModelFacts]:
+    """Return the models that the provider listed at its present endpoints, those of single keys included, and
+    what the first list that has a model says of it. Raises StoreError."""
+    models: dict[str, ModelFacts] = {}
+    for url in _urls_of(provider):
         stored = store.models(provider.name, url)
-        if stored is not None:
-            models += stored[0]
+        for model, facts in (stored or ({}, 0.0))[0].items():
+            models.setdefault(model, facts)
     return models
+
+
+def _urls_of(provider: Provider) -> Iterable[str]:
+    """Return the addresses of a provider's endpoints, then those of single keys, each once."""
+    of_keys = (endpoint for key in provider.keys for endpoint in key.endpoints)
+    return dict.fromkeys(endpoint.url for endpoint in (*provider.endpoints, *of_keys))
 
 
 def _first_key(provider: Provider, dialect: Dialect, readable: Collection[Key] | None) -> Key | None:

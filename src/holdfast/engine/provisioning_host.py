@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..config.provisioned_entry import enter
 from ..core.classify import classify
+from ..core.config import ModelFacts
 from ..core.errors import NotReady, SecretMissing, SourceSilent
 from ..core.faults import Fault, Phase, Reply
 from ..core.identity import Connection, Key, Provider, ProviderName
@@ -177,7 +178,8 @@ class ProvisioningHost:
         models: list[str] | None = []
         if record.state in USABLE:
             store = self._engine.store
-            store.save_models(record.name, _listed_at(record, address), record.models, store.now())
+            listed: dict[str, ModelFacts] = {model: {} for model in record.models}
+            store.save_models(record.name, _listed_at(record, address), listed, store.now())
             models = None
             if record.roles:
                 models = list(dict.fromkeys(record.bound.values()))

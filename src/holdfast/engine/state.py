@@ -82,13 +82,12 @@ class Engine:
         self.dispatcher = Dispatcher(self)
         self.dispatcher.names = FormerNames(store, self.note)
         self.dispatcher.objects = self.objects = AccountObjects(store, self.journal_writer, self.fingerprint)
-        self._key_reads = KeyReads(vault, store.now)
+        self._key_reads, warn = KeyReads(vault, store.now), self.journal_writer.warn_once
         self.read_again = self._key_reads.read_again
-        self.relist = ModelLists(store, list_models, self.journal_writer.warn_once).of
-        warn = self.journal_writer.warn_once
         self._soon = BackgroundWorker("holdfast-soon", call_all, most=None, failed=warn)
-        self._jitter = jitter
-        self.fast_path = FastPath(self)
+        self.lists = ModelLists(store, list_models, warn, self.soon)
+        self.relist = self.lists.of
+        self._jitter, self.fast_path = jitter, FastPath(self)
         self._pepper = vault.pepper()
         self.translations = Translations(self, self._pepper)
         self._ready = partial(vault.ready, pepper=self._pepper)
@@ -120,6 +119,8 @@ class Engine:
                     self._sessions.clear()
                     self.dispatcher.forget()
                     self.health.load(self.store.evidence(), self.store.cooldowns())
+                    if self._revision is None:
+                        self.lists.load(self.config_watch.last)
                     self._revision = revision
         except StoreError as error:  # what is known already stays in use
             self.journal_writer.warn_once(error)
@@ -154,8 +155,7 @@ class Engine:
             if seen is None or seen != self._revision:
                 return False
             self._others_due = now + _LOOK_AT_OTHERS_EVERY
-        known = session_id in self._sessions and self.objects.knows(session_id)
-        return known and now < self.config_watch.due
+        return session_id in self._sessions and self.objects.knows(session_id) and now < self.config_watch.due
 
     def settle(self, session_id: str) -> None:
         """Look at what others changed before a request. What fails is told by its start."""
@@ -268,7 +268,7 @@ class Engine:
         self.journal_writer.journal(tuple, events)
 
     def note(self, session: Session, detail: Detail) -> None:
-        """Queue a journal event about what the user did with a session."""
+        """Queue an event about what the user did with a session."""
         self.journal(Event(self.store.now(), detail, session.id, pin=str(session.pin)))
 
     def remember(self, session: str, explanation: str) -> None:

@@ -14,6 +14,7 @@ from ..core.routes import Route
 from ..core.routing import fallbacks_for, route_for
 from ..core.steps import Call
 from ..wire.api_routes import TO_A_MODEL, BodyRule
+from .model_lists import ModelLists
 
 if TYPE_CHECKING:
     from ..translate.caps import Caps
@@ -84,8 +85,10 @@ def _untranslated(refused: WrongDialect, dialect: Dialect, pin: Pin, *, binds: b
     return NotTranslated(what, details=refused.details, next_step=refused.next_step)
 
 
-class HasConfig(Protocol):
-    """The engine, which knows the configuration in force."""
+class Knows(Protocol):
+    """The engine, which knows the configuration in force and what providers listed."""
+
+    lists: ModelLists
 
     def config(self) -> Config: ...
 
@@ -94,7 +97,7 @@ class Translations:
     """Makes the translator of a request. `pepper` is the home's: opaque values that callers carry are sealed
     with what is derived from it."""
 
-    def __init__(self, engine: HasConfig, pepper: bytes) -> None:
+    def __init__(self, engine: Knows, pepper: bytes) -> None:
         self._engine, self._pepper = engine, pepper
 
     def begin(self, dialect: Dialect, body: bytes | None, call: Call, now: float) -> Translator:
@@ -114,6 +117,12 @@ class Translations:
         """Return what the endpoint and the model of a connection take."""
         from ..providers.caps import caps_for
 
-        facts = self._engine.config().facts.get(connection.pin)
-        provider, endpoint = connection.provider, connection.endpoint
-        return caps_for(provider, connection.dialect, connection.model, facts, endpoint=endpoint)
+        config = self._engine.config()
+        return caps_for(
+            connection.provider,
+            connection.dialect,
+            connection.model,
+            config.facts.get(connection.pin),
+            endpoint=connection.endpoint,
+            listed=self._engine.lists.facts(connection),
+        )

@@ -14,7 +14,10 @@ from .base import Attachment, ConnectOffer, File, Handover, Harness, LaunchReque
 from .claude_settings import ALSO_MODELS, SETTINGS
 from .environment import EVERYWHERE
 
-_LIMITS = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "context", "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "output"}
+_OUTPUT = "CLAUDE_CODE_MAX_OUTPUT_TOKENS"
+_LIMITS = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "context", _OUTPUT: "output"}
+_ASKED = 64_000
+"""The most tokens of an answer that it asks for by itself."""
 _SETTINGS = "holdfast-settings.json"
 
 
@@ -25,8 +28,12 @@ def routes(root: str, model: str) -> dict[str, str]:
 
 def limits(facts: ModelFacts) -> dict[str, str]:
     """Return the variables that say how much the model reads and writes; without them a model that the
-    program does not know counts as one of a million tokens."""
-    return {variable: str(value) for variable, value in named(facts, _LIMITS).items()}
+    program does not know counts as one of a million tokens. A limit of output above what the program asks for
+    by itself changes nothing, and is not written."""
+    known = named(facts, _LIMITS)
+    if facts.get("output", 0) > _ASKED:
+        del known[_OUTPUT]
+    return {variable: str(value) for variable, value in known.items()}
 
 
 def _plan(request: LaunchRequest) -> Handover:

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
-from .base import TOKEN, File, Handover, Harness, LaunchRequest, expected, pretty
+from .base import TOKEN, File, Handover, Harness, LaunchRequest, expected, named, pretty
 from .environment import EVERYWHERE
 
+_FACTS = {"context_window": "context", "default_max_tokens": "output", "can_reason": "reasoning"}
 _TYPES = {Dialect.OPENAI_CHAT: "openai-compat", Dialect.ANTHROPIC_MESSAGES: "anthropic"}
 
 
 def _plan(request: LaunchRequest) -> Handover:
-    target = request.target
+    target, kinds = request.target, request.target.facts.get("input", ())
     entry: dict[str, object] = {
         "name": target.slug,
         "type": _TYPES[target.dialect],
@@ -21,11 +22,9 @@ def _plan(request: LaunchRequest) -> Handover:
             {
                 "id": target.model,
                 "name": target.model,
-                # It needs both; these are the numbers of its own documentation.
-                "context_window": target.facts.get("context", 128_000),
-                "default_max_tokens": target.facts.get("output", 16_384),
-                "can_reason": target.facts.get("reasoning", False),
-                "supports_attachments": "image" in target.facts.get("input", ()),
+                # Without a limit it neither shortens a conversation by itself nor asks for one.
+                **named(target.facts, _FACTS),
+                **({"supports_attachments": "image" in kinds} if kinds else {}),
             }
         ],
     }

@@ -11,7 +11,9 @@ _ENGINES = {Dialect.OPENAI_CHAT: "openai", Dialect.ANTHROPIC_MESSAGES: "anthropi
 
 
 def _plan(request: LaunchRequest) -> Handover:
-    target = request.target
+    target, known = request.target, []
+    if "context" in target.facts:
+        known = [{"name": target.model, "context_limit": target.facts["context"]}]
     provider = {
         "name": target.slug,
         "engine": _ENGINES[target.dialect],
@@ -19,7 +21,7 @@ def _plan(request: LaunchRequest) -> Handover:
         "description": "handed over by Holdfast",
         "api_key_env": TOKEN,
         "base_url": target.versioned_url,
-        "models": [{"name": target.model, "context_limit": target.facts.get("context", 128_000)}],
+        "models": known,  # it takes none without its limit, and asks for GOOSE_MODEL in any case
         "headers": dict(target.endpoint.headers) or None,
         "supports_streaming": True,
         "requires_auth": True,

@@ -13,6 +13,9 @@ from ..translate.caps import Caps
 from . import presets, profiles
 
 _MATCHES = ("of", "not", "dialects")
+_OF_PROGRAMS = ("context", "reasoning")
+"""What rows say of a model that only programs want to know."""
+_OF_MODELS = {"output": "max_output", "input": "input"}
 
 
 @cache
@@ -31,13 +34,22 @@ def caps_for(
     facts: ModelFacts | None = None,
     *,
     endpoint: Endpoint | None = None,
+    listed: ModelFacts | None = None,
+    own: Mapping[str, object] | None = None,
 ) -> Caps:
-    """Return what a provider's endpoint takes for a model. `facts` is what the user's configuration says of
-    the model; its limit of output wins. `endpoint` is where the request goes, where that is not the
-    provider's own endpoint of the dialect (a key may have one)."""
+    """Return what a provider's endpoint takes for a model. The strongest last: our table, what the endpoint
+    `listed` of the model, the user's `own` word on the endpoint, and the user's `facts` of the model.
+    `endpoint` is where the request goes, where that is not the provider's own endpoint of the dialect (a key
+    may have one)."""
     asked = endpoint or provider.endpoint_for(dialect)
-    output = (facts or {}).get("output")
-    return _caps(vendor_of(provider, asked), dialect, model, output)
+    stronger = {**_members(listed), **(own or {}), **_members(facts)}
+    return _caps(vendor_of(provider, asked), dialect, model, tuple(stronger.items()))
+
+
+def _members(facts: ModelFacts | None) -> dict[str, Any]:
+    """Return those facts of a model that a translation goes by, under their names here."""
+    known: dict[str, Any] = {**(facts or {})}
+    return {name: known[fact] for fact, name in _OF_MODELS.items() if fact in known}
 
 
 def vendor_of(provider: Provider, endpoint: Endpoint | None) -> str:
@@ -59,13 +71,18 @@ def vendor_of_preset(name: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _caps(vendor: str, dialect: Dialect, model: str, output: int | None) -> Caps:
+def _caps(vendor: str, dialect: Dialect, model: str, stronger: tuple[tuple[str, Any], ...]) -> Caps:
+    members = members_of(vendor, dialect, model)
+    taken = {name: value for name, value in members.items() if name not in _OF_PROGRAMS}
+    return Caps(**{**taken, **dict(stronger)})
+
+
+def members_of(vendor: str, dialect: Dialect, model: str) -> dict[str, Any]:
+    """Return what the table says of a vendor's endpoint and a model, by the names of its rows."""
     members: dict[str, Any] = {}
     for row in _rows(vendor, dialect, _plain(model)):
         members |= {name: _value(value) for name, value in row.items() if name not in _MATCHES}
-    if output is not None:
-        members["max_output"] = output
-    return Caps(**members)
+    return members
 
 
 def _rows(vendor: str, dialect: Dialect, model: str) -> Iterator[Mapping[str, Any]]:

@@ -10,12 +10,13 @@ failed; then nothing was changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
 from ..core.changes import Change, Cooldown, Evidence, Owner
+from ..core.config import ModelFacts
 from ..core.errors import StoreError
 from ..core.provisioning_state import Record
 from ..core.session import Session
@@ -213,11 +214,11 @@ class Store(SessionLists, Protocol):
         """Mark a token as revoked now. Return False if there is none or it was revoked before."""
         ...
 
-    def save_models(self, provider: str, url: str, models: Iterable[str], at: float) -> None:
-        """Store the models that `provider` listed at `url`, in its order."""
+    def save_models(self, provider: str, url: str, models: Mapping[str, ModelFacts], at: float) -> None:
+        """Store the models that `provider` listed at `url`, in its order, with what it said of each."""
         ...
 
-    def models(self, provider: str, url: str) -> tuple[tuple[str, ...], float] | None:
+    def models(self, provider: str, url: str) -> tuple[Mapping[str, ModelFacts], float] | None:
         """Return the models listed at exactly this URL, and when (epoch seconds), so that an edited endpoint
         does not get the models of the old one."""
         ...

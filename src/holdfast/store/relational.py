@@ -3,15 +3,15 @@ adds only reading, running a transaction, and its revision."""
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from math import inf
 from types import TracebackType
 from typing import Self
 
 from ..core.changes import Change, Cooldown, Evidence, subjects
+from ..core.config import ModelFacts
 from ..core.errors import NotReady, StoreError
 from ..core.faults import Scope
 from ..core.provisioning_state import Record
@@ -265,12 +265,10 @@ class RelationalStore(RelationalSessions, ABC):
         with self._write() as transaction:
             return transaction.execute(sql.TOKEN_RENEW, {"id": token_id, "until": until}).rowcount > 0
 
-    def save_models(self, provider: str, url: str, models: Iterable[str], at: float) -> None:
+    def save_models(self, provider: str, url: str, models: Mapping[str, ModelFacts], at: float) -> None:
+        listed = {"provider": provider, "url": url, "models": rows.models_text(models), "at": at}
         with self._write() as transaction:
-            transaction.execute(
-                sql.MODELS_SAVE,
-                {"provider": provider, "url": url, "models": json.dumps(list(models)), "at": at},
-            )
+            transaction.execute(sql.MODELS_SAVE, listed)
 
     def save_objects(self, objects: Iterable[AccountObject]) -> None:
         lines = [rows.object_params(made) for made in objects]
@@ -320,9 +318,9 @@ class RelationalStore(RelationalSessions, ABC):
     def remove_provision(self, name: str) -> bool:
         return self._change((sql.PROVISION_DELETE, {"name": name})) > 0
 
-    def models(self, provider: str, url: str) -> tuple[tuple[str, ...], float] | None:
+    def models(self, provider: str, url: str) -> tuple[Mapping[str, ModelFacts], float] | None:
         for models, at in self._read(sql.MODELS, {"provider": provider, "url": url}):
-            return tuple(json.loads(models)), at
+            return rows.models(models), at
         return None
 
 

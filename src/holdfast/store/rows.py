@@ -23,6 +23,7 @@ from ..core.changes import (
     Owner,
     refuted,
 )
+from ..core.config import INPUTS, ModelFacts
 from ..core.errors import IdentityError
 from ..core.faults import FaultClass
 from ..core.identity import Pin
@@ -211,3 +212,38 @@ def statements(change: Change, at: float) -> Iterator[Statement]:
             yield sql.KEEP_KEY, {"session": session_id, "label": label, "at": at}
         case _:
             return
+
+
+def models_text(models: Mapping[str, ModelFacts]) -> str:
+    """Return listed models as they are stored: an object, whose members older software reads as their
+    names."""
+    return json.dumps(models)
+
+
+def models(text: str) -> dict[str, ModelFacts]:
+    """Return stored models in their order, with what is known of each. Older rows have names only."""
+    stored = json.loads(text)
+    if not isinstance(stored, Mapping):
+        return {name: {} for name in stored}
+    return {name: _facts(raw) for name, raw in stored.items()}
+
+
+def _facts(raw: object) -> ModelFacts:
+    """Return what is known of a model, without what could be no fact."""
+    facts = ModelFacts()
+    if not isinstance(raw, Mapping):
+        return facts
+    if _is_limit(raw.get("context")):
+        facts["context"] = raw["context"]
+    if _is_limit(raw.get("output")):
+        facts["output"] = raw["output"]
+    if isinstance(raw.get("reasoning"), bool):
+        facts["reasoning"] = raw["reasoning"]
+    kinds = raw.get("input")
+    if isinstance(kinds, list):
+        facts["input"] = tuple(kind for kind in INPUTS if kind in kinds)
+    return facts
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int) and value is not True and value > 0

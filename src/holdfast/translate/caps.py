@@ -22,6 +22,8 @@ class Caps:
     json_object           response_format json_object
 
     all:
+    input                 the kinds of input that the model reads; () where that is not known
+    tools                 tools of the caller's
     image_urls            images by address
     mid_system            words of the system after the first user's turn
     strict                `strict` of a function
@@ -50,6 +52,8 @@ class Caps:
     think_tags: bool = False
     done: bool = True
     json_object: bool = True
+    input: tuple[str, ...] = ()
+    tools: bool = True
     image_urls: bool = True
     mid_system: bool = False
     strict: bool = True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..core.identity import Dialect
-from . import read_chat, read_messages, read_responses, write_chat, write_messages, write_responses
+from . import abilities, read_chat, read_messages, read_responses, write_chat, write_messages, write_responses
 from .caps import Caps
 from .context import Caller, Target
 from .envelope import Sealer
@@ -95,6 +95,7 @@ class CallerRequest:
         """Return the request for an endpoint. Raises Untranslatable."""
         request, lost = self._request(exact=destination.exact)
         losses = Losses(exact=destination.exact, names=lost)
+        abilities.check(request, destination.caps, losses)
         mark = self._sealer.mark(destination.origin, destination.model)
         names = ToolNames(request.tools, losses)
         target = Target(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.config import ModelFacts
 from ..core.identity import can_be_pinned
 from ..core.model_roles import OfferedModel
+from .listed_facts import facts_of
 
 # The members of an answer that hold the list: OpenAI's and Anthropic's, then Ollama's and Gemini's.
 _LISTS = ("data", "models")
@@ -33,6 +35,16 @@ def read_models(document: Any) -> tuple[OfferedModel, ...] | None:
     if items and not offers:
         return None
     return tuple(offers.values())
+
+
+def read_facts(document: Any) -> dict[str, ModelFacts]:
+    """Return what a decoded list says of its models, by their names; a model of which it says nothing is left
+    out."""
+    items = _items(document)
+    if not isinstance(items, list):
+        return {}
+    known = {_offer(item).name: facts_of(item) for item in items if isinstance(item, Mapping)}
+    return {name: facts for name, facts in known.items() if facts and can_be_pinned(name)}
 
 
 def _items(document: Any) -> Any:

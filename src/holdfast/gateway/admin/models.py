@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ...config.catalog import Option, options
-from ...core.config import Config
+from ...core.config import Config, ModelFacts
 from ...core.errors import AmbiguousModel, StoreError, UnknownModel
 from ...core.identity import Dialect, Pin
 from ...engine.model_lists import stored_models
@@ -19,6 +19,15 @@ from ...engine.state import Engine
 
 ANTHROPIC = frozenset({Dialect.ANTHROPIC_MESSAGES})
 OPENAI = frozenset(Dialect) - ANTHROPIC
+_NAMES = {
+    "max_input_tokens": "context",
+    "context_length": "context",
+    "max_model_len": "context",
+    "max_tokens": "output",
+    "max_completion_tokens": "output",
+    "supports_reasoning": "reasoning",
+}
+"""The members of an item that say what is known of a model, and the fact of each."""
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
 """The date that Anthropic's API gives for an unknown one."""
 
@@ -81,9 +90,9 @@ def _reachable(
     return [option for option in reachable if option.pin in pins]
 
 
-def _discovered(engine: Engine, config: Config) -> dict[str, list[str]]:
-    """Return the models that each provider listed at its present endpoints."""
-    listed: dict[str, list[str]] = {}
+def _discovered(engine: Engine, config: Config) -> dict[str, dict[str, ModelFacts]]:
+    """Return the models that each provider listed at its present endpoints, with what it said of them."""
+    listed: dict[str, dict[str, ModelFacts]] = {}
     try:
         for provider in config.providers.values():
             listed[provider.name] = stored_models(engine.store, provider)
@@ -93,7 +102,13 @@ def _discovered(engine: Engine, config: Config) -> dict[str, list[str]]:
 
 
 def _item(option: Option) -> dict[str, Any]:
-    return {
+    """Return one model. What is known of it is told in each name by which clients look for it: Anthropic's,
+    OpenRouter's and vLLM's; what is not known is left out."""
+    facts: Mapping[str, Any] = {**option.facts}
+    known = {name: facts[fact] for name, fact in _NAMES.items() if fact in facts}
+    if "input" in facts:
+        known["architecture"] = {"input_modalities": list(facts["input"]), "output_modalities": ["text"]}
+    item: dict[str, Any] = {
         "id": str(option.pin),
         "object": "model",
         "created": 0,
@@ -106,5 +121,7 @@ def _item(option: Option) -> dict[str, Any]:
             "dialects": [*map(str, option.dialects)],
             "translated": option.translated is not None,
             "declared": option.declared,
+            "facts": {**facts},
         },
     }
+    return item | known

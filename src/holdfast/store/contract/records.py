@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ...core.changes import KeyFailed
+from ...core.config import ModelFacts
 from ...core.errors import StoreError
 from ...core.faults import FaultClass
 from ...core.identity import Pin
@@ -26,6 +27,7 @@ from ..token import TOKEN_KEPT, Token
 from .given import ATTEMPTED, FAULT, FP, START, URL, ManualClock, OpenedStore, cooled, worked
 
 DAY = 86_400.0
+FACTS: ModelFacts = {"context": 9, "output": 5, "input": ("text", "image"), "reasoning": True}
 
 
 class RecordContract(OpenedStore):
@@ -195,15 +197,17 @@ class RecordContract(OpenedStore):
         assert store.tokens()[0].pins == (Pin.parse("other/m"), *pins[1:])
 
     def test_models_are_those_of_the_very_url_in_the_providers_order(self, store: Store) -> None:
-        store.save_models("p", URL, ("z", "a/b", "m:free"), START)
-        store.save_models("q", URL, (), START)
-        assert store.models("p", URL) == (("z", "a/b", "m:free"), START)
-        assert store.models("q", URL) == ((), START)
+        listed: dict[str, ModelFacts] = {"z": {}, "a/b": FACTS, "m:free": {"reasoning": False}}
+        store.save_models("p", URL, listed, START)
+        store.save_models("q", URL, {}, START)
+        assert store.models("p", URL) == (listed, START)
+        assert [*(store.models("p", URL) or ({}, 0))[0]] == [*listed]
+        assert store.models("q", URL) == ({}, START)
         assert store.models("p", "https://edited.example/v1") is None
-        store.save_models("p", URL, ("late",), START - 1)
-        assert store.models("p", URL) == (("z", "a/b", "m:free"), START)
-        store.save_models("p", URL, ("new",), START + 1)
-        assert store.models("p", URL) == (("new",), START + 1)
+        store.save_models("p", URL, {"late": {}}, START - 1)
+        assert store.models("p", URL) == (listed, START)
+        store.save_models("p", URL, {"new": {}}, START + 1)
+        assert store.models("p", URL) == ({"new": {}}, START + 1)
 
 
 def _answered(request: str, at: float, session: str, key: int) -> Event[Detail]:

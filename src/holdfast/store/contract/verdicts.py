@@ -108,18 +108,18 @@ class VerdictContract(OpenedStore):
         self, store: Store, clock: ManualClock
     ) -> None:
         store.save_session(Session("s", Pin.parse("p/m"), changed_at=START), None)
-        store.save_models("p", URL, ("before",), START)
+        store.save_models("p", URL, {"before": {}}, START)
         refused = KeyFailed(FP, URL, FaultClass.AUTH_REJECTED, START)
         store.apply([worked(START), refused, cooled("endpoint:" + URL, since=START)], START)
         now = START - 365 * 24 * HOUR
         clock.now = now
         store.apply([worked(now), KeyFailed(FP, URL, FaultClass.AUTH_EXPIRED, now)], now)
         store.apply([FallbackStarted("s", "q/m", "why", now + 9), KeyKept("s", "a")], now)
-        store.save_models("p", URL, ("after",), now)
+        store.save_models("p", URL, {"after": {}}, now)
         assert store.evidence() == [
             Evidence(FP, URL, now, now, last_fault=FaultClass.AUTH_EXPIRED, last_fault_at=now)
         ]
-        assert (store.cooldowns(), store.models("p", URL)) == ([], (("after",), now))
+        assert (store.cooldowns(), store.models("p", URL)) == ([], ({"after": {}}, now))
         session = store.session("s")
         assert session is not None
         assert (session.kept_key, session.active_fallback is not None) == ("a", True)
@@ -194,7 +194,7 @@ class VerdictContract(OpenedStore):
         [
             lambda store: store.record([Event(START, SessionCreated(), "s")]),
             lambda store: store.lease("n", "o", 5),
-            lambda store: store.save_models("p", URL, ["m"], START),
+            lambda store: store.save_models("p", URL, {"m": {}}, START),
             lambda store: store.prune(1),
             lambda store: store.apply(
                 [KeyKept("s", "a"), FallbackEnded("s"), KeyKept("unknown", "a")], START
