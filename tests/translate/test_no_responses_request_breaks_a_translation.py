@@ -128,7 +128,7 @@ TOOLS = [
 ]
 MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "instructions": WORDS,
-    "max_output_tokens": st.integers(1, 9999),
+    "max_output_tokens": st.integers(16, 9999),
     "temperature": st.floats(0, 2),
     "top_p": st.floats(0, 1),
     "parallel_tool_calls": st.booleans(),

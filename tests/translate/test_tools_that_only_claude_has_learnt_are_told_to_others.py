@@ -75,7 +75,13 @@ def test_a_call_of_such_a_tool_comes_back_as_its_program_knows_it() -> None:
     answer = _carried(MEMORY).whole({"id": "x", "choices": [choice]})
     assert answer["stop_reason"] == "tool_use"
     assert answer["content"] == [
-        {"type": "tool_use", "id": "c", "name": "memory", "input": {"command": "view"}}
+        {
+            "type": "tool_use",
+            "id": "c",
+            "name": "memory",
+            "input": {"command": "view"},
+            "caller": {"type": "direct"},
+        }
     ]
     messages = [
         {"role": "user", "content": "hi"},

@@ -273,6 +273,7 @@ def test_turns_become_items_of_an_input(case: str) -> None:
 def test_a_refusal_stays_a_refusal() -> None:
     body = written(_request(*_asked(Refusal("no"))))
     assert body["input"][1]["content"] == [{"type": "refusal", "refusal": "no"}]
+    assert body["input"][1]["id"].startswith("msg_")
 
 
 ENCRYPTED = Seal(Opaque.ENCRYPTED, "v", MARK, "rs_1")
@@ -417,6 +418,8 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[str, .
         (),
     ),
     ({"limits": Limits(101)}, {"max_output": 100}, {"max_output_tokens": 100}, ("max_tokens",)),
+    ({"limits": Limits(1)}, {"max_output": 100}, {"max_output_tokens": 16}, ("max_tokens",)),
+    ({"limits": Limits(16)}, {}, {"max_output_tokens": 16}, ()),
     ({"limits": Limits(temperature=1, top_p=0.5)}, {"temperature": False}, {}, ("temperature",)),
     ({"limits": Limits(top_k=5)}, {}, {}, ("top_k",)),
     ({"effort": Effort("low")}, {}, {"reasoning": {"effort": "low"}}, ()),

@@ -125,9 +125,9 @@ OTHERS: dict[str, tuple[str, dict[str, Any], dict[str, Any] | str, tuple[str, ..
     ),
     "chat: knobs": (
         "chat",
-        {"max_tokens": 5, "temperature": 0.5, "reasoning_effort": "low", "parallel_tool_calls": False,
+        {"max_tokens": 25, "temperature": 0.5, "reasoning_effort": "low", "parallel_tool_calls": False,
          "response_format": {"type": "json_object"}},
-        {"max_output_tokens": 5, "temperature": 0.5, "reasoning": {"effort": "low"},
+        {"max_output_tokens": 25, "temperature": 0.5, "reasoning": {"effort": "low"},
          "parallel_tool_calls": False, "text": {"format": {"type": "json_object"}}},
         (),
     ),
@@ -162,9 +162,9 @@ OTHERS: dict[str, tuple[str, dict[str, Any], dict[str, Any] | str, tuple[str, ..
     ),
     "messages: knobs": (
         "messages",
-        {"max_tokens": 5, "tools": [{"name": "f", "input_schema": SCHEMA, "strict": True}],
+        {"max_tokens": 25, "tools": [{"name": "f", "input_schema": SCHEMA, "strict": True}],
          "tool_choice": {"type": "any", "disable_parallel_tool_use": True}},
-        {"max_output_tokens": 5, "tool_choice": "required", "parallel_tool_calls": False,
+        {"max_output_tokens": 25, "tool_choice": "required", "parallel_tool_calls": False,
          "tools": [{"type": "function", "name": "f", "parameters": SCHEMA, "strict": True}]},
         (),
     ),
@@ -191,7 +191,7 @@ def test_a_feature_of_another_dialect_has_its_counterpart_in_responses(case: str
     dialect, members, expected, losses = OTHERS[case]
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]} | members
     if dialect == "messages":
-        body = {"max_tokens": 10} | body
+        body = {"max_tokens": 20} | body
     if isinstance(expected, str):
         with pytest.raises(Untranslatable) as refused:
             translated(dialect, body, "responses", web_search="web_search")

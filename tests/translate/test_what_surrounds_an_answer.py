@@ -276,7 +276,7 @@ ECHOES: dict[str, tuple[Wire, Wire]] = {
                 {
                     "type": "namespace",
                     "name": "n",
-                    "description": "",
+                    "description": "n",
                     "tools": [
                         {
                             "type": "function",

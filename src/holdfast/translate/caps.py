@@ -78,6 +78,7 @@ class Caps:
     web_search: str = ""
 
 
+VERBOSITIES = ("low", "medium", "high")
 LEVELS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """All levels of effort, lowest first."""
 

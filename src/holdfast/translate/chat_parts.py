@@ -9,7 +9,7 @@ from .envelope import Sealer
 from .fields import Fields
 from .form import FREE, FUNCTION, Call, File, Image, Opaque, Part, Refusal, Seal, Text
 from .losses import Losses
-from .media import from_address, is_data, type_by_name
+from .media import detail_read, from_address, is_data, type_by_name
 
 _ADDRESSES = ("https://", "http://")
 _CACHE_MARKS = {"cache_control": "cache_control", "prompt_cache_breakpoint": "cache_control"}
@@ -59,7 +59,7 @@ def _image(part: Fields, losses: Losses) -> Image:
         return _image_at(part.text("image_url"), "", part.at, losses)
     inner = _inner(part, "image_url", losses)
     inner.only({"url", "detail"})
-    return _image_at(inner.needed("url"), inner.text("detail"), part.at, losses)
+    return _image_at(inner.needed("url"), detail_read(inner), part.at, losses)
 
 
 def _file(part: Fields, losses: Losses) -> File:

@@ -24,7 +24,7 @@ LESS: dict[str, str] = {
     "file_name": "the name of a file was left out",
     "fill_missing": "an interrupted call was given the result 'interrupted'",
     "grammar": "the grammar of a tool's text is told to the model in words",
-    "max_tokens": "the limit of output was lowered to what the model can give",
+    "max_tokens": "the limit of output was brought to what the model can give, or the endpoint takes",
     "mid_system": "a later message of the system is told as the user's, in marks",
     "namespace": "tools of a namespace are offered one by one",
     "output_moved": "images or files of a tool's result follow it in a user's message",

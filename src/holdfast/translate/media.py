@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from binascii import Error as NotBase64
 
+from .fields import Fields
 from .form import File, Image
 
 BASE64 = ";base64"
+_DETAILS = ("", "auto", "low", "high")
 
 _TYPES = {
     "csv": "text/csv",
@@ -65,3 +67,12 @@ def address(part: Image | File) -> str:
 def type_by_name(name: str) -> str:
     """Return the media type that the end of a file's name says; "" if it is not known."""
     return _TYPES.get(name.rpartition(".")[2].lower(), "")
+
+
+def detail_read(image: Fields) -> str:
+    """Return how closely to look at an image: low, high, auto or ""."""
+    detail = image.text("detail")
+    if detail in _DETAILS:
+        return detail
+    image.less("detail", "detail")
+    return {"original": "high"}.get(detail, "")

@@ -102,7 +102,12 @@ def tools_of(request: Request) -> list[Wire]:
             tools.append(_tool(tool))
             continue
         if tool.group not in groups:
-            groups[tool.group] = {"type": "namespace", "name": tool.group, "description": "", "tools": []}
+            groups[tool.group] = {
+                "type": "namespace",
+                "name": tool.group,
+                "description": tool.group,
+                "tools": [],
+            }
             tools.append(groups[tool.group])
         groups[tool.group]["tools"].append(_tool(tool))
     return tools

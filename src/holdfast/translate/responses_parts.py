@@ -9,7 +9,7 @@ from .envelope import Sealer, is_sealed
 from .fields import Fields
 from .form import File, Image, Opaque, Part, Refusal, Seal, Text, Thinking
 from .losses import Losses
-from .media import from_address, is_data, type_by_name
+from .media import detail_read, from_address, is_data, type_by_name
 from .responses_tools import NATIVE
 
 _P = TypeVar("_P", bound=Part)
@@ -65,10 +65,7 @@ def _refusal(part: Fields) -> Refusal:
 def _image(part: Fields) -> Image:
     part.forbid({"file_id": (_ID, NATIVE)})
     part.only({"type", "image_url", "detail"}, _MARKS)
-    url, detail = part.needed("image_url"), part.text("detail")
-    if detail == "original":
-        part.less("detail", "detail")
-        detail = "high"
+    url, detail = part.needed("image_url"), detail_read(part)
     if url.startswith(_ADDRESSES):
         return Image(url=url, detail=detail, at=part.at)
     data = from_address(url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .caps import effort_for, level_of_budget
+from .caps import VERBOSITIES, effort_for, level_of_budget
 from .chat_turns import ChatTurns
 from .context import Target
 from .form import OFF, ON, UNSET, Choice, Choose, Request, Tool
@@ -171,7 +171,7 @@ def _hints(request: Request, target: Target) -> dict[str, Any]:
         written["prompt_cache_key"] = key
     elif request.cache_key:
         target.losses.less("cache_control", request.path("prompt_cache_key"))
-    if request.verbosity and caps.verbosity:
+    if request.verbosity in VERBOSITIES and caps.verbosity:
         written["verbosity"] = request.verbosity
     elif request.verbosity:
         target.losses.less("verbosity", request.path("verbosity"))

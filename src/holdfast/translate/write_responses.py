@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .caps import LEVELS, effort_for, level_of_budget
+from .caps import LEVELS, VERBOSITIES, effort_for, level_of_budget
 from .context import Target
 from .form import ASSISTANT, FREE, OFF, ON, SERVED, UNSET, Choose, Request, Text, Tool
 from .names import wire_name
@@ -17,6 +17,8 @@ from .write_responses_items import ItemWriter
 _MODES = {Choose.AUTO: "auto", Choose.NONE: "none", Choose.ANY: "required"}
 _TIERS = {"standard_only": "default"}
 _SEARCH = "web_search"
+_LEAST_OUTPUT = 16
+"""The least limit of output, in tokens, that OpenAI takes. Claude Code asks for 1 to see its quota."""
 _SEARCH_MEMBERS = frozenset({"type", "name", "allowed_domains", "user_location", "cache_control"})
 
 
@@ -131,10 +133,10 @@ def _limits(body: dict[str, Any], request: Request, target: Target) -> None:
     if limits.stop:
         losses.refuse(request.path("stop"), "the endpoint takes no texts to stop at", "leave stop out")
     if limits.max_output is not None:
-        body["max_output_tokens"] = limits.max_output
-    if limits.max_output is not None and caps.max_output is not None and limits.max_output > caps.max_output:
-        losses.less("max_tokens", request.path("max_tokens"))
-        body["max_output_tokens"] = caps.max_output
+        written = max(_LEAST_OUTPUT, min(limits.max_output, caps.max_output or limits.max_output))
+        body["max_output_tokens"] = written
+        if written != limits.max_output:
+            losses.less("max_tokens", request.path("max_tokens"))
     for name, value in (("temperature", limits.temperature), ("top_p", limits.top_p)):
         if value is None:
             continue
@@ -192,7 +194,7 @@ def _text(body: dict[str, Any], request: Request, target: Target) -> None:
         if shape.strict is not UNSET:
             written["strict"] = shape.strict is ON
         text["format"] = written
-    if request.verbosity and target.caps.verbosity:
+    if request.verbosity in VERBOSITIES and target.caps.verbosity:
         text["verbosity"] = request.verbosity
     elif request.verbosity:
         target.losses.less("verbosity", request.path("verbosity"))

@@ -76,7 +76,9 @@ class ItemWriter:
             return self._call(part)
         if isinstance(part, Refusal):
             refusal = {"type": "refusal", "refusal": part.text}
-            return {"type": "message", "role": "assistant", "content": [refusal]}
+            name = made_id("msg_", part.at, part.text)
+            written = {"type": "message", "id": name, "status": "completed", "role": "assistant"}
+            return written | {"content": [refusal]}
         if not isinstance(part, Text):
             self._losses.refuse(part.at, "a message of the assistant holds texts only")
         if not part.text.strip():
