@@ -4,11 +4,14 @@ number."""
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from cli.furnishing import Cli, write
+from holdfast.cli.store import shown_size
 from holdfast.config import Home, load
 from holdfast.core.changes import Cooldown, CooldownStarted
 from holdfast.core.faults import Fault, FaultClass
@@ -151,3 +154,43 @@ def test_the_cooldowns_of_a_key_are_found_without_a_look_at_all_of_them() -> Non
     assert at == ["endpoint:https://h/v1", "model:m@https://h/v1"]
     assert (bool(resting), bool(Resting([])), resting.at_endpoint("https://h")) == (True, False, ())
     assert calls_of(lambda: resting.beginning(("key:0007@",))) < 40
+
+
+def test_the_store_tells_its_size_and_is_made_smaller(cli: Cli, furnished: Path) -> None:
+    assert "journal" in cli("store", "status").stdout, "a home without a store can be asked"
+    with_sessions(furnished, 3)
+    with opened(furnished) as store:
+        now = store.now()
+        text = "p/" + "m" * 500
+        for days, lines in ((100, 400), (50, 1), (3, 1), (0, 1)):
+            store.record([Event(now - days * DAY, SessionCreated(), "s01", pin=text) for _ in range(lines)])
+    with (furnished / "holdfast.toml").open("a") as file:
+        file.write('\n[store]\nkeep = "30d"\nforget_sessions = "70d"\n')
+    status = json.loads(cli("store", "status", "--json").stdout)
+    assert status["prunable"] == {"journal": 401, "session": 2}
+    assert status["settings"] == {"keep": 30 * DAY, "forget_sessions": 70 * DAY, "max_size": 256 * 1024**2}
+    rows = {table["name"]: table["rows"] for table in status["tables"]}
+    assert (rows["journal"], rows["session"], status["shrinks"]) == (403, 3, True)
+    shown = cli("store", "status").stdout
+    assert "401 lines of the journal and 2 sessions are older than they are kept" in shown
+    pruned = json.loads(cli("store", "prune", "--json").stdout)
+    assert pruned["deleted"] == 403
+    assert pruned["size"] < pruned["size_before"] == status["size"]
+    assert "run:" not in cli("store", "status").stdout
+    assert cli("store", "prune").stdout.startswith("Deleted 0 rows\nThe store has ")
+    with closing(sqlite3.connect(furnished / "state.db")) as plain:  # as an older version made it
+        plain.execute("PRAGMA auto_vacuum = NONE")
+        plain.execute("VACUUM")
+    assert "run: holdfast store vacuum" in cli("store", "status").stdout
+    assert set(json.loads(cli("store", "vacuum", "--json").stdout)) == {"size", "size_before"}
+    assert "run:" not in cli("store", "status").stdout
+
+
+def test_sizes_are_shown_for_people() -> None:
+    assert [shown_size(size) for size in (0, 1023, 1536, 256 * 1024**2, 1 << 50)] == [
+        "0 B",
+        "1023 B",
+        "1.5 KiB",
+        "256.0 MiB",
+        "1024.0 TiB",
+    ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from holdfast.config.parse import parse
 from holdfast.config.schema import checked_reference
 from holdfast.config.toml_text import join
-from holdfast.core.config import Config, GatewaySettings, Limits, near
+from holdfast.core.config import Config, GatewaySettings, Limits, StoreSettings, near
 from holdfast.core.errors import ConfigError, IdentityError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
 from tables import rows
@@ -249,7 +249,9 @@ def test_settings_and_gateway_are_read_with_their_units() -> None:
         "public": True,
         "comment_after": "5s",
     }
-    config = read({"settings": settings, "gateway": gateway})
+    store = {"keep": "30d", "max_size": "1GiB", "forget_sessions": 86400}
+    config = read({"settings": settings, "gateway": gateway, "store": store})
+    assert config.store == StoreSettings(30 * 86400.0, 1024**3, 86400.0)
     assert config.settings == Limits((1.0, 0.5), 1024**2, 120.0, 3.0, 2.5, 1200.0, 90.0, mask_answers=True)
     assert config.gateway == GatewaySettings("[::1]:0", "postgresql://db/holdfast", True, comment_after=5.0)
 

@@ -31,19 +31,17 @@ def test_closing_while_the_writer_gathers_waits_for_what_is_queued_and_no_longer
         assert [event.session for event in store.journal(session="s1")] == ["s1"]
 
 
-def test_a_process_that_lives_long_prunes_the_store_once_a_day_and_when_the_clock_is_set_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock, days = FakeClock(), []
+def test_who_keeps_the_store_small_hears_of_each_write_and_of_a_clock_that_was_set_back() -> None:
+    clock, heard = FakeClock(), []
     store = MemoryStore(clock=clock)
-    monkeypatch.setattr(store, "prune", lambda keep: days.append((clock.now, keep)))
-    writer, start = JournalWriter(store), clock.now
-    for hours in (0.0, 23.0, 23.0, -0.01, -1.0, 25.0, 24.0):
+    writer = JournalWriter(store)
+    writer.wrote = heard.append
+    for hours in (0.0, 23.0, -0.01, -1.0, 25.0):
         clock.advance(hours * 3600.0)
         writer.journal(lambda: [Event(clock.now, SessionCreated(), "s1")])
         writer.flush()
     writer.close()
-    assert days == [(start + hours * 3600.0, 90.0) for hours in (0.0, 46.0, 44.99, 69.99, 93.99)]
+    assert heard == [False, False, False, True, False]
 
 
 def test_closing_does_not_wait_for_more_to_gather(monkeypatch: pytest.MonkeyPatch) -> None:

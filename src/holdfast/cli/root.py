@@ -31,6 +31,7 @@ COMMANDS = (
     "status",
     "token",
     "session",
+    "store",
     "why",
     "env",
     "run",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from ..core.config import Config, GatewaySettings, Limits, Locate, ModelFacts, SignIn, near
+from ..core.config import Config, GatewaySettings, Limits, Locate, ModelFacts, SignIn, StoreSettings, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
 from ..core.key_labels import label_of
@@ -58,17 +58,16 @@ def parse(
     chains = [reader.fallback_chain(pin, raw, entries) for pin, raw in top.get("fallback", {}).items()]
     settings = Limits(**reader.fields("settings", top.get("settings", {}), schema.SETTINGS))
     gateway = GatewaySettings(**reader.fields("gateway", top.get("gateway", {}), schema.GATEWAY))
+    store = StoreSettings(**reader.fields("store", top.get("store", {}), schema.STORE))
     if reader.problems:
-        raise ConfigError(
-            "the configuration is wrong:",
-            problems=reader.problems,
-            next_step="holdfast doctor   (after correcting the file)",
-        )
+        step = "holdfast doctor   (after correcting the file)"
+        raise ConfigError("the configuration is wrong:", problems=reader.problems, next_step=step)
     return Config(
         providers={provider.name: provider for provider in providers if provider},
         fallbacks={chain.pin: chain for chain in chains if chain},
         settings=settings,
         gateway=gateway,
+        store=store,
         sign_ins={name: sign_in for name, sign_in in reader.sign_ins.items() if sign_in},
         facts=reader.facts,
         sources=reader.sources,

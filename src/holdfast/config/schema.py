@@ -37,6 +37,7 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
 _OF_CLIENTS = ("env", "file", "cmd", "keyring")
 """The kinds that may hold the secret of a sign-in's client, or an assertion."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
+_DAY = 86_400.0
 _UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -161,6 +162,8 @@ _tokens = _rule(
 _inputs = _rule(_is_list_of_kinds, f"a list of {', '.join(INPUTS)}, none twice", tuple)
 _timeout = _rule(lambda v: _span(v) > 0, 'more than 0 seconds, such as 90, "90s" or "10m"', _span)
 _size = _rule(lambda v: not math.isnan(_bytes(v)), 'a number of bytes, or a string such as "32MiB"', _bytes)
+_kept = _rule(lambda v: _span(v) >= _DAY, 'a day or more, such as "90d"', _span)
+_room = _rule(lambda v: _bytes(v) >= 1024**2, '1 MiB or more, such as "256MiB"', lambda v: int(_bytes(v)))
 _switch = _rule(lambda v: isinstance(v, bool), "true or false", bool)
 _ascii_table = _rule(_is_header_table, "a table of header names and ASCII strings", _pairs)
 _names = _rule(_is_table_of_names, 'a table of names, such as { "my-deployment" = "gpt-5" }', _pairs)
@@ -204,7 +207,7 @@ def _client_secret(value: Any) -> str:
 # --- the tables of the file: the converter of each key ---
 
 Fields = Mapping[str, Callable[[Any], Any]]
-TOP: Fields = dict.fromkeys(("provider", "fallback", "gateway", "settings", "signin"), table)
+TOP: Fields = dict.fromkeys(("provider", "fallback", "gateway", "store", "settings", "signin"), table)
 ENDPOINT: Fields = {"url": _text, "auth": _one_of(Auth), "headers": _headers}
 PROVIDER: Fields = {
     **ENDPOINT,
@@ -266,3 +269,4 @@ GATEWAY: Fields = {
     "names": _texts,
     "comment_after": _seconds,
 }
+STORE: Fields = {"keep": _kept, "max_size": _room, "forget_sessions": _kept}

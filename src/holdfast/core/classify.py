@@ -215,8 +215,7 @@ def _steps(reply: Reply, facts: Facts, profile: Profile) -> Iterator[_Finding | 
     yield _by_code(profile.codes, facts, "code")
     if facts.status == 429 and unified_reset(facts.headers, 0.0) is not None:
         yield _Finding(Verdict(_K.QUOTA_WINDOW), "header:unified-status", Confidence.HEADER)
-    # The type, or else the status, gives the order of the words: a word means different things on a 403 and a
-    # 429.
+    # The type, else the status, gives the order of the words: one means other things on a 403 than on a 429.
     row, confidence = _row(facts, profile)
     family = f"{row[:1]}xx"
     rules = profile.rows.get(row, profile.rows.get(family, ()))

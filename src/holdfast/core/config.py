@@ -1,8 +1,6 @@
-"""The user's decisions as values: providers, fallbacks and settings, and for each endpoint where it was
-written.
+"""The user's decisions as values: providers, fallbacks, settings, and where each endpoint was written.
 
-`config/parse` makes a Config from holdfast.toml, or an error that lists every mistake in it. Nothing here
-opens a file."""
+`config/parse` makes a Config from holdfast.toml, or an error that lists every mistake in it."""
 
 from __future__ import annotations
 
@@ -32,13 +30,8 @@ class Limits:
     wait_budget       seconds ("60s" or a number) that recovery may wait in all for one request
     known_good_days   days for which a key that worked on a host counts as known-good there
     sends, rotations  of all classes together
-
-    The time-outs are in seconds; None: what the gateway, or the SDK in the library, has for it.
-
-    connect_timeout   until a provider is reached
-    answer_timeout    until the head of its answer
-    stall_timeout     between two pieces of it
-
+    *_timeout         seconds until a provider is reached (connect), until the head of its answer (answer) and
+                      between two pieces of it (stall); None: what the gateway, or the library's SDK, has
     mask_answers      the key is masked in good answers too
     """
 
@@ -71,6 +64,15 @@ class GatewaySettings:
     drain: float = 30.0
     names: tuple[str, ...] = ()
     comment_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """The table `[store]`: seconds for which the journal and unused sessions are kept, and bytes in all."""
+
+    keep: float = 90 * 86400.0
+    max_size: int = 256 * 1024**2
+    forget_sessions: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Config:
     fallbacks: Mapping[Pin, FallbackChain] = field(default_factory=dict)
     settings: Limits = Limits()
     gateway: GatewaySettings = GatewaySettings()
+    store: StoreSettings = StoreSettings()
     sign_ins: Mapping[str, SignIn] = field(default_factory=dict)
     facts: Mapping[Pin, ModelFacts] = field(default_factory=dict)
     sources: Mapping[tuple[str, str, Dialect], tuple[str, str]] = field(

@@ -136,8 +136,7 @@ class HealthRegistry:
                 self._cooldowns[cooldown.subject] = cooldown
 
     def _worked(self, change: KeySucceeded) -> None:
-        # Spelled out in the order of the fields, because every good answer passes here: class patterns,
-        # keywords and `_replace` would cost twice as much.
+        # Spelled out in the order of the fields: every good answer passes here; patterns cost twice as much.
         fingerprint, url, at = change.fingerprint, change.url, change.at
         known = self._evidence.get((fingerprint, url)) or Evidence(fingerprint, url)
         first_ok, last_ok, stored_ok = known.first_ok or at, max(at, known.last_ok or at), known.stored_ok

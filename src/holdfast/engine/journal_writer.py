@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from math import inf
 from typing import TypeVarTuple, cast
 
 from ..core.changes import CLOCK_SLACK, Change
@@ -29,9 +28,6 @@ OTHERS_SEE_IT_AFTER = 2 * _GATHER
 """Seconds after which other processes see an event, unless the store is slow."""
 _PATIENCE = 5.0
 """Seconds that closing waits for the store."""
-_KEEP_DAYS = 90.0
-_PRUNED_DAILY = 86_400.0
-"""Seconds between two prunings of the store by a process, unless the clock is set back."""
 _PRUNED_EVERY = 500
 """Objects of accounts after which some old ones are pruned: fewer than go at a time."""
 
@@ -42,7 +38,9 @@ class JournalWriter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._warned = False
-        self._pruned_at, self._wrote_at = -inf, 0.0
+        self.wrote: Callable[[bool], object] = bool
+        """Is called when something is written, with True where the clock was set back since the last time."""
+        self._wrote_at = 0.0
         self._unpruned = 0
         self._worker: BackgroundWorker[_Entry] = BackgroundWorker(
             "holdfast-journal", self._write, most=_QUEUE, gather=_GATHER, failed=self.warn_once, at_exit=True
@@ -93,10 +91,7 @@ class JournalWriter:
     def _write(self, entries: Sequence[_Entry]) -> None:
         now = self._store.now()
         set_back, self._wrote_at = now < self._wrote_at - CLOCK_SLACK, now
-        if set_back or not -CLOCK_SLACK <= now - self._pruned_at < _PRUNED_DAILY:
-            self._pruned_at = now
-            self._store.prune(_KEEP_DAYS)
-            self._store.prune_objects()
+        self.wrote(set_back)
         objects: list[AccountObject] = []
         for make, arguments in entries:
             if make is None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 from ..calls.network import Network
 from ..config import Home
 from ..config import load as load_config
-from ..core.config import Config
+from ..core.config import Config, StoreSettings
 from ..core.identity import Key
 from ..core.secret import Secret
 from .failback import FailbackMonitor
 from .provisioning import Provisioning
 from .state import Engine
+from .upkeep import StoreUpkeep
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,13 +35,20 @@ class OpenHome:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.failback = FailbackMonitor(engine)
+        settings, warn = self._store_settings, engine.journal_writer.warn_once
+        self.upkeep = StoreUpkeep(engine.store, settings, engine.owner, tell=warn)
+        engine.journal_writer.wrote = self.upkeep.wrote
         self.provisioning = Provisioning(engine)
         """Providers that programs set up; applications call its `ensure_ready`."""
         self.sleep: Callable[[float], None] | None = None
         """What lets seconds pass instead of the clock, in the tests of programs."""
 
+    def _store_settings(self) -> StoreSettings:
+        return self.engine.config().store
+
     def close(self) -> None:
         """End the background work, write the journal and close the store."""
+        self.upkeep.close()
         self.failback.close()
         self.provisioning.close()
         self.engine.close()

@@ -23,6 +23,7 @@ from ..core.session import Session
 from .journal_events import Detail, Event
 from .listing import SessionLists
 from .token import Token
+from .upkeep import Upkeep
 
 OBJECTS_KEPT = 30 * 86400.0
 """Seconds for which objects of accounts are kept: as long as OpenAI keeps a response."""
@@ -77,7 +78,7 @@ Relabel = Callable[[Sequence[Session], Collection[str]], Iterable[tuple[Session,
 whose keys get other labels, each with the event about it."""
 
 
-class Store(SessionLists, Protocol):
+class Store(SessionLists, Upkeep, Protocol):
     """The protocol. Times are epoch seconds of the store's clock, `now()`."""
 
     def now(self) -> float:
@@ -165,13 +166,6 @@ class Store(SessionLists, Protocol):
         self, session: str | None = None, request: str | None = None, limit: int = 200
     ) -> list[Event[Detail]]:
         """Return the last `limit` events, of a session or a request if given, the newest last."""
-        ...
-
-    def prune(self, keep_days: float) -> int:
-        """Delete journal lines older than `keep_days`, cooldowns past `COOLDOWN_KEPT`, what is known about
-        keys past `EVIDENCE_KEPT`, and tokens of one gateway past `TOKEN_KEPT`; and cooldowns that began
-        before the clock was set back. Lines, and what is known about keys, are as old as the time since the
-        last of them. Return the number of lines and cooldowns."""
         ...
 
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:

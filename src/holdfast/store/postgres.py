@@ -21,7 +21,7 @@ from typing import Any
 
 from ..core.errors import ConfigError, StoreError
 from ..distribution import install_command, update_command
-from . import sql
+from . import postgres_size, sql
 from .migrations import MIGRATIONS
 from .relational import RelationalStore
 from .rows import Params, Row
@@ -103,6 +103,17 @@ class PostgresStore(RelationalStore):
         self._here()
         with self._explained, self._reader.use() as connection:
             return connection.execute(_translated(text), params).fetchall()
+
+    def _bytes(self) -> tuple[int, int, bool]:
+        return int(self._read(postgres_size.SIZE, {})[0][0]), 0, True
+
+    def _used(self) -> int:
+        return int(self._read(postgres_size.USED, {})[0][0])
+
+    def vacuum(self) -> None:
+        self._here()
+        with self._explained, self._writer.use() as connection:
+            connection.execute(postgres_size.VACUUM)
 
     def _write(self) -> AbstractContextManager[Transaction]:
         self._here()

@@ -6,7 +6,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from math import inf
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +18,6 @@ from ..core.session import Session
 from . import gathered, provisions, rows, sql
 from .base import (
     COOLDOWN_KEPT,
-    EVIDENCE_KEPT,
     MOST_OBJECTS,
     OBJECTS_KEPT,
     AccountObject,
@@ -30,18 +28,18 @@ from .base import (
 )
 from .journal_events import Detail, Event
 from .listing import BrokenSession
-from .relational_sessions import RelationalSessions
+from .relational_upkeep import RelationalUpkeep
 from .rows import Params, Row
-from .token import TOKEN_KEPT, Token
+from .token import Token
 from .transaction import Transaction, journal_rows, record_in
 
 _LONGEST_LEASE = 3600.0
 """Seconds. A lease that seems to last longer was taken before the clock was set back, and is ignored."""
 _PORTION = 1000
-"""Rows that are pruned at a time, so that no other writer waits long."""
+"""Objects that are pruned at a time, so that no other writer waits long."""
 
 
-class RelationalStore(RelationalSessions, ABC):
+class RelationalStore(RelationalUpkeep, ABC):
     """A `Store` over an engine's `_read`, `_write` and `revision`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -198,23 +196,6 @@ class RelationalStore(RelationalSessions, ABC):
         # A row has the time of its last event, so the newest `limit` rows contain the newest `limit` events.
         return sorted(events, key=lambda event: event.at)[-limit:]
 
-    def prune(self, keep_days: float) -> int:
-        now = self.now()
-        with self._write() as transaction:
-            # By what was written last: a clock that is far ahead makes nothing old.
-            last = _newest(transaction, sql.NEWEST_EVENT, now)
-            lines = transaction.execute(sql.PRUNE_JOURNAL, {"oldest": last - keep_days * 86400}).rowcount
-            oldest = _newest(transaction, sql.NEWEST_EVIDENCE, now) - EVIDENCE_KEPT
-            transaction.execute(sql.PRUNE_EVIDENCE, {"oldest": oldest})
-            transaction.execute(sql.PRUNE_PROBES, {"now": now})
-            transaction.execute(sql.TOKENS_PRUNE, {"oldest": now - TOKEN_KEPT})
-            verdicts = {"ended": now - COOLDOWN_KEPT, "oldest": oldest}
-            ended = transaction.execute(sql.PRUNE_COOLDOWNS, verdicts).rowcount
-            void = transaction.execute(sql.VOID_COOLDOWNS, {"now": now, "ever": inf}).rowcount
-            if void:
-                transaction.execute(sql.BUMP, {})
-            return lines + ended + void
-
     def lease(self, name: str, owner: str, ttl: float) -> Lease | None:
         with self._alone() as transaction:
             # Read after the wait for the transaction, which must not shorten the lease.
@@ -322,9 +303,3 @@ class RelationalStore(RelationalSessions, ABC):
         for models, at in self._read(sql.MODELS, {"provider": provider, "url": url}):
             return rows.models(models), at
         return None
-
-
-def _newest(transaction: Transaction, text: str, now: float) -> float:
-    """Return the newest time in a table, which is not after `now`; `now` for an empty one."""
-    ((newest,),) = transaction.execute(text, {}).fetchall()
-    return now if newest is None else min(now, newest)

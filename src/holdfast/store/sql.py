@@ -88,23 +88,13 @@ REFUTED = f"DELETE FROM cooldown WHERE subject = :subject AND (since <= :at OR {
 FORGET_EVIDENCE = "DELETE FROM evidence WHERE fingerprint = :fingerprint"
 FORGET_COOLDOWNS = "DELETE FROM cooldown WHERE substr(subject, 1, :size) = :prefix"
 CLEAR = "DELETE FROM cooldown WHERE subject = :subject"
-PRUNE_COOLDOWNS = "DELETE FROM cooldown WHERE until <= :ended OR since < :oldest"
 # Those that began in a time to come would be in force again when that comes; without an end, they stay.
 VOID_COOLDOWNS = f"DELETE FROM cooldown WHERE {_set_back('since', ':now')} AND until < :ever"
-# What is known of keys that nobody uses any more, such as the former values of a file that is rewritten.
-NEWEST_EVIDENCE = """SELECT MAX(CASE WHEN COALESCE(last_fault_at, 0) > COALESCE(last_ok, 0)
-    THEN last_fault_at ELSE last_ok END) FROM evidence"""
-PRUNE_EVIDENCE = """DELETE FROM evidence
-    WHERE COALESCE(last_ok, 0) < :oldest AND COALESCE(last_fault_at, 0) < :oldest"""
-PRUNE_PROBES = """DELETE FROM lease WHERE until <= :now AND substr(name, 1, 6) = 'probe:'
-    AND substr(name, 7) NOT IN (SELECT fingerprint || '@' || url FROM evidence)"""
 
 # The journal.
 _EVENT = "at, kind, session, request, pin, detail"
 EVENT_COLUMNS = tuple(_EVENT.split(", "))
 RECORD = f"INSERT INTO journal ({_EVENT}) VALUES ({', '.join(f':{name}' for name in EVENT_COLUMNS)})"
-NEWEST_EVENT = "SELECT MAX(at) FROM journal"
-PRUNE_JOURNAL = "DELETE FROM journal WHERE at < :oldest"
 
 
 def journal(*, by_session: bool, by_request: bool) -> str:
@@ -141,8 +131,6 @@ _TOKEN_VALUES = ", ".join(f":{name}" for name in TOKEN_COLUMNS)
 TOKEN_ADD = f"INSERT INTO token ({_TOKEN}) VALUES ({_TOKEN_VALUES}) ON CONFLICT (id) DO NOTHING"
 TOKEN_REVOKE = "UPDATE token SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL"
 TOKEN_RENEW = "UPDATE token SET expires_at = :until WHERE id = :id AND revoked_at IS NULL"
-TOKENS_PRUNE = """DELETE FROM token
-    WHERE instance IS NOT NULL AND (revoked_at < :oldest OR expires_at < :oldest)"""
 TOKEN_PINS = "SELECT id, pins FROM token WHERE pins IS NOT NULL"
 TOKEN_SET_PINS = "UPDATE token SET pins = :pins WHERE id = :id"
 MODELS = "SELECT models, at FROM models WHERE provider = :provider AND url = :url"

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..core.errors import StoreError
 from ..distribution import update_command
-from . import sql
+from . import sql, sqlite_pages
 from .dbfile import APPLICATION_ID, DOCTOR, ensure
 from .migrations import MIGRATIONS
 from .relational import RelationalStore
@@ -148,6 +148,21 @@ class SqliteStore(RelationalStore):
         with self._turn(self._writing, self._writer), _immediate(self._writer):
             yield self._writer
 
+    def _bytes(self) -> tuple[int, int, bool]:
+        self._here()
+        with self._turn(self._reading, self._reader):
+            return sqlite_pages.sizes(self._reader)
+
+    def compact(self) -> int:
+        self._here()
+        with self._turn(self._writing, self._writer):
+            return sqlite_pages.give_back(self._writer)
+
+    def vacuum(self) -> None:
+        self._here()
+        with self._turn(self._writing, self._writer):
+            sqlite_pages.write_anew(self._writer)
+
     @contextmanager
     def _durable(self) -> Iterator[Transaction]:
         self._here()
@@ -171,6 +186,7 @@ def connect(path: Path | str) -> sqlite3.Connection:
     try:
         # With WAL, a power cut may cost the last commits, never the consistency.
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(sqlite_pages.BOUNDED_LOG)
     except BaseException:
         connection.close()
         raise
@@ -198,6 +214,7 @@ def _schema(connection: sqlite3.Connection) -> int:
 
 def _build(path: Path) -> None:
     with closing(connect(path)) as connection:
+        connection.execute(sqlite_pages.IN_NEW_FILES)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("PRAGMA journal_mode = WAL")
         migrate(connection, path)

@@ -13,17 +13,19 @@ from ...core.config import ModelFacts
 from ...core.errors import StoreError
 from ...core.faults import FaultClass
 from ...core.identity import Pin
+from ...core.session import Session
+from .. import relational_upkeep
 from ..base import COOLDOWN_KEPT, EVIDENCE_KEPT, Store
 from ..journal_events import (
     AnswerTruncated,
     Detail,
     Event,
     SessionCreated,
-    SessionResumed,
     UnknownEvent,
     UsageCounted,
 )
 from ..token import TOKEN_KEPT, Token
+from ..upkeep import PORTION
 from .given import ATTEMPTED, FAULT, FP, START, URL, ManualClock, OpenedStore, cooled, worked
 
 DAY = 86_400.0
@@ -92,12 +94,14 @@ class RecordContract(OpenedStore):
         assert store.journal(request=events[40].request[:8]) == []
 
     def test_pruning_removes_what_is_old_and_nothing_that_decides(self, store: Store) -> None:
-        store.record([Event(START - 8 * DAY, SessionCreated(), "s"), Event(START, SessionResumed(), "s")])
+        for days in (8, 5, 0):
+            store.record([Event(START - days * DAY, SessionCreated(), f"{days}")])
         store.apply(
             [worked(START - 9e7), cooled(until=START - COOLDOWN_KEPT - 1), cooled("endpoint:x")], START
         )
-        assert store.prune(keep_days=7) == 2
-        assert [event.detail for event in store.journal()] == [SessionResumed()]
+        assert store.count_old(keep_days=7) == 1
+        assert [store.prune(keep_days=7), store.prune(keep_days=7), store.count_old(keep_days=7)] == [2, 0, 0]
+        assert [event.session for event in store.journal()] == ["5", "0"]
         assert len(store.evidence()) == len(store.cooldowns()) == 1
 
     def test_what_is_known_of_a_key_that_nobody_uses_any_more_is_pruned(self, store: Store) -> None:
@@ -111,7 +115,7 @@ class RecordContract(OpenedStore):
             lease = store.lease(name, "me", 5)
             assert lease is not None
             store.release(lease)
-        assert store.prune(keep_days=90) == 1
+        assert store.prune(keep_days=90) == 3, "the evidence, the cooldown and the lease of its tests"
         assert {evidence.fingerprint for evidence in store.evidence()} == {"rotated", FP}
         assert store.cooldowns() == []
         fences = [store.lease(name, "me", 5) for name in (f"probe:dead@{URL}", f"probe:{FP}@{URL}")]
@@ -127,6 +131,43 @@ class RecordContract(OpenedStore):
         assert store.revision() != before, "others have it in memory"
         clock.now = START + 3600
         assert store.cooldowns() == [barred.cooldown]
+
+    def test_what_is_old_goes_in_portions(self, store: Store) -> None:
+        old = START - 2 * DAY
+        many = [Event(old - number, SessionCreated(), f"s{number}") for number in range(PORTION + 9)]
+        store.record([*many, Event(START, SessionCreated(), "new")])
+        store.apply(
+            [worked(START - 9e7)._replace(fingerprint=f"{number}") for number in range(PORTION + 7)]
+            + [worked()],
+            START,
+        )
+        assert [store.prune(keep_days=1) for _ in range(3)] == [2 * PORTION, 16, 0]
+        assert (len(store.journal()), len(store.evidence())) == (1, 1)
+
+    def test_the_oldest_lines_go_first_where_the_store_is_too_large(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(relational_upkeep, "LINES_KEPT", 50)
+        lines = [Event(START + number, SessionCreated(), f"s{number}") for number in range(PORTION + 60)]
+        store.record(lines)
+        assert store.prune_to_size(1 << 40) == 0
+        assert [store.prune_to_size(1) for _ in range(3)] == [PORTION, 10, 0]
+        assert store.journal() == lines[-50:]
+
+    def test_what_a_store_holds_is_told_by_table(self, store: Store) -> None:
+        store.record([Event(START - 5, SessionCreated(), "s"), Event(START, SessionCreated(), "s")])
+        store.apply([worked()], START)
+        store.save_session(Session("s", Pin.parse("p/m"), changed_at=START - 9), None)
+        status = store.status()
+        rows = {table.name: (table.rows, table.oldest, table.newest) for table in status.tables}
+        assert rows["journal"] == (2, START - 5, START)
+        assert rows["session"] == (1, START - 9, START - 9)
+        assert rows["evidence"] == (1, START, START)
+        assert rows["cooldown"] == (0, None, None)
+        assert status.size > status.free >= 0
+        store.vacuum()
+        assert (store.status().free, len(store.journal())) == (0, 2)
+        assert store.compact() == 0
 
     def test_a_clock_that_is_a_year_ahead_makes_nothing_old(self, store: Store, clock: ManualClock) -> None:
         store.record([Event(START, SessionCreated(), "s")])
