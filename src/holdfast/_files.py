@@ -22,8 +22,7 @@ from .core.errors import ConfigError
 
 Put = Callable[[Path, Path], None]
 """Gives a finished draft (the first) the name of the file (the second). Raises OSError."""
-_LOCK_PATIENCE = 10.0
-"""Seconds to wait for a lock."""
+_LOCK_PATIENCE = 10.0  # seconds
 _PRIVATE = 0o600
 _OTHERS_WRITE = 0o022
 _STALE_AFTER = 60.0
@@ -195,10 +194,15 @@ def locked(path: Path, patience: float | None = None) -> Iterator[None]:
         os.close(handle)
 
 
-def open_lock(path: Path) -> int:
+def open_lock(path: Path, flags: int = os.O_RDWR) -> int:
     """Open a lock file, created with mode 0600 if it is missing; a link is not followed. The caller closes
     it. Raises OSError."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _PRIVATE)
+    return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW, _PRIVATE)
+
+
+def open_log(path: Path) -> int:
+    """Open a file to append to it, like a lock file."""
+    return open_lock(path, os.O_WRONLY | os.O_APPEND)
 
 
 def take_lock(handle: int) -> bool:

@@ -109,6 +109,8 @@ COMMANDS = [
     "provision repair own",
     "provision repair team --discard --json",
     "provision retire own --json",
+    "stop",
+    "logs",
     "status",
     "token new --label laptop",
     "token new --session s --json",

@@ -28,6 +28,8 @@ COMMANDS = (
     "check",
     "doctor",
     "serve",
+    "stop",
+    "logs",
     "status",
     "token",
     "session",

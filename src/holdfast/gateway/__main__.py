@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import Home, load, revision
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fast-path", choices=["on", "off"], default="on")
     parser.add_argument("--replace", action="store_true")
     parser.add_argument("--wait-for-store", default="0")
+    parser.add_argument("--log-file", default="")
+    parser.add_argument("--background", action="store_true")
     given = parser.parse_args(arguments)
     try:
         return _serve(_options(given))
@@ -79,7 +82,7 @@ def _serve(options: Options) -> int:
     from .telemetry.shared_counters import Shared
 
     keep_freed_memory()
-    home = Home.find()
+    home, look_at_log = Home.find(), _log_to(options.log_file)
     config = _Current(home)
     settings = config.value.gateway
     if options.workers > 1 and settings.store.startswith("memory:"):
@@ -104,6 +107,7 @@ def _serve(options: Options) -> int:
                 offer=offer,
                 slot=number,
                 instance=instance,
+                look_at_log=look_at_log,
             )
             for number in range(options.workers)
         ]
@@ -117,6 +121,15 @@ def _serve(options: Options) -> int:
         if options.workers == 1:
             return _serve_alone(home, config.value, options, every[0], announce=announce)
         return _supervise(home, config, options, every, announce=announce)
+
+
+def _log_to(path: str) -> Callable[[], None]:
+    """Write the log to a file from now on. Return what keeps it small."""
+    from .process.log_file import LogFile
+
+    if not path:
+        return lambda: None
+    return LogFile(Path(path).absolute()).look
 
 
 def _wait_for_store(home: Home, config: Config, seconds: float) -> None:
@@ -210,6 +223,10 @@ def _supervise(
         with open_store(home, config.value) as store:
             announce(store)
 
+    def look() -> None:
+        config.look()
+        every[0].look_at_log()
+
     def end() -> None:
         publish(draining=True)
         offer.close()
@@ -220,7 +237,7 @@ def _supervise(
         shared=every[0].shared,
         start=start,
         ready=all_ready,
-        look=config.look,
+        look=look,
         end=end,
         patience=lambda: config.value.gateway.drain,
         offer=offer,

@@ -33,6 +33,8 @@ def announce_start(options: Options, listening: Listening, store: Store) -> None
         if replaced:
             text += f"\nIt replaces process {replaced}, which ends when its running answers have."
     sys.stdout.write(f"{text}\n")
+    if options.background:
+        sys.stdout.write("\n")
     sys.stdout.flush()
 
 

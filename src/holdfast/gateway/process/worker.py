@@ -49,7 +49,8 @@ _LOOK_EVERY = 0.4
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of `holdfast serve`; for those not given the configuration decides. `wait_for_store`: the
-    seconds in which the store may become ready."""
+    seconds in which the store may become ready. `log_file` is in place of standard error, if it is not empty.
+    In the `background` an empty line ends the announcement, for the command that waits for it."""
 
     listen: str | None = None
     workers: int = 1
@@ -59,6 +60,8 @@ class Options:
     fast_path: str = "on"
     replace: bool = False
     wait_for_store: float = 0.0
+    log_file: str = ""
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class WorkerResources:
 
     `listen` is the address of `sockets`, `slot` the worker's part of the `shared` counters. `lifeline` is a
     pipe that closes when the supervisor ends; None without a supervisor. `instance` is the gateway's id;
-    `publish` lists it as the gateway of this process; `offer` has its sockets for its replacement.
+    `publish` lists it as the gateway of this process; `offer` has its sockets for its replacement;
+    `look_at_log` keeps the log's file small.
     """
 
     listen: Listen
@@ -78,6 +82,7 @@ class WorkerResources:
     slot: int = 0
     lifeline: int | None = None
     instance: str = ""
+    look_at_log: Callable[[], None] = lambda: None
 
 
 class _Observers:
@@ -246,6 +251,7 @@ class _Worker:
                 await asyncio.wait_for(self._look.wait(), _LOOK_EVERY)
             self._look.clear()
             await gateway.in_thread(self._reread)
+            self._resources.look_at_log()
             self._metrics.measure(gateway)
             self._report_reload()
 

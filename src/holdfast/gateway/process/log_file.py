@@ -1,0 +1,63 @@
+"""A file for the gateway's log, in place of standard error, that never grows beyond two parts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from ..._files import make_private_directory, open_log
+from ...core.errors import ConfigError
+
+MOST_BYTES = 10 * 1024**2
+"""Bytes of a part. What was before the last part is deleted."""
+
+
+class LogFile:
+    """The file `path` as the standard error of this process and those that it forks.
+
+    Each of them calls `look` now and then: the first that sees a full file moves it aside, and the others
+    follow. So they do when another program has moved or removed it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            make_private_directory(path.parent)
+            self._open()
+        except OSError as error:
+            raise ConfigError(
+                f"the log {path} cannot be written: {error.strerror}",
+                next_step="holdfast serve   (writes it to standard error)",
+            ) from None
+
+    def look(self) -> None:
+        """Begin a new file where this one is full, moved or removed. Raises nothing."""
+        with suppress(OSError):
+            mine = os.fstat(sys.stderr.fileno())
+            if not self._is_there(mine):
+                self._open()
+            elif mine.st_size > MOST_BYTES:
+                self._path.replace(older_part(self._path))
+                self._open()
+
+    def _is_there(self, mine: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(mine, self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def _open(self) -> None:
+        handle = open_log(self._path)
+        os.dup2(handle, sys.stderr.fileno())
+        os.close(handle)
+
+
+def default_log(state: Path) -> Path:
+    """Return the log of a gateway in the background, below a home's directory of state."""
+    return state / "gateway.log"
+
+
+def older_part(path: Path) -> Path:
+    """Return where the part of a log is that was full."""
+    return path.with_name(f"{path.name}.1")
