@@ -206,6 +206,7 @@ def started(
     on: bool = True,
     strict: bool = False,
     route: str = CHAT,
+    more: str = "",
 ) -> Iterator[Running]:
     """A gateway that has answered this session's requests before."""
     home.mkdir(mode=0o700)
@@ -213,7 +214,8 @@ def started(
     (home / "holdfast.toml").write_text(
         f'[provider.mine]\nurl = "{url}"\ndialect = "{dialect}"\nmodels = ["{MODEL}"]\n'
         'keys = ["env:KEY_A", "env:KEY_B"]\n'
-        'forward_headers = ["x-ratelimit-remaining-requests"]\n[settings]\nprobe_delays = [0, 0]\n'
+        'forward_headers = ["x-ratelimit-remaining-requests"]\n'
+        f"{more}[settings]\nprobe_delays = [0, 0]\n"
     )
     plane = Running(home, LIMITS, Pin.parse(f"mine/{MODEL}") if strict else None, "uvloop")
     try:

@@ -12,6 +12,7 @@ import pytest
 
 from holdfast.core.changes import Owner
 
+from . import test_the_fast_path as chat  # type: ignore[import-not-found]
 from .raw_provider import END as LAST  # type: ignore[import-not-found]
 from .raw_provider import After, RawProvider, Said, chunk, chunked, raw_provider, sized  # type: ignore[import-not-found]
 from .test_the_fast_path import KEY, MODEL, effects, refused, started  # type: ignore[import-not-found]
@@ -168,3 +169,45 @@ def test_the_fast_path_changes_nothing_in_the_other_dialects(
                 )
             )
     assert both[0] == both[1]
+
+
+FALLBACK = f"""
+[provider.other]
+url = "ROOT"
+dialect = "anthropic-messages"
+keys = ["env:KEY_B"]
+models = [{{ id = "other-1", output = 9 }}]
+[fallback]
+"mine/{MODEL}" = {{ then = ["other/other-1"] }}
+"""
+DOWN = Said([refused(500, "server_error")])
+FAILS = Said([chunked(b'data: {"error": {"message": "no", "code": "server_error"}}\n\n')])
+
+
+@pytest.mark.parametrize(
+    ("says", "streams"),
+    [([], False), ([DOWN] * 9, False), ([DOWN], False), ([], True), ([FAILS] * 9, True)],
+    ids=["a good answer", "failures", "one failure", "a good stream", "streams that fail"],
+)
+def test_the_fast_path_changes_nothing_where_a_fallback_is_translated(
+    says: list[Said], streams: bool, raw: RawProvider, tmp_path: Path
+) -> None:
+    body: dict[str, Any] = {"model": MODEL, "messages": HI} | ({"stream": True} if streams else {})
+    good = Said([chat.GOOD_STREAM if streams else chat.GOOD])
+    other = Said([chunked(BEGIN, TEXT, CLOSE) if streams else sized(words(model="other-1"))])
+
+    def send(plane: Any, wanted: bytes) -> bytes:
+        chosen = raw.answer
+        raw.answer = lambda asked: other if b'"other-1"' in asked else chosen(asked)
+        return plane.raw(wanted)  # type: ignore[no-any-return]
+
+    both = []
+    for on in (True, False):
+        more = FALLBACK.replace("ROOT", raw.root)
+        with started(tmp_path / str(on), raw, good, body, on=on, more=more) as plane:
+            assert bool(plane.holdfast.engine.fast_path._known) is on
+            both.append(effects(plane, raw, says, good, body, send=send))
+    assert both[0] == both[1]
+    assert all(status == 200 for status, _, _ in both[0].answers)
+    fallbacks = ["other/other-1"] * 2 if len(says) > 1 else [None] * 2
+    assert [headers.get("holdfast-fallback") for _, headers, _ in both[0].answers] == fallbacks

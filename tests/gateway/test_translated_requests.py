@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ import holdfast
 from holdfast.core.identity import Dialect
 from holdfast.store.journal_events import RequestTranslated, of_type
 from holdfast.testing import ScriptedProvider, error_event, ok, status, truncated
+from holdfast.translate.exchange import CallerRequest, Destination, Translation
 
 from .conftest import Running, StartGateway  # type: ignore[import-not-found]
 
@@ -188,6 +190,49 @@ def test_a_provider_may_be_translated_exactly_or_never(
         if code == "untranslatable":
             assert asking.ask(RESPONSES)[0] == TEXT
     assert len(provider.calls) == (code == "untranslatable")
+
+
+def test_a_long_request_is_translated_while_others_are_answered(
+    gateway: StartGateway, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another thread than all else; what is said of it, and what is sent, is the same."""
+    threads: list[str] = []
+    translate = CallerRequest.to
+
+    def noted(request: CallerRequest, destination: Destination) -> Translation:
+        threads.append(threading.current_thread().name.partition("_")[0])
+        return translate(request, destination)
+
+    monkeypatch.setattr(CallerRequest, "to", noted)
+    long = [{"role": "user", "content": "word " * 60_000}]
+    refused: list[Any] = []
+    with by_gateway(gateway(config=config(provider, CHAT))) as asking:
+        for words in ([{"role": "user", "content": "hi"}], long):
+            assert asking.ask(MESSAGES, messages=words)[1]["holdfast-translated"].startswith(MESSAGES)
+            with pytest.raises(anthropic.BadRequestError) as error:
+                asking.ask(MESSAGES, messages=words, container="c")
+            refused.append(error.value.body)
+    assert threads == ["gateway"] * 2 + ["holdfast-step"] * 2
+    assert len(provider.calls) == 2
+    assert len(provider.calls[1].body) > 300_000
+    assert refused[0] == refused[1]
+
+
+def test_a_long_request_is_translated_for_a_fallback_too(
+    gateway: StartGateway, provider: ScriptedProvider
+) -> None:
+    provider.follow(lambda seen: ok() if seen.dialect is MESSAGES else status(500, {"error": "down"}))
+    more = (
+        f'[provider.other]\nurl = "{provider.root}"\ndialect = "anthropic-messages"\nkeys = ["env:KEY_B"]\n'
+        'models = ["other-1"]\n[fallback]\n"mine/scripted-1" = { then = ["other/other-1"] }\n'
+    )
+    long = [{"role": "user", "content": "word " * 60_000}]
+    with by_gateway(gateway(config=config(provider, CHAT, more))) as asking:
+        _, headers = asking.ask(CHAT, messages=long, max_tokens=9)
+        assert headers["holdfast-fallback"] == "other/other-1"
+        with pytest.raises(openai.APIStatusError):
+            asking.ask(CHAT, messages=long, n=2)
+    assert provider.calls[-1].dialect is CHAT
 
 
 def test_a_dialect_that_an_endpoint_has_can_be_translated_all_the_same(

@@ -62,6 +62,12 @@ class FakeExchange:
     def knows(self, connection: Connection) -> bool:
         return True
 
+    def takes_long(self, connection: Connection | None = None) -> bool:
+        return False
+
+    def prepare(self, connection: Connection | None = None) -> bool:
+        return True
+
     def translated(self, connection: Connection) -> None:
         """The caller's dialect is the endpoint's."""
 

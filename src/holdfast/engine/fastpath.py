@@ -127,7 +127,7 @@ class FastPath:
         outcome, plan = run.outcome, run.plan
         if not self.on or outcome is None or plan is None or plan.active_fallback is not None:
             return
-        if plan.translated:  # a translation is made for each request, and a fallback may need it
+        if outcome.connection.dialect is not question[1]:  # a translation is made for each request
             return
         headers = run.headers()
         if "holdfast-answered-model" in headers or not _is_plain(outcome, run.call):
@@ -163,14 +163,19 @@ class FastPath:
         engine.watch(learnt.outcome)
         return True
 
-    def take_over(self, recalled: Recalled) -> RequestRun:
-        """Return the request on the full path: its first send is made."""
+    def take_over(self, recalled: Recalled, dialect: Dialect, body: bytes | None) -> RequestRun:
+        """Return the request on the full path: its first send is made. It may need a translation of its
+        `body` for a fallback."""
         learnt, sent_at = recalled.learnt, recalled.sent_at
         self._engine.health.use(learnt.connection, -1)  # the full path counts it
         choice = KeySelection(learnt.connection, learnt.key.fingerprint)
         begun = Begun(choice, learnt.key.secret, sent_at)
-        pin = learnt.session.pin
-        return RequestRun(self._engine, recalled.call(), pin, sent_at, plan=learnt.plan, begun=begun)
+        call, pin, translator = recalled.call(), learnt.session.pin, None
+        if learnt.plan.translated:
+            translator = self._engine.translations.begin(dialect, body, call, sent_at)
+        return RequestRun(
+            self._engine, call, pin, sent_at, plan=learnt.plan, begun=begun, translator=translator
+        )
 
     def opened(self, recalled: Recalled) -> AnsweredRequest:
         """Return the request whose good answer goes on."""

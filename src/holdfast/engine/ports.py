@@ -20,6 +20,7 @@ from ..store.base import Store
 from ..store.journal_events import Detail, Event
 from .account_objects import AccountObjects
 from .journal_writer import JournalWriter
+from .translations import Translations
 
 
 class RequestContext(Protocol):
@@ -92,6 +93,7 @@ class FastPathContext(RequestContext, Protocol):
     """The engine as the fast path sees it."""
 
     health: HealthRegistry
+    translations: Translations
 
     def keep_up(self) -> None:
         """Take over what others wrote, as often as a request does. Raises Closed."""

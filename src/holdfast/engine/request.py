@@ -8,7 +8,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.changes import Change
-from ..core.errors import StoreError
+from ..core.errors import HoldfastError, StoreError
 from ..core.faults import FaultClass
 from ..core.identity import Connection, Pin
 from ..core.key_selection import KeySelection
@@ -17,6 +17,7 @@ from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
 from ..store.base import Lease
 from ..store.journal_events import RequestGivenUp
+from ..wire.error_bodies import ClientError, from_error
 from .answered_request import AnsweredRequest
 from .journal import events_of
 from .key_reads import read_key
@@ -49,6 +50,7 @@ class RequestRun(AnsweredRequest):
         "_held",
         "_is_open",
         "_patience",
+        "_refusal",
         "_sends",
         "_unsaved",
         "_unsettled",
@@ -76,6 +78,7 @@ class RequestRun(AnsweredRequest):
         self.plan, self._began = plan, now
         self._gone = self._unsettled = self._is_open = False
         self._unsaved: list[Change] = []
+        self._refusal: HoldfastError | None = None
         self._held: Lease | None = None
         self._waiting, self._patience, self._until = False, 0.0, 0.0
         self._used: Secret | None = None
@@ -112,6 +115,31 @@ class RequestRun(AnsweredRequest):
         if self.translator is None:
             return None
         return self.translator.to(connection)
+
+    def takes_long(self, connection: Connection | None = None) -> bool:
+        """Return whether the request is yet to be translated for a connection, by default that of its own
+        route, and so long that this is better done by `prepare` on another thread."""
+        if self.translator is None:
+            return False
+        return not self.translator.knows(connection or self.call.route.connection)
+
+    def prepare(self, connection: Connection | None = None) -> bool:
+        """Translate the request for a connection. Return False where that cannot be done: `translated` says
+        why, and so does `client_error` for the request's own route. May take a while."""
+        if self.translator is None:
+            return True
+        try:
+            self.translator.check(connection or self.call.route.connection)
+        except HoldfastError as refused:
+            if connection is None:
+                self._refusal = refused
+            return False
+        return True
+
+    def client_error(self) -> ClientError:
+        if self._refusal is not None:
+            return from_error(self._refusal)
+        return super().client_error()
 
     def answer(self, answer: Answer) -> None:
         """Report the result of `step`, set the next one, and save what was learnt. May block."""

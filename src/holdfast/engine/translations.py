@@ -102,7 +102,7 @@ class Translations:
 
     def begin(self, dialect: Dialect, body: bytes | None, call: Call, now: float) -> Translator:
         """Return the translator of a request that began at `now` (epoch seconds). Raises Untranslatable where
-        its own route needs a translation that there is not."""
+        its own route needs a translation that there is not, if that is known at once."""
         from ..translate.envelope import Sealer
         from .translator import Translator
 
@@ -110,7 +110,8 @@ class Translations:
         translator = Translator(
             dialect, body, sealer, self._caps_of, session=call.session, seed=call.request_id, now=now
         )
-        translator.check(call.route.connection)
+        if translator.knows(call.route.connection):
+            translator.check(call.route.connection)
         return translator
 
     def _caps_of(self, connection: Connection) -> Caps:

@@ -13,6 +13,8 @@ from ..wire.json_codec import loads
 from ..wire.translated import TranslatedRequest
 
 CapsOf = Callable[[Connection], Caps]
+_LONG = 256 * 1024
+"""Bytes of a body whose translation takes so long (about 5 ms) that nobody else is to wait for it."""
 
 
 class Translator:
@@ -33,7 +35,7 @@ class Translator:
         self.dialect, self._body, self._sealer, self._caps_of = dialect, body, sealer, caps_of
         self.session, self.seed, self.now = session, seed, now
         self._request: CallerRequest | None = None
-        self._known: dict[tuple[str, str, str], TranslatedRequest] = {}
+        self._known: dict[tuple[str, str, str], TranslatedRequest | Untranslatable] = {}
         self.last: TranslatedRequest | None = None
         """What was sent last; None where that needed no translation."""
 
@@ -47,11 +49,23 @@ class Translator:
         """Return the same, although nothing is sent yet. Raises Untranslatable."""
         if connection.dialect is self.dialect:
             return None
-        subject = str(connection.pin), connection.dialect, connection.endpoint.origin
+        subject = _subject(connection)
         known = self._known.get(subject)
         if known is None:
-            known = self._known[subject] = self._translated(connection)
+            try:
+                known = self._translated(connection)
+            except Untranslatable as refused:
+                known = refused
+            self._known[subject] = known
+        if isinstance(known, Untranslatable):
+            raise known
         return known
+
+    def knows(self, connection: Connection) -> bool:
+        """Return whether `to` takes no time: nothing is translated, it is already, or the body is short."""
+        if connection.dialect is self.dialect or len(self._body or b"") <= _LONG:
+            return True
+        return _subject(connection) in self._known
 
     def _translated(self, connection: Connection) -> TranslatedRequest:
         provider = connection.provider
@@ -84,3 +98,8 @@ class Translator:
                 raise Untranslatable("", "the body is no JSON object that is held in memory")
             self._request = CallerRequest(self.dialect, body, self._sealer, seed=self.seed, now=self.now)
         return self._request
+
+
+def _subject(connection: Connection) -> tuple[str, str, str]:
+    """Return what a translation depends on, besides the request."""
+    return str(connection.pin), connection.dialect, connection.endpoint.origin

@@ -218,7 +218,8 @@ class FastRelay(Relay):
         if recalled is None:
             return
         self._recalled = self._answer = None
-        self.request_run = gateway.engine.fast_path.take_over(recalled)
+        request = self.request
+        self.request_run = gateway.engine.fast_path.take_over(recalled, request.dialect, request.body)
         self._conversation = run_conversation(
             errors=ERRORS,
             engine=gateway.engine,

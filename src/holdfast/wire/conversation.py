@@ -33,6 +33,9 @@ def run_conversation(
     """Carry one started request to its end."""
     state = SendState(errors=errors, engine=engine, request_run=request_run, request=request, bounds=bounds)
     try:
+        if request_run.takes_long() and not (yield Perform(request_run.prepare)):
+            request_run.abandon()
+            return ConversationResult(None, None)
         while (step := request_run.step) is not None or request_run.unsaved:
             if request_run.unsaved:
                 yield Perform(request_run.save)

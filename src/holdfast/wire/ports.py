@@ -129,6 +129,16 @@ class RequestRun(AnsweredRequest, Protocol):
         Raises Untranslatable."""
         ...
 
+    def takes_long(self, connection: Connection | None = None) -> bool:
+        """Return whether `translated` takes long for a connection, by default that of the request's own
+        route, unless `prepare` is called before."""
+        ...
+
+    def prepare(self, connection: Connection | None = None) -> bool:
+        """Translate the request for a connection. Return False where that cannot be done: `client_error`
+        says why for the request's own route. May take a while."""
+        ...
+
     def secret(self, connection: Connection) -> Secret | None:
         """Return the key to send with; None where the endpoint takes none. Raises SecretMissing."""
         ...

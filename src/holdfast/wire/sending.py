@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ..core.errors import SecretMissing
@@ -67,6 +68,8 @@ class SendState:
     def send(self, step: Send) -> Generator[Op, Any, Answer]:
         """Send the request once and find out whether the answer is good."""
         request_run, errors, connection = self.request_run, self.errors, step.connection
+        if request_run.takes_long(connection):
+            yield Perform(partial(request_run.prepare, connection))
         try:
             self.translated = request_run.translated(connection)
         except Untranslatable as refused:
