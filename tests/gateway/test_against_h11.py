@@ -104,7 +104,8 @@ class Handler:
         self.refused = ""
 
     def admit(self, head: Any) -> Any:
-        return SimpleNamespace(refusal=None, repeatable=False, authenticated=True, body_bytes=1 << 26)
+        more = {"refusal": None, "repeatable": False, "streams": False}
+        return SimpleNamespace(authenticated=True, body_bytes=1 << 26, **more)
 
     def still_admits(self, admission: Any) -> bool:
         return True
@@ -136,6 +137,7 @@ def by_us(data: bytes, cuts: list[int]) -> Reading:
         loop=loop,
         turns=Turns(loop, loop.time),
         draining=False,
+        retired=False,
         opened=lambda _: None,
         unauthenticated=Unauthenticated(HttpLimits()),
         closed=lambda _: None,

@@ -268,6 +268,7 @@ def server_of(loop: Any, handler: Any, cost: float) -> Any:
         loop=loop,
         turns=Turns(loop, lambda: next(clock) * cost),
         draining=False,
+        retired=False,
         unauthenticated=Unauthenticated(HttpLimits()),
         opened=lambda _: None,
         closed=lambda _: None,

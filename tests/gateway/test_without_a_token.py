@@ -68,7 +68,7 @@ class Wire(OutWire):
 class Server:
     """A gateway that listens nowhere (`http1.ports.Server`)."""
 
-    draining = False
+    draining = retired = False
     header_names = REQUEST_NAMES
     proof_key = b""
 

@@ -9,12 +9,13 @@ from ..core.addresses import is_loopback
 from ..core.identity import Dialect
 from ..core.session import is_session_id
 from ..store.token import Token
+from ..wire.api_routes import body_rule
 from ..wire.error_bodies import ClientError, refusal, unreadable
 from ..wire.response_head import header_lines
 from .header_rules import withhold_credentials
 from .http1.authority import host_of, host_of_origin, is_address
 from .http1.framing import MalformedMessage
-from .http1.header_actions import UPGRADE
+from .http1.header_actions import LABEL, UPGRADE
 from .http1.limits import HttpLimits
 from .http1.ports import LocalAnswer
 from .http1.request_head import Head
@@ -31,10 +32,10 @@ class Admission:
 
     `session` is "" unless the request goes to a provider. `token` is None on an open path without one.
     `repeatable`: the same head may be admitted again without being read (data routes only). `body_bytes`: the
-    most that its body may have.
+    most that its body may have. `streams`: its body is passed on as it comes.
     """
 
-    __slots__ = ("body_bytes", "error", "refusal", "repeatable", "route", "session", "token")
+    __slots__ = ("body_bytes", "error", "refusal", "repeatable", "route", "session", "streams", "token")
 
     def __init__(self, route: HttpRoute) -> None:
         self.route = route
@@ -44,6 +45,7 @@ class Admission:
         self.refusal: LocalAnswer | None = None
         self.repeatable = False
         self.body_bytes = 0
+        self.streams = False
 
     @property
     def authenticated(self) -> bool:
@@ -75,6 +77,8 @@ class AdmissionControl:
         if admission.error is None:
             admission.repeatable = bool(admission.session)
             admission.body_bytes = self._longest_body(admission)
+            if admission.session and admission.route.takes_file and self._is_long(head, admission.route):
+                admission.streams, admission.body_bytes = True, self._limits.upload_bytes
         return admission
 
     def session_of(self, token: Token) -> str:
@@ -110,6 +114,13 @@ class AdmissionControl:
             known = name is not None and self._is_own_host(name)
             _remember(self._known_origins, origin, known)
         return known
+
+    def _is_long(self, head: Head, route: HttpRoute) -> bool:
+        """Return whether a body that may be a file is longer than what is held of one. All is held where a
+        model is looked for."""
+        if head.method != b"POST" or not (head.chunked or head.length > self._limits.held_bytes):
+            return False
+        return not body_rule("POST", route.path, head.once.get(LABEL, b"").lower()).named
 
     def _longest_body(self, admission: Admission) -> int:
         """Return the most bytes that a request's body may have: none where no token was shown."""

@@ -112,6 +112,9 @@ class ClientAnswer:
         if self._upstream is not None:
             self._upstream.resume()
 
+    def upstream_is_full(self, *, full: bool) -> None:
+        """Take note that the provider reads slowly: a request that is sent whole waits for nobody."""
+
     def _drop(self) -> None:
         """Close the connection to the provider."""
         upstream, self._upstream = self._upstream, None

@@ -19,9 +19,12 @@ from .fastpath import FastRelay
 from .http1.framing import MalformedMessage, RawHeaders
 from .http1.ports import ClientConnection, LocalAnswer, RequestTimeout
 from .http1.request_head import Head
+from .http1.upload import Upload
 from .permissions import is_limited
 from .ports import AdminAnswer, AdminContext, AdminHandler, RelayContext
+from .relay import Relay
 from .routing import EVERYTHING, allowed_methods, unknown_route, wrong_method
+from .upload_relay import UploadRelay, UploadRequest
 
 _log = logging.getLogger("holdfast.gateway")
 
@@ -64,19 +67,27 @@ class Handler:
             admission.refusal = self._refused(admission.error, admission)
         return admission
 
-    def handle(self, connection: ClientConnection, head: Head, admission: Admission, body: bytes) -> None:
-        """Answer a complete request, now or later."""
+    def handle(
+        self, connection: ClientConnection, head: Head, admission: Admission, body: bytes | Upload
+    ) -> None:
+        """Answer a complete request, or one with a body that goes on, now or later."""
         token = admission.token
-        if admission.session and token is not None:
+        if not admission.session or token is None:
+            self._answer_locally(connection, head, admission)
+            return
+        relay: Relay
+        if isinstance(body, Upload):
+            limited = token.strict or is_limited(token)
+            upload = UploadRequest(head, admission.route, body, limited=limited)
+            relay = UploadRelay(self._gateway, connection, upload, admission.session, token=token)
+        else:
             request = ClientRequest(
                 head, admission.route, body, strict=token.strict, limited=is_limited(token)
             )
             kind = AccountRelay if request.rule.binds else FastRelay
             relay = kind(self._gateway, connection, request, admission.session, token=token)
-            connection.running = relay
-            relay.start()
-        else:
-            self._answer_locally(connection, head, admission)
+        connection.running = relay
+        relay.start()
 
     def still_admits(self, admission: Admission) -> bool:
         """Return whether the head of a data route would be admitted in the same way now."""

@@ -77,7 +77,7 @@ class Relay(ClientAnswer):
             self.session,
             request.dialect,
             request.info.model,
-            replayable=len(body) <= gateway.conversation_bounds.replay,
+            replayable=request.body is not None and len(body) <= gateway.conversation_bounds.replay,
             client_retries=request.retries,
             rule=request.rule,
             body=body,

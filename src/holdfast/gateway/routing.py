@@ -10,7 +10,7 @@ from ..core.identity import Dialect
 from ..core.session import is_session_id
 from ..store.token import Token
 from ..wire.error_bodies import ClientError, refusal
-from ..wire.route_table import PATHS, PathRoutes, routes_at
+from ..wire.route_table import PATHS, BodyKind, PathRoutes, routes_at
 from .http1.framing import MalformedMessage
 from .http1.header_actions import HARNESS, SESSION
 from .permissions import may_use_session
@@ -28,7 +28,8 @@ class HttpRoute(NamedTuple):
 
     `listed` is its place in the table of the providers' routes; None, and `name` is "", for what is none of
     them. `path` is the part that follows the session, for a data route without version. `session` is None
-    where the path names none. `methods` are those that the route allows.
+    where the path names none. `methods` are those that the route allows. `takes_file`: the body of a POST may
+    be one.
     """
 
     name: str
@@ -37,6 +38,7 @@ class HttpRoute(NamedTuple):
     session: str | None
     listed: PathRoutes | None = None
     methods: Collection[bytes] = ()
+    takes_file: bool = False
 
     def for_caller(self, method: bytes, *, anthropic: bool) -> HttpRoute:
         """Return the route for a method, and for a caller of this API where two APIs have its path."""
@@ -76,9 +78,19 @@ def _route_of(path: str, session: str | None) -> HttpRoute:
     listed = routes_at(name)
     if listed is not None:
         (row, *_), *_ = listed.rows.values()
+        posts = listed.rows.get("POST", ())
+        takes_file = any(row.body is BodyKind.FILE for row in posts)
         methods = frozenset(method.encode("ascii") for method in listed.rows)
         # The provider is asked for the route's own path, without the slashes that the client added.
-        return HttpRoute(listed.name, f"/{name}", row.dialect, session, listed=listed, methods=methods)
+        return HttpRoute(
+            listed.name,
+            f"/{name}",
+            row.dialect,
+            session,
+            listed=listed,
+            methods=methods,
+            takes_file=takes_file,
+        )
     shape = Dialect.OPENAI_CHAT
     if name.startswith("messages"):
         shape = Dialect.ANTHROPIC_MESSAGES

@@ -12,7 +12,7 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote_plus, urlencode
 
 from ..core.identity import Auth, Connection, Dialect, Endpoint
@@ -196,6 +196,28 @@ class BodilessHead(PreparedHead):
         """Write head and key."""
         key = b"" if self._shows is None else revealed(self._shows).encode("latin-1")
         writer.write(b"%b%b\r\n\r\n" % (self._head, key))
+
+
+class Source(Protocol):
+    """A body that is passed on as it comes."""
+
+    framing: bytes
+
+    def flow_to(self, sink: Any) -> None: ...
+
+
+class StreamedHead(PreparedHead):
+    """The head of a request whose body comes from a `source`."""
+
+    __slots__ = ("source",)
+
+    source: Source
+
+    def write(self, writer: Writer, body: Pieces) -> None:  # noqa: ARG002
+        """Write head and key, and let the body follow as it comes."""
+        key = b"" if self._shows is None else revealed(self._shows).encode("latin-1")
+        writer.write(b"%b%b\r\n%b\r\n\r\n" % (self._head, key, self.source.framing))
+        self.source.flow_to(writer)
 
 
 @lru_cache(maxsize=256)

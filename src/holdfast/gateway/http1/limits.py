@@ -16,6 +16,7 @@ class HttpLimits:
     is reached. `pool_idle`, `pool_age`: for a connection to a provider without a request, and for its whole
     life.
 
+    `upload_bytes`: the body of a file, which is passed on as it comes where it has more than `held_bytes`.
     `local_body_bytes`: the body of a request that is answered here, not by a provider. A request without a
     token has no body, and a head of at most `unauthenticated_head_bytes`. On a connection where no token was
     shown yet: `unauthenticated`, until it is ended; `unauthenticated_high_water`, as `high_water`.
@@ -28,6 +29,8 @@ class HttpLimits:
     header_count: int = 128
     target_bytes: int = 8 * 1024
     body_bytes: int = 64 * 1024**2
+    held_bytes: int = 1024**2
+    upload_bytes: int = 1024**3
     local_body_bytes: int = 64 * 1024
     high_water: int = 256 * 1024
     idle: float = 120.0

@@ -16,6 +16,7 @@ from .request_head import Head
 from .response_head import ResponseHead
 from .turns import Turns
 from .unauthenticated import Unauthenticated
+from .upload import Upload
 
 Permitted = Callable[[str, list[Any]], list[Any]]
 """From a host and what it resolved to (rows of `getaddrinfo`) to what may be dialled. Raises OSError."""
@@ -38,7 +39,8 @@ class Admission(Protocol):
 
     `refusal` is the answer to a request that is not admitted, else None. `repeatable` allows to admit the
     same head again without reading it, as long as `RequestHandler.still_admits` agrees. `authenticated`: a
-    good token was shown. `body_bytes`: the most that its body may have.
+    good token was shown. `body_bytes`: the most that its body may have. `streams`: its body is passed on as
+    it comes.
     """
 
     @property
@@ -49,6 +51,8 @@ class Admission(Protocol):
     def authenticated(self) -> bool: ...
     @property
     def body_bytes(self) -> int: ...
+    @property
+    def streams(self) -> bool: ...
 
 
 class RunningRequest(Protocol):
@@ -131,8 +135,8 @@ class RequestHandler(Protocol):
         """Return whether the same head would be admitted in the same way now."""
         ...
 
-    def handle(self, connection: ClientConnection, head: Head, admission: Any, body: bytes) -> None:
-        """Answer a complete request, now or later."""
+    def handle(self, connection: ClientConnection, head: Head, admission: Any, body: bytes | Upload) -> None:
+        """Answer a complete request, or one with a body that goes on, now or later."""
         ...
 
     def answer_to(self, error: Exception, admission: Any) -> LocalAnswer:
@@ -241,6 +245,10 @@ class ResponseSink(Protocol):
 
     def fed(self, data: bytes, *, ended: bool) -> None:
         """Take the next piece of the body."""
+        ...
+
+    def upstream_is_full(self, *, full: bool) -> None:
+        """Take note that the provider reads more slowly than is written, or has read on."""
         ...
 
     def failed(self, error: Exception) -> None:

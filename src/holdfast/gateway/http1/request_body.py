@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from .framing import LONG_BODIES, BodyBuffer, BodyTooLarge, Chunks
+from .limits import HttpLimits
 
 _SMALL = 4 * 1024
 _GATHERED = 64 * 1024
 """Bytes of small pieces that are kept as one object: a client may send a body byte by byte."""
 
 
+class BodyClock:
+    """The time that a body may take: each piece of it gives more, as long as they do not drip. `since` is
+    when it began, moved on by each piece; 0 before the first."""
+
+    __slots__ = ("since",)
+
+    def __init__(self) -> None:
+        self.since = 0.0
+
+    def deadline(self, received: int, now: float, limits: HttpLimits) -> float:
+        """Return when the piece after one of `received` bytes has to come, which came `now`."""
+        self.since = (self.since or now) + received / limits.slowest
+        return min(now, self.since) + limits.body
+
+
 class RequestBody:
     """The body of the request that is being read.
 
     `chunked`: it comes in chunks. `size` is its number of bytes so far, or its whole length where that is
-    announced. `rest` is what followed it.
+    announced. `rest` is what followed it. More of it is always `wanted`.
     """
 
-    __slots__ = ("_buffer", "_chunks", "_most", "_need", "_pieces", "chunked", "rest", "size")
+    wanted = True
+
+    __slots__ = ("_buffer", "_chunks", "_most", "_need", "_pieces", "chunked", "clock", "rest", "size")
 
     def __init__(self) -> None:
         self._pieces: list[bytes | bytearray] = []
@@ -24,6 +42,7 @@ class RequestBody:
         self._chunks: Chunks | None = None
         self._most = self._need = self.size = 0
         self.chunked, self.rest = False, b""
+        self.clock = BodyClock()
 
     def begin(self, length: int, *, chunked: bool, most: int) -> None:
         """Prepare for the next body: one of `length` bytes, or one in chunks.
@@ -36,6 +55,7 @@ class RequestBody:
         self._most, self.chunked, self.rest = most, chunked, b""
         if chunked:
             self._chunks = Chunks()
+        self.clock.since = 0.0
 
     def drop(self) -> None:
         """Forget what came, since nobody wants it."""

@@ -9,48 +9,34 @@ import asyncio
 import math
 from typing import cast
 
+from .body_reader import BodyReader
 from .ports import Admission, LocalAnswer, RequestTimeout, RunningRequest, Server
 from .request_body import RequestBody
 from .request_head import CachedHead, Head, cacheable, split_head
-from .response_writer import ResponseWriter
-from .turns import SHORT, piece_end, set_reading
+from .turns import SHORT, set_reading
+from .upload import Upload
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class ServerConnection(ResponseWriter):
+class ServerConnection(BodyReader):
     """A client's connection (`ports.ServedConnection`). `paused`: the client reads more slowly than we
     write."""
 
     __slots__ = (
         "_admission",
-        "_body",
         "_cached",
-        "_deadline",
         "_handler",
-        "_held",
-        "_limits",
-        "_server",
-        "_since",
-        "_state",
         "_unsent",
         "paused",
         "running",
     )
 
-    # The states: reading a head; reading a body; a request is under way; its answer waits for a slow reader;
-    # the bytes of the next request wait for the next turn of the loop; the connection ends.
-    _HEAD_STATE, _BODY, _BUSY, _FULL, _HELD, _LINGER = range(6)
-
     def __init__(self, server: Server) -> None:
-        super().__init__()
-        self._server, self._handler, self._limits = server, server.handler, server.limits
-        self._state = self._HEAD_STATE
-        self._held = bytearray()
+        super().__init__(server)
+        self._handler = server.handler
         self._admission: Admission | None = None
         self._cached: CachedHead | None = None
-        self._body = RequestBody()
-        self._deadline = self._since = 0.0
         self._unsent = 0
         self.running: RunningRequest | None = None
         self.paused = False
@@ -58,7 +44,7 @@ class ServerConnection(ResponseWriter):
     @property
     def busy(self) -> bool:
         """True while a request is under way."""
-        return self._state == self._BUSY
+        return self._state == self._BUSY or self.running is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -118,22 +104,28 @@ class ServerConnection(ResponseWriter):
 
         The connection is closed once the client has had time to read why (RFC 9112 9.6).
         """
-        if self._transport is None:
-            return
-        self._keep, self._state = False, self._LINGER
+        if self._transport is not None:
+            self._keep = False
+            self.answer(answer.status, answer.lines, answer.body)
+            self._linger(self._transport)
+
+    def _linger(self, transport: asyncio.Transport) -> None:
+        """Read and drop what still comes, until the client has had its time."""
+        self._state, self._head = self._LINGER, None  # what was refused is not held
         self._body.drop()
         self._held.clear()
-        set_reading(self._transport, wanted=True)
-        self.answer(answer.status, answer.lines, answer.body)
-        self._head = None  # what was refused is not held
+        set_reading(transport, wanted=True)
         self._deadline = self._server.loop.time() + self._limits.linger
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        if transport.can_write_eof():
+            transport.write_eof()
 
     def finished(self) -> None:
         """Go on to the next request, once the client takes what it has, or close."""
         self.running = None
         if self._transport is None:
+            return
+        if self._state == self._BODY:  # of an upload that was answered before its end
+            self._linger(self._transport)
             return
         self._deadline = self._server.loop.time() + self._limits.idle
         if self.paused:
@@ -146,22 +138,6 @@ class ServerConnection(ResponseWriter):
             self._take(data)
         elif self._state != self._LINGER:
             self._hold(data)
-
-    def take_turn(self) -> bool:
-        """Take the next piece of a chunked body. Return whether more can be taken."""
-        if self._waits:
-            try:
-                self._take_body(self._next_piece())
-            except Exception as error:
-                self._fail(error)
-        if not self._held:
-            set_reading(self._transport, wanted=True)
-        return self._waits
-
-    @property
-    def _waits(self) -> bool:
-        """True while a part of a chunked body waits for its turn."""
-        return bool(self._held) and self._state == self._BODY
 
     def _take(self, data: bytes) -> None:
         """Read the next bytes of a head or a body."""
@@ -184,23 +160,6 @@ class ServerConnection(ResponseWriter):
             self._keep = False
             self._held.clear()
         set_reading(self._transport, wanted=False)
-
-    def _take_pieces(self, data: bytes) -> None:
-        """Take a long part of a chunked body, as far as this turn's time allows: its chunks may be very
-        small."""
-        self._held += data
-        turns = self._server.turns
-        while self._waits and turns.has_time():
-            self._take_body(self._next_piece())
-        if self._waits:
-            set_reading(self._transport, wanted=False)
-            turns.wait(self)
-
-    def _next_piece(self) -> bytes:
-        held = self._held
-        piece = bytes(held[: piece_end(held, 0)])
-        del held[: len(piece)]
-        return piece
 
     def _take_head(self, data: bytes) -> bytes:
         """Read a head as far as it has come. Return the bytes that follow it."""
@@ -228,7 +187,10 @@ class ServerConnection(ResponseWriter):
             self.reject(admission.refusal)
             return b""
         self._expect(head, head.length, admission)
-        if admission.repeatable:
+        if isinstance(self._body, Upload):
+            self._keep = False  # the answer may come before all of it
+            self._handler.handle(self, head, admission, self._body)
+        elif admission.repeatable:
             self._cached = cacheable(head)
         return rest
 
@@ -248,7 +210,10 @@ class ServerConnection(ResponseWriter):
 
     def _expect(self, head: Head, length: int, admission: Admission) -> None:
         """Prepare for the body. Raises BodyTooLarge."""
-        self._body.begin(length, chunked=head.chunked, most=admission.body_bytes)
+        if admission.streams:
+            self._body = Upload(self, length, chunked=head.chunked, most=admission.body_bytes)
+        elif isinstance(self._body, RequestBody):  # a connection that carried an upload carries no more
+            self._body.begin(length, chunked=head.chunked, most=admission.body_bytes)
         self._state = self._BODY
         if head.expects and self._transport is not None:
             self._transport.write(_CONTINUE)
@@ -260,23 +225,21 @@ class ServerConnection(ResponseWriter):
         """
         body = self._body.take(data)
         if body is None:
-            self._wait_for_more(len(data))
+            if self._body.wanted:
+                now = self._server.loop.time()
+                self._deadline = self._body.clock.deadline(len(data), now, self._limits)
             return
-        self._state, self._deadline, self._since = self._BUSY, math.inf, 0.0
+        self._state, self._deadline = self._BUSY, math.inf
         self._held[:0], self._body.rest = self._body.rest, b""
         if self._held:
             self._hold(b"")
-        self._handler.handle(self, cast("Head", self._head), self._admission, body)
-
-    def _wait_for_more(self, received: int) -> None:
-        """Set the deadline of a body after a piece of it: pieces renew it as long as they do not drip."""
-        now, limits = self._server.loop.time(), self._limits
-        if not self._since:
-            self._since = now
-        self._since += received / limits.slowest
-        self._deadline = min(now, self._since) + limits.body
+        if self.running is None:
+            self._handler.handle(self, cast("Head", self._head), self._admission, body)
 
     def _fail(self, error: Exception) -> None:
+        running, self.running = self.running, None
+        if running is not None:
+            running.client_closed()
         if self._transport is not None:
             self.reject(self._handler.answer_to(error, self._admission))
 

@@ -193,8 +193,13 @@ class UpstreamConnection(asyncio.Protocol):
                 self._transport.abort()
             raise
 
-    def eof_received(self) -> bool:
-        return False
+    def pause_writing(self) -> None:
+        if self._sink is not None:
+            self._sink.upstream_is_full(full=True)
+
+    def resume_writing(self) -> None:
+        if self._sink is not None:
+            self._sink.upstream_is_full(full=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -252,10 +257,7 @@ class UpstreamConnection(asyncio.Protocol):
         if len(body) > length:
             self._keep, body = False, body[:length]
         self._release()
-        pieces = []
-        if body:
-            pieces.append(body)
-        sink.answered(head, pieces, ended=True)
+        sink.answered(head, [body] if body else [], ended=True)
 
     def _read_body(self, sink: ResponseSink, data: bytes) -> None:
         """Pass on the next part of the body; where `data` is empty, of what waits behind its framing."""
@@ -264,10 +266,7 @@ class UpstreamConnection(asyncio.Protocol):
             chunks = cast("Chunks", self._chunks)
             pieces = chunks.feed(data)
             ended = chunks.done
-            if len(pieces) == 1:
-                data = pieces[0]
-            else:
-                data = b"".join(pieces)
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             if ended and chunks.rest:
                 self._keep = False
         elif self._state == self._LENGTH:
