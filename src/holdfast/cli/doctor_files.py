@@ -13,13 +13,14 @@ from pathlib import Path
 from .._files import quoted, trusted_owners, written_by_others
 from ..core.config import Config
 from ..core.errors import HoldfastError, StoreError
+from ..credentials.given_files import is_given
 from .context import CliContext
 
 _OWN_COMMAND = "holdfast doctor"
 """The next step of errors that name none but `doctor` itself."""
 _SET_ASIDE = "holdfast doctor --set-aside   (moves it out of the way; nothing is deleted)"
 _OTHERS = 0o077
-_OTHERS_WRITE = 0o022
+_OTHERS_WRITE, _OTHERS_BEYOND_GROUP = 0o022, 0o027
 
 
 _TRUST, _TRUST_ELSEWHERE = ("SSL_CERT_FILE", "SSL_CERT_DIR"), ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -69,14 +70,20 @@ def move_damaged_store(context: CliContext) -> Iterator[Finding]:
         yield Finding("store", "note", what)
 
 
-def check_files(context: CliContext) -> Iterator[Finding]:
-    """Find files of the home that are missing, open to others or not ours, and those that were set aside."""
+def check_files(context: CliContext, config: Config | None) -> Iterator[Finding]:
+    """Find files of the home that are missing, open to others or not ours, and those that were set aside.
+    `config` is None while it cannot be read."""
     home = context.home
     missing = _is_missing(home.config)
     if missing:
         yield Finding("home", "wrong", f"there is no {home.config}", "holdfast init")
-    exposed = [finding for path in _paths(context) if (finding := _exposure(path))]
+    shared = config is not None and config.gateway.store.startswith("postgresql:")
+    exposed = [finding for path in _paths(context) if (finding := _exposure(path, shared=shared))]
     yield from exposed
+    if _is_missing(home.pepper) and _cannot_write(home.pepper.parent):
+        what = f"there is no {home.pepper}, and none can be made there: holdfast serve refuses to start"
+        step = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+        yield Finding("home", "wrong", what, f"{step}   (its content, the same for all gateways)")
     aside = sorted(home.state.glob(f"{context.database.name}.aside-*[0-9]"))
     for path in (*context.vault.file.quarantined(), *aside):
         step = f"rm {quoted(path)}   (once nothing in it is needed)"
@@ -170,11 +177,20 @@ def _is_beyond_reading(error: StoreError) -> bool:
     return error.__cause__ is None or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"))
 
 
-def _exposure(path: Path) -> Finding | None:
+def _cannot_write(directory: Path) -> bool:
+    """Return whether a directory is there and nothing can be made in it."""
+    return directory.is_dir() and not os.access(directory, os.W_OK | os.X_OK)
+
+
+def _exposure(path: Path, *, shared: bool) -> Finding | None:
     """Find what is wrong with the owner and mode of a file or directory: another owner, a directory that we
-    cannot write, or access by others. None when it is private, or cannot be looked at."""
+    cannot write, or access by others. None when it is private, or cannot be looked at.
+
+    Where the store is a database elsewhere (`shared`), a home may be read-only: a mounted configuration.
+    """
     try:
         status = path.stat()
+        given = is_given(path, status)
     except OSError:
         return None
     mode, is_directory = stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode)
@@ -182,12 +198,27 @@ def _exposure(path: Path) -> Finding | None:
     others = written_by_others(path, status)
     if others is not None and status.st_uid not in trusted_owners():
         return Finding("home", "wrong", *others)
-    if is_directory and not os.access(path, os.W_OK | os.X_OK):
+    if is_directory and _cannot_write(path):
+        if shared:
+            what = f"{path} is read-only; sessions, tokens and the journal are in the database"
+            return Finding("home", "ok", what)
         what = f"{path} cannot be written: nothing can be stored"
         return Finding("home", "wrong", what, f"chmod 700 {quoted(path)}")
     if not mode & _OTHERS:
         return None
+    if given and not is_directory:
+        return _exposure_of_given(path, mode)
     # Others who may only enter a directory still cannot read its private files.
     level = "note" if is_directory and not mode & _OTHERS_WRITE else "wrong"
     what = f"{path} is open to others (mode {mode:04o})"
     return Finding("home", level, what, f"chmod {private:o} {quoted(path)}")
+
+
+def _exposure_of_given(path: Path, mode: int) -> Finding | None:
+    """Find what is wrong with the mode of a file that was mounted: holdfast.toml holds no secret, and the
+    others may be read by the group by which this user reads them."""
+    if (path.suffix == ".toml" and path.name != "secrets.toml") or not mode & _OTHERS_BEYOND_GROUP:
+        return None
+    what = f"{path} can be read by others (mode {mode:04o})"
+    step = f"ls -lL {quoted(path)}   (mount it with mode 0440; in Kubernetes: defaultMode)"
+    return Finding("home", "wrong", what, step)

@@ -63,8 +63,11 @@ def _configured(context: CliContext, url: str, listen: str) -> Finding:
     """Check the address where `holdfast serve` would listen."""
     from ..gateway.listener import Listener
 
-    if context.listener_at(url) is Listener.NOBODY:
+    listener = context.listener_at(url)
+    if listener is Listener.NOBODY:
         return Finding("gateway", "ok", f"holdfast serve would listen on {listen}")
+    if listener is Listener.OURS:  # a home that cannot be written does not list it
+        return Finding("gateway", "ok", f"a gateway of this home answers at {url}")
     what = f"another program listens at {url}, where holdfast serve would: it is not the gateway of this home"
     return Finding("gateway", "wrong", what, "holdfast serve --listen 127.0.0.1:0   (any free port)")
 

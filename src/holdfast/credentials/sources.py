@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from errno import EAGAIN, EBUSY, EINTR, EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM, ESTALE, ETIMEDOUT
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .._files import NotRead, changes_soon, quoted, read_regular, stamp
 from ..core.errors import ConfigError
 from ..core.secret import Secret
+from .given_files import is_given
 from .secrets_file import SecretsFile
 
 if TYPE_CHECKING:
@@ -166,12 +168,18 @@ class FileSource:
         return secret_of(text)
 
     def note(self) -> str:
+        path = Path(self._path)
         try:
-            mode = stat.S_IMODE(os.stat(self._path).st_mode)
+            status = path.stat()
+            given = is_given(path, status)
         except OSError:
             return ""
-        if not mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        if not mode & 0o077 or (given and not mode & 0o027):
             return ""
+        if given:
+            step = f"ls -lL {quoted(path)}   (mount it with mode 0440; in Kubernetes: defaultMode)"
+            return f"{path} can be read by others (mode {mode:04o}): {step}"
         return f"{self._path} can be read by others (mode {mode:04o}): chmod 600 {quoted(self._path)}"
 
 

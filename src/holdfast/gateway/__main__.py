@@ -90,8 +90,9 @@ def _serve(options: Options) -> int:
             'several workers share their state through the store, and "memory:" cannot be shared',
             next_step="holdfast serve --workers 1",
         )
-    listening = listening_sockets(options, settings, home.state)
+    # No address is taken meanwhile: whoever connects is refused, or answered by the gateway that is replaced.
     _wait_for_store(home, config.value, options.wait_for_store)
+    listening = listening_sockets(options, settings, home.state)
     listen, predecessor = listening.listen, listening.predecessor
     shared, instance = Shared(options.workers), new_instance()
     with (

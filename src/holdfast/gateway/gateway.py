@@ -36,8 +36,8 @@ _TURNS = 5
 _TOKENS_EVERY = 0.1
 """Seconds between two looks whether a token of a request under way has ended."""
 _THREADS = 32
-_ONCE_MORE = 5.0
-"""Seconds in which an idle client of a gateway that was replaced may send one more request."""
+_ONCE_MORE = 2.0
+"""Seconds for which an idle connection may send one more request while the gateway ends."""
 
 
 class Gateway:
@@ -121,18 +121,19 @@ class Gateway:
             self._look = self.loop.call_later(self.bounds.look_every, self._look_round)
             self._look_at_tokens = self.loop.call_later(_TOKENS_EVERY, self._token_round)
 
-    async def drain(self, seconds: float, *, replaced: bool = False) -> bool:
-        """Stop accepting, close what is idle, and let the answers under way end.
+    async def drain(self, seconds: float, *, replaced: bool = False, at_once: bool = False) -> bool:
+        """Stop accepting, and let the answers under way end. Return whether all connections ended within
+        `seconds`.
 
-        Where another process has `replaced` this one at its sockets, clients may use a connection once more:
-        what they send just now is answered, and their next request goes to the other process. Return whether
-        all connections ended within `seconds`.
+        An idle connection may be used once more for `_ONCE_MORE` seconds, unless it has to end `at_once`: a
+        client may be sending just now, and would meet a closed connection. `replaced`: another process goes
+        on at the same address.
         """
         self.draining, self.replaced = True, replaced
         for server in self._servers:
             server.close()
         until = self.loop.time() + seconds
-        if replaced:
+        if not at_once:
             await self._until_empty(min(until, self.loop.time() + _ONCE_MORE))
         self.retired = True
         for client in [*self.clients]:

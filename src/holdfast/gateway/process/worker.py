@@ -196,7 +196,8 @@ class _Worker:
         """Let running answers complete, until the configured time is over or a second signal comes."""
         self._end.clear()
         seconds = self._engine.config().gateway.drain
-        drained = asyncio.create_task(gateway.drain(seconds, replaced=self._replaced))
+        ending = gateway.drain(seconds, replaced=self._replaced, at_once=self._was_interrupted)
+        drained = asyncio.create_task(ending)
         again = asyncio.create_task(self._end.wait())
         await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
         again.cancel()
