@@ -67,13 +67,14 @@ def test_the_start_shows_a_person_how_to_point_the_sdks_at_it(home: Path) -> Non
         text=True,
     ) as process:
         assert process.stdout is not None
-        output = "".join(process.stdout.readline() for _ in range(5))
+        output = "".join(process.stdout.readline() for _ in range(6))
         process.terminate()
     (url,) = set(re.findall(r"http://127\.0\.0\.1:\d+", output))
     (token,) = set(re.findall(r"hf-[0-9a-f]{8}-[\w-]{43}", output))
     assert f"OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={token}" in output
     assert f"ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={token}" in output
     assert "shown this once" in output
+    assert "warning: there is no provider yet; run: holdfast setup" in output
 
 
 REFUSED = [

@@ -106,7 +106,7 @@ def test_after_disconnect_every_byte_and_mode_is_what_it_was(name: str, cli: Cli
     assert cli("disconnect", name).exit_code == 0
     assert outside(user_home) == before
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert tokens(user_home) == [(f"connect {name}", False)] * 2
+    assert tokens(user_home) == [(f"connect-{name}", False)] * 2
     assert list((user_home / "holdfast" / "connected").iterdir()) == []
 
 
@@ -199,7 +199,7 @@ def test_what_its_user_wrote_is_never_overwritten(
     assert taken in result.stderr
     assert path.read_text() == text
     assert list((user_home / "holdfast" / "connected").iterdir()) == []
-    assert tokens(user_home) == [(f"connect {name}", False)]
+    assert tokens(user_home) == [(f"connect-{name}", False)]
 
 
 @pytest.mark.parametrize(

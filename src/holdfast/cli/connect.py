@@ -217,9 +217,9 @@ def _models(context: CliContext, program: Harness) -> list[Option]:
 
 def _issue(context: CliContext, name: str) -> str:
     """Create the program's token and return it."""
-    from ..gateway.tokens import issue
+    from ..gateway.tokens import issue, label_of_program
 
-    return issue(context.store, f"connect {name}")[1]
+    return issue(context.store, label_of_program(name))[1]
 
 
 def _undo(context: CliContext, name: str) -> str:
@@ -238,8 +238,10 @@ def _undo(context: CliContext, name: str) -> str:
 
 def _revoke(context: CliContext, name: str) -> None:
     """Revoke the program's token, and remove its file and the receipt."""
+    from ..gateway.tokens import label_of_program
+
     for token in context.store.tokens():
-        if token.label == f"connect {name}" and token.revoked_at is None:
+        if token.label in (label_of_program(name), f"connect {name}") and token.revoked_at is None:
             context.store.revoke_token(token.id)
     for path in (directory(context) / f"{name}.token", _receipt(context, name)):
         path.unlink(missing_ok=True)

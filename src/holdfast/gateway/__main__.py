@@ -117,7 +117,7 @@ def _serve(options: Options) -> int:
             publish()
             if predecessor is not None:
                 predecessor.end()
-            announce_start(options, listening, store)
+            announce_start(options, listening, config.value, store)
 
         if options.workers == 1:
             return _serve_alone(home, config.value, options, every[0], announce=announce)

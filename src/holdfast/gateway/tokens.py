@@ -27,6 +27,8 @@ _LOOKED_AT_EVERY = 0.05
 _MISSED_EVERY = 0.002
 """The same for an unknown token, which may be new."""
 _ID_BYTES, _RANDOM_BYTES = 4, 32
+_OF_PROGRAMS, _OF_PROGRAMS_BEFORE = "connect-", "connect "
+"""How the labels of connected programs' tokens begin, also of those that older versions issued."""
 _PREFIX = b"hf-"
 _HASH_DIGITS = 2 * sha256().digest_size
 
@@ -157,6 +159,16 @@ def noting_in(journal: Callable[[Event[Detail]], None], store: Store) -> Callabl
         journal(Event(store.now(), RefusedElsewhere(), session=token.session or "", pin=pin))
 
     return note
+
+
+def label_of_program(name: str) -> str:
+    """Return the label of the token of a connected program. Its session is called after it."""
+    return f"{_OF_PROGRAMS}{name}"
+
+
+def is_a_persons(token: Token) -> bool:
+    """Return whether a person has seen a token: it is not a connected program's, nor that of a run."""
+    return token.instance is None and not token.label.startswith((_OF_PROGRAMS, _OF_PROGRAMS_BEFORE))
 
 
 def issue(
