@@ -14,7 +14,7 @@ from holdfast.config import Home, load
 from holdfast.core.changes import Cooldown, CooldownStarted, FallbackStarted, KeySucceeded
 from holdfast.core.errors import StoreError
 from holdfast.core.faults import Fault, FaultClass, Scope
-from holdfast.core.identity import Pin
+from holdfast.core.identity import Pin, ProviderName
 from holdfast.credentials import SecretsFile
 from holdfast.store.journal_events import Event, SessionResumed
 from holdfast.store.sqlite import SqliteStore
@@ -605,3 +605,20 @@ def test_what_is_written_about_a_model_is_shown(cli: Cli, home: Path) -> None:
         "  models    a, b\n  model     b: context 200,000 tokens, input text and image, no reasoning\n"
         in (cli("provider", "show", "p").stdout)
     )
+
+
+def test_a_provider_is_edited_field_by_field_and_its_comments_stay(cli: Cli, furnished: Path) -> None:
+    result = cli(
+        *"provider edit mimo --add-model mimo-new --remove-model mimo-lite".split(),
+        *"--strategy round-robin --translate exact --forward-header x-team".split(),
+    )
+    assert (result.exit_code, result.stderr) == (0, "")
+    mimo = load(Home.at(furnished)).providers[ProviderName("mimo")]
+    assert mimo.models == ("mimo-pro", "mimo-new")
+    assert (mimo.strategy, mimo.translates, mimo.forward_headers) == ("round-robin", "exact", ("x-team",))
+    text = (furnished / "holdfast.toml").read_text()
+    assert "# the plan" in text
+    refused = cli(*"provider edit mimo --remove-model mimo-lit".split())
+    assert (refused.exit_code, "did you mean 'mimo-" in refused.stderr) == (2, True)
+    assert cli(*"provider edit mimo --strategy best".split()).exit_code == 2
+    assert (furnished / "holdfast.toml").read_text() == text

@@ -62,6 +62,12 @@ WRONG: dict[str, tuple[Callable[[Path], None], list[str], int, list[str]]] = {
         2,
         ["'custom' is a kind, not a name", "run: holdfast provider add"],
     ),
+    "a program that can never be run, installed or not": (
+        nothing,
+        ["run", "cline", "--pin", "mimo/mimo-pro"],
+        2,
+        ["Cline cannot be run: it takes a key only as", "run: holdfast run --list"],
+    ),
     "a command that does not exist": (
         nothing,
         ["serv"],

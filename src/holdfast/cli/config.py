@@ -51,6 +51,11 @@ def edit(context: CliContext) -> None:
     Example:
       holdfast config edit
     """
+    edit_file(context)
+
+
+def edit_file(context: CliContext) -> None:
+    """Have the user edit holdfast.toml, and tell whether it was changed."""
     from ..config.edit_by_hand import edit as by_hand
 
     if by_hand(context.home, _editor()):

@@ -15,6 +15,7 @@ from .model_facts import described
 from .new_provider import check_address, check_dialect, public_reference
 from .output import if_any, json_option, say, show_json, some_of, table
 from .presets import presets
+from .provider_edit import edit
 
 if TYPE_CHECKING:
     from ..core.config import Config, ModelFacts
@@ -31,6 +32,7 @@ def command() -> None:
     """
 
 
+command.add_command(edit)
 command.add_command(endpoint)
 command.add_command(presets)
 

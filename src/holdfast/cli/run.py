@@ -117,6 +117,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         _list(as_json=given["as_json"])
         return
     harness = find_harness(given["harness"])
+    harness.check_plan()
     given["pin"] = _pin_given(context, harness.name, given)
     with open_home(store=context.store, vault=context.vault) as holdfast:
         session = given["session"] or session_name(harness, Path.cwd())

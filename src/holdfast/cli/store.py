@@ -74,7 +74,9 @@ def status(context: CliContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def prune(context: CliContext, as_json: bool) -> None:
-    """Delete what is older than it is kept, and the oldest lines of a store that is too large.
+    """Delete what is old, now.
+
+    That is what is older than it is kept, and the oldest lines of a store that is too large.
 
     It goes in small portions, beside running gateways, which need not wait.
 

@@ -37,7 +37,7 @@ def rename_provider(home: Home, old: str, new: str) -> Config:
     """Rename a provider in its tables, in the fallbacks and among the kept keys. Raises ConfigError."""
 
     def change(draft: Draft, config: Config) -> None:
-        _known(config, old)
+        known_provider(config, old)
         if ProviderName(new) in config.providers:
             raise ConfigError(f"provider '{new}' exists already", next_step=f"holdfast provider show {new}")
         names: dict[Path, str] = {("provider", old): new}
@@ -62,7 +62,7 @@ def remove_provider(home: Home, name: str) -> Config:
     """Remove a provider from the file, and its kept keys. Raises ConfigError while a fallback names it."""
 
     def change(draft: Draft, config: Config) -> None:
-        _known(config, name)
+        known_provider(config, name)
         draft.remove(("provider", name))
 
     config = edit(home, change)
@@ -81,7 +81,7 @@ def add_key(home: Home, provider: str, entry: Mapping[str, object], secret: Secr
         )
 
     def change(draft: Draft, config: Config) -> None:
-        _known(config, provider)
+        known_provider(config, provider)
         keys = ("provider", provider, "keys")
         if len(entry) == 1 and not draft.has_tables(keys):
             draft.add(keys, entry["from"])
@@ -100,7 +100,7 @@ def remove_key(home: Home, provider: str, label: str) -> Config:
     removed: list[str] = []
 
     def change(draft: Draft, config: Config) -> None:
-        keys = _known(config, provider).keys
+        keys = known_provider(config, provider).keys
         labels = [key.label for key in keys]
         if label not in labels:
             raise ConfigError(
@@ -122,7 +122,7 @@ def set_account(home: Home, provider: str, label: str, account: str) -> Config:
     """Note the account to which the key of that label belongs. Raises ConfigError."""
 
     def change(draft: Draft, config: Config) -> None:
-        labels = [key.label for key in _known(config, provider).keys]
+        labels = [key.label for key in known_provider(config, provider).keys]
         path = ("provider", provider, "keys", labels.index(label))
         if isinstance(draft.at(path), str):
             draft.put(path, {"from": draft.at(path)})
@@ -142,7 +142,7 @@ def set_endpoints(
     ConfigError; nothing is changed then."""
 
     def change(draft: Draft, config: Config) -> None:
-        entry, path = _known(config, provider), ("provider", provider)
+        entry, path = known_provider(config, provider), ("provider", provider)
         table = draft.at(path)
         spoken = str(entry.endpoints[0].dialect)
         if "url" in table and isinstance(given.get(spoken), str) and len(given) == 1:
@@ -195,7 +195,7 @@ def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Confi
     nothing. Raises ConfigError."""
 
     def change(draft: Draft, config: Config) -> None:
-        _known(config, provider)
+        known_provider(config, provider)
         path = ("provider", provider, "models")
         if models is not None:
             before = draft.at(path[:-1]).get("models", ())
@@ -289,7 +289,7 @@ def rewrite(
         return understood(after, home.config, Lines(after, home.config.name).locate, refused)
 
 
-def _known(config: Config, name: str) -> Provider:
+def known_provider(config: Config, name: str) -> Provider:
     """Return the provider of that name. Raises ConfigError when there is none."""
     provider = config.providers.get(ProviderName(name))
     if provider is None:

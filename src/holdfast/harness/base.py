@@ -21,6 +21,7 @@ from .own_settings import OwnSettings
 TOKEN = "HOLDFAST_TOKEN"  # noqa: S105
 """The variable that holds the gateway's token, or with `--direct` the key, where a program lets us choose the
 name."""
+_LISTED = "holdfast run --list   (shows the programs that can be handed a connection)"
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 ANY_AUTH = frozenset(Auth)
 
@@ -209,6 +210,11 @@ class Harness:
     attach: Callable[[ConnectOffer], Attachment] | None = None
     settings: OwnSettings | None = None
 
+    def check_plan(self) -> None:
+        """Raise CannotHandOver for a program that can never be handed a connection."""
+        if self.no_plan:
+            raise CannotHandOver(f"{self.title} cannot be run: {self.no_plan}", next_step=_LISTED)
+
     def hand_over(self, request: LaunchRequest) -> Handover:
         """Return the plan for a request. Raises CannotHandOver with all reasons against it, not only the
         first."""
@@ -254,7 +260,7 @@ class Harness:
 
     def _next_step(self, request: LaunchRequest) -> str:
         if self.no_plan:
-            return "holdfast run --list   (shows the programs that can be handed a connection)"
+            return _LISTED
         if self._choosing(request):
             return f"holdfast run {self.name} --pin PROVIDER/MODEL -- ARGS"
         if request.target.direct:
