@@ -97,7 +97,7 @@ class World:
 
 @pytest.fixture
 def context(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("holdfast.engine.state._LOOK_AT_OTHERS_EVERY", 0.0)
+    monkeypatch.setattr("holdfast.engine.following._LOOK_EVERY", 0.0)
     made = World(home)
     yield made
     for engine in made.engines:

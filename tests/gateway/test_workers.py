@@ -313,7 +313,7 @@ def test_a_full_disk_slows_no_request(home: Path) -> None:
         with serving(home, environ=ENVIRON) as served:
             assert served.chat().status_code == 200
             time.sleep(0.3)
-            full = max(path.stat().st_size for path in home.glob("state.db*"))
+            full = (home / "state.db-wal").stat().st_size
             resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
             slowest = 0.0
             for _ in range(60):
@@ -338,7 +338,7 @@ def test_a_full_disk_slows_none_of_two_workers(home: Path) -> None:
             for ask in two.each():
                 assert ask().status_code == 200
             time.sleep(0.3)
-            full = max(path.stat().st_size for path in home.glob("state.db*"))
+            full = (home / "state.db-wal").stat().st_size
             for pid in two.clients:
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
             slowest = 0.0

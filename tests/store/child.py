@@ -137,9 +137,7 @@ def forks(state: Path, arg: str) -> None:
             except (AssertionError, StoreError):
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        before = store.revision()
         store.save_session(Session("parent", Pin.parse("p/m")), None)
-        assert store.revision() != before
         assert {session.id for session in store.sessions()} == {"before", "child", "parent"}
 
 

@@ -18,7 +18,7 @@ from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
 from holdfast.core.session import ActiveFallback, Session
 from holdfast.distribution import update_command
-from holdfast.store import StaleSession, dbfile, migrations, sqlite
+from holdfast.store import StaleSession, dbfile, migrations, sql, sqlite
 from holdfast.store.dbfile import set_aside
 from holdfast.store.journal_events import Event, SessionCreated, UnknownEvent
 from holdfast.store.memory import MemoryStore
@@ -26,6 +26,7 @@ from holdfast.store.sqlite import SqliteStore
 from holdfast.store.time_limit import time_limit
 from holdfast.store.token import Token
 
+INTO = f"INSERT INTO session ({', '.join(sql.SESSION_COLUMNS)}) VALUES"
 SESSION = Session("s", Pin.parse("p/m"))
 EVENT = Event(1.0, SessionCreated(), "s")
 
@@ -147,7 +148,7 @@ def test_damage_that_shows_later_is_reported_when_it_is_met(filled: Path) -> Non
     with filled.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * (size - 4096))
-    with SqliteStore(filled) as store, pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged"), SqliteStore(filled) as store:
         store.sessions()
 
 
@@ -306,9 +307,9 @@ def test_a_call_waits_for_other_threads_only_so_long(filled: Path) -> None:
 def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(filled: Path) -> None:
     edit(
         filled,
-        "INSERT INTO evidence VALUES ('f', 'u', 1.0, 2.0, 'a_class_of_tomorrow', 3.0)",
-        "INSERT INTO cooldown VALUES ('endpoint:u', 9e9, 1.0, 1, 'no json')",
-        "INSERT INTO cooldown VALUES ('endpoint:v', 9e9, 1.0, 1, '{\"kind\": \"transient\"}')",
+        "INSERT INTO evidence VALUES ('f', 'u', 1.0, 2.0, 'a_class_of_tomorrow', 3.0, 1)",
+        "INSERT INTO cooldown VALUES ('endpoint:u', 9e9, 1.0, 1, 'no json', 1)",
+        "INSERT INTO cooldown VALUES ('endpoint:v', 9e9, 1.0, 1, '{\"kind\": \"transient\"}', 1)",
         (
             "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, "
             "'a-kind-of-tomorrow', 't', '', '', '{\"a\": 1}')"
@@ -321,9 +322,9 @@ def test_rows_of_newer_software_or_of_a_hand_are_read_as_far_as_they_can_be(fill
             "INSERT INTO journal (at, kind, session, request, pin, detail) VALUES (5.0, 'created', 't', '', "
             "'', '[1]')"
         ),
-        "INSERT INTO session VALUES ('fallback', 'p/m', NULL, 'custom/x', 'why', 9e9, NULL, 1.0, 1.0, 0, '')",
-        "INSERT INTO session VALUES ('version', 'p/m', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 'many', NULL)",
-        "INSERT INTO session VALUES ('blob', x'ff', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 0, NULL)",
+        f"{INTO} ('fallback', 'p/m', NULL, 'custom/x', 'why', 9e9, NULL, 1.0, 1.0, 0, '')",
+        f"{INTO} ('version', 'p/m', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 'many', NULL)",
+        f"{INTO} ('blob', x'ff', NULL, NULL, NULL, NULL, NULL, 1.0, 1.0, 0, NULL)",
     )
     with SqliteStore(filled) as store:
         assert [(evidence.last_ok, evidence.last_fault) for evidence in store.evidence()] == [
@@ -360,6 +361,8 @@ def test_a_sessions_row_holds_no_key_no_url_and_no_kind(filled: Path) -> None:
             "changed_at",
             "version",
             "former",
+            "removed_at",
+            "seq",
         ]
 
 

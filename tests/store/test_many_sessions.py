@@ -14,7 +14,7 @@ from holdfast.store.listing import PartlyRenamed
 from holdfast.store.relational_sessions import PORTION
 from holdfast.store.sqlite import SqliteStore
 
-ROW = "INSERT INTO session VALUES (?, 'old/m', NULL, NULL, NULL, NULL, NULL, 1.0, ?, 0, NULL)"
+ROW = """INSERT INTO session (id, pin, created_at, changed_at, version) VALUES (?, 'old/m', 1.0, ?, 0)"""
 
 
 def filled(path: Path, count: int) -> SqliteStore:

@@ -26,7 +26,7 @@ def machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine(home)
     monkeypatch.setattr(clients, "_transport", lambda url, network: machine.services)
     # Its clock stands still between two turns, so programs look at what others did each time.
-    monkeypatch.setattr("holdfast.engine.state._LOOK_AT_OTHERS_EVERY", 0.0)
+    monkeypatch.setattr("holdfast.engine.following._LOOK_EVERY", 0.0)
     monkeypatch.setattr("holdfast.engine.config_watch._LOOK_EVERY", 0.0)
     return machine
 

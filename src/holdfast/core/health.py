@@ -36,6 +36,7 @@ class HealthRegistry:
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self._refused: dict[tuple[str, str, str], Evidence] = {}
         self._buckets: dict[str, Bucket] = {}
+        self._refuted: dict[str, float] = {}
         self.load(evidence, cooldowns)
 
     def load(self, evidence: Iterable[Evidence], cooldowns: Iterable[Cooldown]) -> None:
@@ -71,12 +72,9 @@ class HealthRegistry:
 
     def works_elsewhere(self, fingerprint: str, endpoint: Endpoint) -> str | None:
         """Return the URL of another host where this very key worked last, if there is any (story 1)."""
-        known = list(self._evidence.values())
-        worked = [e for e in known if e.fingerprint == fingerprint and e.last_ok is not None]
+        worked = [e for e in list(self._evidence.values()) if e.fingerprint == fingerprint and e.last_ok]
         others = [e for e in worked if not f"{e.url}/".startswith(f"{endpoint.origin}/")]
-        if not others:
-            return None
-        return max(others, key=lambda evidence: evidence.last_ok or 0.0).url
+        return max(others, key=lambda evidence: evidence.last_ok or 0.0).url if others else None
 
     def cooldown(self, fingerprint: str, connection: Connection) -> Cooldown | None:
         """Return the verdict that matters most for this connection: hard before soft, then the longest; also
@@ -149,4 +147,5 @@ class HealthRegistry:
             self._refused.pop((fingerprint, url, change.model), None)
         if self._cooldowns:
             for name in refuted(change):
-                self._cooldowns.pop(name, None)
+                if self._cooldowns.pop(name, None) is not None:
+                    self._refuted = {**self._refuted, name: at} if len(self._refuted) < _MOST_MODELS else {}

@@ -3,7 +3,7 @@ the newest are in memory: what this process was told is known at once, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -56,7 +56,6 @@ class AccountObjects:
         self._store, self._writer, self._fingerprint = store, writer, fingerprint
         self._made: dict[str, AccountObject] = {}
         self._firsts: dict[str, Owner | None] = {}
-        self._revision: int | None = None
 
     def made(self, session: str, connection: Connection, names: Iterable[str]) -> None:
         """Take note of objects that an answer on this connection made for a session."""
@@ -135,12 +134,17 @@ class AccountObjects:
         """Return whether `first_owner` needs no store."""
         return session in self._firsts
 
-    def forget(self, revision: int | None) -> None:
-        """Forget for which sessions no object is known, unless the store's revision is the last one's."""
-        if revision == self._revision:
-            return
-        self._revision = revision
-        self._firsts = {session: owner for session, owner in self._firsts.items() if owner is not None}
+    def none_yet(self, session: str) -> None:
+        """Take note of a new session, which has no object."""
+        self._firsts = _with(self._firsts, session, None)
+
+    def forget(self, sessions: Collection[str] | None) -> None:
+        """Forget that no object of these sessions is known, of any session for None."""
+        self._firsts = {
+            session: owner
+            for session, owner in self._firsts.items()
+            if owner is not None or (sessions is not None and session not in sessions)
+        }
 
     def _look_up(self, name: str) -> AccountObject | None:
         made = self._stored(self._store.account_object, name)

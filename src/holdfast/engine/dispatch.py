@@ -84,10 +84,6 @@ class Dispatcher:
         self.names: KnownNames | None = None
         self.objects: AccountObjects | None = None
 
-    def forget(self) -> None:
-        """Drop all plans, since sessions may have changed."""
-        self._plans.clear()
-
     def call(
         self,
         session_id: str,

@@ -31,7 +31,7 @@ class ProvisioningWatch:
         self.jobs = NamedJobs("holdfast-provisioning", engine.journal_writer.warn_once)
         self._known: dict[str, Record] = {}
         self._known_at: int | None = None
-        """The revision of the store at which `_known` was read."""
+        """The number of the change after which `_known` was read."""
         self._listeners: dict[str, list[tuple[Listener, Roles]]] = {}
         self._offers_nothing = engine.dispatcher.unready
         engine.watch = self.seen
@@ -47,7 +47,7 @@ class ProvisioningWatch:
     def seen(self, outcome: Outcome) -> None:
         """Learn from a request that ended. For a provider that was not provisioned this costs a dictionary
         look-up; nothing is written on this thread."""
-        if self._engine.revision != self._known_at:
+        if self._engine.following.provisions_changed != self._known_at:
             # A request waits neither for the store nor for listeners.
             self.jobs.submit("look", partial(self._look_and_learn, outcome))
             return
@@ -76,7 +76,7 @@ class ProvisioningWatch:
 
     def look(self) -> None:
         """Take over what other processes stored, and call the listeners of roles that changed."""
-        before, self._known_at = self._known, self._engine.revision
+        before, self._known_at = self._known, self._engine.following.provisions_changed
         self._known = {record.name: record for record in self._engine.store.provisions()}
         for name, listeners in self._listeners.items():
             record, old = self._known.get(name), before.get(name)

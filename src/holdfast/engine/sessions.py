@@ -64,7 +64,7 @@ def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
     A session that another process created meanwhile is kept. May block on the store. Raises UnknownModel,
     AmbiguousModel and IdentityError.
     """
-    engine.look_again()
+    engine.config_watch.expire()
     now = engine.store.now()
     try:
         pin = pin_for_first(engine.config(), model)
@@ -80,9 +80,10 @@ def create_first(engine: Engine, session: Session, reason: Reason) -> bool:
     try:
         create(engine.store, session, reason)
     except StaleSession:
+        engine.sessions.look_for(session.id)
         return False
-    finally:
-        engine.catch_up()
+    engine.sessions.add(session)
+    engine.objects.none_yet(session.id)
     return True
 
 

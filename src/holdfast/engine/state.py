@@ -15,7 +15,7 @@ from functools import partial
 
 from ..calls.network import Network
 from ..config import Home
-from ..core.changes import Change, FallbackEnded, FallbackStarted, KeyKept, KeySucceeded
+from ..core.changes import Change, KeyKept, KeySucceeded
 from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError, StoreError
 from ..core.faults import Reply
@@ -29,6 +29,7 @@ from ..core.vocabulary import Profile
 from ..credentials import Vault
 from ..providers import profiles
 from ..store.base import Store
+from ..store.feed import Changes
 from ..store.journal_events import Detail, Event
 from ..wire.api_routes import TO_A_MODEL, BodyRule
 from .account_objects import AccountObjects
@@ -39,6 +40,7 @@ from .config_watch import ConfigWatch
 from .dispatch import Dispatcher
 from .explanations import explanation_of, plan_host_of
 from .fastpath import FastPath
+from .following import Following
 from .journal_writer import JournalWriter
 from .key_reads import KeyReads
 from .model_lists import ListModels, ModelLists
@@ -46,8 +48,6 @@ from .request import RequestRun
 from .translations import Translations, routes_of
 from .unclassified import UnclassifiedReplies
 
-_LOOK_AT_OTHERS_EVERY = 0.005
-"""Seconds. A look costs a fifth of all that we add to a request."""
 _MOST_EXPLAINED = 1_000
 """Sessions whose last explanation is kept."""
 
@@ -72,7 +72,6 @@ class Engine:
         self.home, self.vault, self.store, self.network = home, vault, store, network or Network()
         self.owner = secrets.token_hex(8)
         self.journal_writer = JournalWriter(store)
-        self.health = HealthRegistry()
         self.unclassified = UnclassifiedReplies(home.state)
         self.explained: dict[str, str] = {}
         self.explain = partial(explanation_of, self)
@@ -81,7 +80,13 @@ class Engine:
         self.config_watch = ConfigWatch(home, serving)
         self.dispatcher = Dispatcher(self)
         self.dispatcher.names = FormerNames(store, self.note)
-        self.dispatcher.objects = self.objects = AccountObjects(store, self.journal_writer, self.fingerprint)
+        self.objects = AccountObjects(store, self.journal_writer, self.fingerprint)
+        self.dispatcher.objects = self.objects
+        self.following = Following(store, self.objects, self.journal_writer.warn_once)
+        self.sessions = self.following.sessions
+        self.session: Callable[[str], Session | None] = self.sessions.get
+        self.health: HealthRegistry = self.following.health
+        self.following.follower.take.append(self._load_lists)
         self._key_reads, warn = KeyReads(vault, store.now), self.journal_writer.warn_once
         self.read_again = self._key_reads.read_again
         self._soon = BackgroundWorker("holdfast-soon", call_all, most=None, failed=warn)
@@ -92,9 +97,7 @@ class Engine:
         self.translations = Translations(self, self._pepper)
         self._ready = partial(vault.ready, pepper=self._pepper)
         self._profiles: dict[tuple[str | None, str], Profile] = {}
-        self._sessions: dict[str, Session | None] = {}
-        self._revision: int | None = None
-        self._others_due, self._closed = 0.0, False
+        self._closed = False
         self._lock = threading.RLock()
         self.config()
         renew_after_fork(self)
@@ -111,36 +114,22 @@ class Engine:
     def catch_up(self) -> None:
         """Take over what other processes wrote since the last look. Raises Closed."""
         self.check_open()
-        try:
-            revision = self.store.revision()
-            if revision != self._revision:
-                with self._lock:
-                    # Users' choices first: they are read again even if the rest cannot be read.
-                    self._sessions.clear()
-                    self.dispatcher.forget()
-                    self.health.load(self.store.evidence(), self.store.cooldowns())
-                    if self._revision is None:
-                        self.lists.load(self.config_watch.last)
-                    self._revision = revision
-        except StoreError as error:  # what is known already stays in use
-            self.journal_writer.warn_once(error)
-        self._others_due = time.monotonic() + _LOOK_AT_OTHERS_EVERY
+        self.following.look()
 
     def keep_up(self) -> None:
         """Take over what others wrote, as often as a request does. Raises Closed."""
-        if self._closed or time.monotonic() >= self._others_due:
+        following = self.following
+        if self._closed or (time.monotonic() >= following.due and not following.polls):
             self.catch_up()
-            self.objects.forget(self._revision)
+
+    def _load_lists(self, changes: Changes | None) -> None:
+        if changes is None:
+            self.lists.load(self.config_watch.last)
 
     def check_open(self) -> None:
         """Raise Closed after the end."""
         if self._closed:
             raise Closed
-
-    @property
-    def revision(self) -> int | None:
-        """Return the revision of the store that was taken over last."""
-        return self._revision
 
     def look_again(self) -> None:
         """Take over at once what others changed in the configuration and in the store."""
@@ -149,31 +138,17 @@ class Engine:
 
     def is_settled(self, session_id: str) -> bool:
         """Return whether a request can be started from memory, as far as is seen without waiting."""
-        now = time.monotonic()
-        if now >= self._others_due:
-            seen = None if self._closed else self.store.glance()
-            if seen is None or seen != self._revision:
-                return False
-            self._others_due = now + _LOOK_AT_OTHERS_EVERY
-        return session_id in self._sessions and self.objects.knows(session_id) and now < self.config_watch.due
+        if self._closed or not self.following.is_current(session_id):
+            return False
+        return time.monotonic() < self.config_watch.due
 
     def settle(self, session_id: str) -> None:
         """Look at what others changed before a request. What fails is told by its start."""
         with suppress(HoldfastError):
             self.catch_up()
-            self.objects.forget(self._revision)
             self.session(session_id)
             self.objects.first_owner(session_id)
             self.config()
-
-    def session(self, session_id: str) -> Session | None:
-        """Return the session's row, from memory while it is unchanged; None if there is none."""
-        try:
-            return self._sessions[session_id]
-        except KeyError:
-            with self._lock:
-                row = self._sessions[session_id] = self.store.session(session_id)
-            return row
 
     def fingerprint(self, key: Key) -> str | None:
         return self.vault.fingerprint(key, self._pepper)
@@ -244,8 +219,7 @@ class Engine:
                 elif change.durable:
                     now.append(change)
                 continue
-            if isinstance(change, KeyKept | FallbackStarted | FallbackEnded):
-                self._sessions.pop(change.session, None)
+            self.sessions.change(change, at)
             if isinstance(change, KeyKept):
                 self.journal_writer.note(change, at)
             else:
@@ -285,8 +259,9 @@ class Engine:
         return ()
 
     def close(self) -> None:
-        self._closed, self._others_due = True, 0.0
+        self._closed = True
         try:
+            self.following.close()
             self._soon.close(5.0)
             self.journal_writer.close()
             self.vault.settle()
@@ -296,5 +271,6 @@ class Engine:
     def renew(self) -> None:
         """Replace the locks in a forked child, where a lock held by a thread of the parent stays locked."""
         self._lock = threading.RLock()
-        for part in (self.config_watch, self._key_reads, self.vault, self.fast_path):
+        parts = (self.config_watch, self._key_reads, self.vault, self.fast_path, self.following)
+        for part in parts:
             part.renew()

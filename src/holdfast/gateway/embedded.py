@@ -108,7 +108,8 @@ def _thread(engine: Engine, gate: Gate, token: Token) -> Iterator[None]:
         from .tokens import Tokens, noting_in
 
         note = noting_in(engine.journal, engine.store)
-        tokens = Tokens(engine.store, instance=token.instance or "", kept=token.id, foreign=note)
+        instance, following = token.instance or "", engine.following
+        tokens = Tokens(engine.store, following, instance=instance, kept=token.id, foreign=note)
         admin = AdminRoutes(Metrics(), version())
         gateway = Gateway(
             engine,

@@ -109,6 +109,7 @@ class Gateway:
         """Start to listen, on `sock` if it is given, and return. Raises OSError."""
         self.loop = asyncio.get_running_loop()
         if self._look is None:
+            self.engine.following.start()
             self.turns = Turns(self.loop)
             self.upstreams.begin(self.turns)
         listen: dict[str, Any] = {"sock": sock}

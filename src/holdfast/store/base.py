@@ -20,6 +20,7 @@ from ..core.config import ModelFacts
 from ..core.errors import StoreError
 from ..core.provisioning_state import Record
 from ..core.session import Session
+from .feed import ChangeFeed
 from .journal_events import Detail, Event
 from .listing import SessionLists
 from .token import Token
@@ -78,28 +79,24 @@ Relabel = Callable[[Sequence[Session], Collection[str]], Iterable[tuple[Session,
 whose keys get other labels, each with the event about it."""
 
 
-class Store(SessionLists, Upkeep, Protocol):
+NewSession = tuple[Session, Iterable[Event[Detail]]]
+"""A session to be created, and the events about it."""
+
+
+class Store(ChangeFeed, SessionLists, Upkeep, Protocol):
     """The protocol. Times are epoch seconds of the store's clock, `now()`."""
 
     def now(self) -> float:
         """Return the time by which leases, cooldowns and the journal are dated."""
         ...
 
-    def revision(self) -> int:
-        """Return a number that changes whenever anybody, this store included, changes sessions, evidence,
-        cooldowns or tokens.
-
-        Cheap enough to call before every request. The journal, leases and model lists do not change it.
-        """
-        ...
-
-    def glance(self) -> int | None:
-        """Return the revision if that waits for nobody and for no network; else None."""
-        ...
-
     def session(self, session_id: str) -> Session | None:
         """Return the session as it was saved, or None. Raises StoreError that names the repair if its row
         cannot be read."""
+        ...
+
+    def sessions_named(self, ids: Sequence[str]) -> list[Session]:
+        """Return those of these sessions that exist and can be read."""
         ...
 
     def sessions(self) -> list[Session]:
@@ -114,6 +111,11 @@ class Store(SessionLists, Upkeep, Protocol):
 
         Raises StaleSession otherwise, and ValueError if a change does not raise the version: the next writer
         could not see it."""
+        ...
+
+    def create_sessions(self, new: Iterable[NewSession]) -> set[str]:
+        """Write those new sessions whose ids are not in use, with the events about them, in one transaction.
+        Return their ids."""
         ...
 
     def remove_session(self, session_id: str, events: Iterable[Event[Detail]] = ()) -> bool:
@@ -142,7 +144,8 @@ class Store(SessionLists, Upkeep, Protocol):
         ...
 
     def apply(self, changes: Iterable[Change], at: float) -> None:
-        """Store what the core decided at `at` (epoch seconds): all of `changes`, or none.
+        """Store what the core decided at `at` (epoch seconds): all of `changes`, or none; the first keys that
+        sessions keep may be stored although the others are not.
 
         Writers race, so time decides and not order: an older verdict never replaces a later one, a good
         answer removes only cooldowns that are not later than itself, and a change from before the last choice
@@ -199,13 +202,15 @@ class Store(SessionLists, Upkeep, Protocol):
         ...
 
     def renew_token(self, token_id: str, until: float) -> bool:
-        """Let a token that is not revoked end at `until`. Return False if there is none.
-
-        It does not change the revision: a gateway reads the tokens again when the first of them ends."""
+        """Let a token that is not revoked end at `until`. Return False if there is none."""
         ...
 
     def revoke_token(self, token_id: str) -> bool:
         """Mark a token as revoked now. Return False if there is none or it was revoked before."""
+        ...
+
+    def claim(self, name: str, value: str) -> str:
+        """Store `value` under `name` if nothing is stored there yet. Return what is stored."""
         ...
 
     def save_models(self, provider: str, url: str, models: Mapping[str, ModelFacts], at: float) -> None:

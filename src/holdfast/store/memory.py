@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import sql
+from .feed import Revision
 from .sqlite import SqliteStore, connect, migrate
 
 
@@ -35,9 +36,9 @@ class MemoryStore(SqliteStore):
         if self._pid != os.getpid():
             self._share()
 
-    def glance(self) -> int | None:
+    def glance(self) -> Revision | None:
         return self.revision()
 
-    def revision(self) -> int:
+    def revision(self) -> Revision:
         """Read each time: a connection does not see its own commits in `data_version`."""
-        return int(self._read(sql.REVISION, {})[0][0])
+        return Revision(*self._read(sql.revision(), {})[0])

@@ -7,7 +7,16 @@ number (see `sqlite.py`)."""
 
 from __future__ import annotations
 
+from ..core.errors import StoreError
+from ..distribution import update_command
+
+SCHEMA = "schema"
+"""The name in `meta` of the number of steps that were taken."""
 Migration = tuple[str, ...]
+
+READABLE_BY = 5
+"""The number of steps that a version must know to work on this store. The later steps only add columns and
+tables which it need not know, so that versions can be replaced one by one."""
 
 MIGRATIONS: tuple[Migration, ...] = (
     (
@@ -63,4 +72,25 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE token ADD COLUMN budget TEXT",
     ),
     ("CREATE INDEX session_listed ON session (changed_at DESC, id)",),
+    (
+        "INSERT INTO counter (name, value) VALUES ('seq', 0)",
+        "ALTER TABLE session ADD COLUMN removed_at DOUBLE PRECISION",
+        "ALTER TABLE session ADD COLUMN seq BIGINT",
+        "CREATE INDEX session_seq ON session (seq) WHERE seq IS NOT NULL",
+        "CREATE INDEX session_removed ON session (removed_at) WHERE removed_at IS NOT NULL",
+        "ALTER TABLE evidence ADD COLUMN seq BIGINT NOT NULL DEFAULT 0",
+        "CREATE INDEX evidence_seq ON evidence (seq)",
+        "ALTER TABLE cooldown ADD COLUMN seq BIGINT NOT NULL DEFAULT 0",
+        "CREATE INDEX cooldown_seq ON cooldown (seq)",
+        "ALTER TABLE token ADD COLUMN seq BIGINT NOT NULL DEFAULT 0",
+        "CREATE INDEX token_seq ON token (seq)",
+    ),
 )
+
+
+def check_readable(needed: int, store: str) -> None:
+    """Raise StoreError for the store (its name) of a version that needs `needed` steps to be known."""
+    if needed > len(MIGRATIONS):
+        what = f"{store} was written by a newer Holdfast: "
+        what += f"it has schema {needed}, this version knows {len(MIGRATIONS)}"
+        raise StoreError(what, next_step=update_command())

@@ -29,30 +29,31 @@ _LARGEST = 9e18
 """Above every number of a row. SQLite sorts texts and bytes above numbers, wherever a column has one."""
 
 _COLUMNS = ", ".join(sql.SESSION_COLUMNS)
-_ALL = f"SELECT {_COLUMNS} FROM session"
+_ALL = f"SELECT {_COLUMNS} FROM session WHERE removed_at IS NULL"
 _NEWEST_FIRST = "ORDER BY changed_at DESC, id"
-_USES = "(substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old)"
+_USES = "removed_at IS NULL AND (substr(pin, 1, :size) = :old OR substr(stand_in, 1, :size) = :old)"
 LAST_CHANGE = "SELECT MAX(changed_at) FROM session WHERE changed_at <= :latest"
 LAST_LINE = "SELECT MAX(at) FROM journal WHERE at <= :latest"
-PAGE = f"""{_ALL} WHERE changed_at <= :at AND (changed_at < :at OR id > :id)
+PAGE = f"""{_ALL} AND changed_at <= :at AND (changed_at < :at OR id > :id)
     {_NEWEST_FIRST} LIMIT :limit"""
-USING = f"{_ALL} WHERE {_USES} {_NEWEST_FIRST}"
-ON_FALLBACK = f"{_ALL} WHERE pin = :pin AND stand_in IS NOT NULL {_NEWEST_FIRST}"
-ON_CHOICE = f"""{_ALL} WHERE pin = :pin AND COALESCE(chosen_key, '') = :key
+USING = f"{_ALL} AND {_USES} {_NEWEST_FIRST}"
+ON_FALLBACK = f"{_ALL} AND pin = :pin AND stand_in IS NOT NULL {_NEWEST_FIRST}"
+ON_CHOICE = f"""{_ALL} AND pin = :pin AND COALESCE(chosen_key, '') = :key
     {_NEWEST_FIRST} LIMIT :limit"""
 _SOUND = "version < :most AND created_at < :most AND changed_at < :most"
-CHOICES = f"""SELECT pin, COALESCE(chosen_key, ''), COUNT(*) FROM session WHERE {_SOUND}
-    GROUP BY 1, 2 ORDER BY 1, 2"""
-PINS = "SELECT DISTINCT pin FROM session"
-ON_PIN = f"{_ALL} WHERE pin = :pin {_NEWEST_FIRST}"
-ODD = f"{_ALL} WHERE NOT ({_SOUND}) {_NEWEST_FIRST}"
+CHOICES = f"""SELECT pin, COALESCE(chosen_key, ''), COUNT(*) FROM session
+    WHERE removed_at IS NULL AND {_SOUND} GROUP BY 1, 2 ORDER BY 1, 2"""
+PINS = "SELECT DISTINCT pin FROM session WHERE removed_at IS NULL"
+ON_PIN = f"{_ALL} AND pin = :pin {_NEWEST_FIRST}"
+ODD = f"{_ALL} AND NOT ({_SOUND}) {_NEWEST_FIRST}"
 RENAMED = f"SELECT id, pin FROM session WHERE id > :after AND {_USES} ORDER BY id LIMIT :limit"
-RENAME = f"""UPDATE session SET version = version + 1, changed_at = :now,
+RENAME = f"""UPDATE session SET version = version + 1, changed_at = :now, seq = {sql.NEXT},
     pin = CASE WHEN substr(pin, 1, :size) = :old THEN :new || substr(pin, :size + 1) ELSE pin END,
     stand_in = CASE WHEN substr(stand_in, 1, :size) = :old THEN :new || substr(stand_in, :size + 1)
         ELSE stand_in END
     WHERE id > :after AND id <= :last AND {_USES}"""
-UNUSED = """SELECT id, pin FROM session WHERE changed_at < :before AND id > :after AND NOT EXISTS
+UNUSED = """SELECT id, pin FROM session
+    WHERE removed_at IS NULL AND changed_at < :before AND id > :after AND NOT EXISTS
     (SELECT 1 FROM journal WHERE journal.session = session.id AND journal.at >= :before)
     ORDER BY id LIMIT :limit"""
 
@@ -112,12 +113,13 @@ class RelationalSessions(SqlEngine):
 
     def rename_provider(self, old: str, new: str) -> list[str]:
         named = _named(f"{old}/") | {"new": f"{ProviderName(new)}/"}
-        with self._write() as transaction:
+        with self._numbered() as transaction:
             names: Params = {"old": old, "new": new, "at": self.now()}
-            steps = (sql.RENAMED_FOLLOW, sql.RENAMED_SAVE, sql.RENAMED_BACK, sql.RENAMED_PRUNE, sql.BUMP)
+            steps = (sql.RENAMED_FOLLOW, sql.RENAMED_SAVE, sql.RENAMED_BACK, sql.RENAMED_PRUNE)
             for text in (*steps, sql.OBJECTS_RENAME):
                 transaction.execute(text, names)
             _rename_in_tokens(transaction, f"{old}/", f"{new}/")
+            transaction.execute(sql.TAKE_NUMBER, {})
         renamed: list[str] = []
         try:
             while portion := self._rename_portion(named, renamed[-1] if renamed else ""):
@@ -129,13 +131,13 @@ class RelationalSessions(SqlEngine):
 
     def _rename_portion(self, named: dict[str, object], after: str) -> list[str]:
         """Rename the provider of the next sessions by id. Return the ids, sorted; none when all is done."""
-        with self._write() as transaction:
+        with self._numbered() as transaction:
             portion = {**named, "after": after, "limit": PORTION, "now": self.now()}
             matches = transaction.execute(RENAMED, portion).fetchall()
             if matches:
                 portion["last"] = matches[-1][0]
                 transaction.execute(RENAME, portion)
-                transaction.execute(sql.BUMP, {})
+                transaction.execute(sql.TAKE_NUMBER, {})
                 record_in(transaction, _renamed(matches, portion))
         return [str(session_id) for session_id, _ in matches]
 
@@ -144,13 +146,15 @@ class RelationalSessions(SqlEngine):
         return [str(session_id) for session_id, _ in self._read(UNUSED, params)]
 
     def forget_sessions(self, before: float) -> int:
-        with self._write() as transaction:
+        with self._numbered() as transaction:
             params: Params = {"before": before, "after": "", "limit": PORTION}
             matches = transaction.execute(UNUSED, params).fetchall()
             if matches:
                 now = self.now()
-                transaction.executemany(sql.SESSION_DELETE, [{"id": session_id} for session_id, _ in matches])
-                transaction.execute(sql.BUMP, {})
+                leaving = [{"id": session_id, "now": now} for session_id, _ in matches]
+                transaction.executemany(sql.SESSION_LEAVES, leaving)
+                transaction.executemany(sql.SESSION_DELETE, leaving)
+                transaction.execute(sql.TAKE_NUMBER, {})
                 record_in(
                     transaction,
                     (Event(now, SessionRemoved(), session_id, pin=str(pin)) for session_id, pin in matches),

@@ -11,6 +11,7 @@ from math import inf
 
 from . import sql
 from .base import COOLDOWN_KEPT, EVIDENCE_KEPT
+from .feed import TOLD_FOR
 from .relational_sessions import RelationalSessions
 from .rows import Params
 from .token import TOKEN_KEPT
@@ -24,7 +25,9 @@ DELETE_LINE = "DELETE FROM journal WHERE id = :id"
 COUNT_OLD = "SELECT COUNT(*) FROM journal WHERE at < :oldest"
 NEWEST_EVIDENCE = """SELECT MAX(CASE WHEN COALESCE(last_fault_at, 0) > COALESCE(last_ok, 0)
     THEN last_fault_at ELSE last_ok END) FROM evidence"""
-_ENDED = "(until <= :ended OR since < :known)"
+# The row of what ended before its time tells others of it, for a day.
+_ENDED = "(level >= 0 AND (until <= :ended OR since < :known) OR level < 0 AND until < :told)"
+_REMOVED = "removed_at < :told"
 _UNKNOWN = "COALESCE(last_ok, 0) < :known AND COALESCE(last_fault_at, 0) < :known"
 _GONE = "instance IS NOT NULL AND (revoked_at < :tokens OR expires_at < :tokens)"
 _OF_NOBODY = "until <= :now AND substr(name, 1, 6) = 'probe:'"
@@ -35,6 +38,9 @@ SMALL: Mapping[str, str] = {
     # What is known of keys that nobody uses any more, such as the former values of a file that is rewritten.
     f"SELECT fingerprint, url FROM evidence WHERE {_UNKNOWN} LIMIT :portion": (
         f"DELETE FROM evidence WHERE fingerprint = :first AND url = :second AND {_UNKNOWN}"
+    ),
+    f"SELECT id FROM session WHERE {_REMOVED} LIMIT :portion": (
+        f"DELETE FROM session WHERE id = :first AND {_REMOVED}"
     ),
     f"SELECT id FROM token WHERE {_GONE} LIMIT :portion": f"DELETE FROM token WHERE id = :first AND {_GONE}",
     # The row of a key that is still in use stays, so that the fence of its lease only grows.
@@ -84,6 +90,7 @@ class RelationalUpkeep(RelationalSessions):
             "ended": now - COOLDOWN_KEPT,
             "known": min([now, *of_evidence]) - EVIDENCE_KEPT,
             "tokens": now - TOKEN_KEPT,
+            "told": now - TOLD_FOR,
         }
         for search, delete in SMALL.items():
             old = self._read(search, times)
@@ -92,11 +99,7 @@ class RelationalUpkeep(RelationalSessions):
                     rows = [times | {"first": row[0], "second": row[-1]} for row in old]
                     transaction.executemany(delete, rows)
             deleted += len(old)
-        with self._write() as transaction:
-            void = transaction.execute(sql.VOID_COOLDOWNS, {"now": now, "ever": inf}).rowcount
-            if void:
-                transaction.execute(sql.BUMP, {})
-        return deleted + void
+        return deleted + self._change((sql.VOID_COOLDOWNS, {"at": now, "ever": inf}))
 
     def prune_to_size(self, most: int) -> int:
         if self._used() <= most:

@@ -99,6 +99,11 @@ def session_params(session: Session) -> dict[str, object]:
     return dict(zip(sql.SESSION_COLUMNS, row, strict=True))
 
 
+def is_choice_at(session: Session, at: float) -> bool:
+    """Return whether the session's choice is not later than the time `at`, as `sql.its_choice` asks."""
+    return session.changed_at <= at or session.changed_at > at + sql.LONGEST_REQUEST
+
+
 def evidence(row: Row) -> Evidence:
     fingerprint, url, first_ok, last_ok, last_fault, last_fault_at = row
     kind = None
@@ -180,14 +185,23 @@ def readable(rows: Iterable[Row], make: Callable[[Row], T]) -> list[T]:
     return values
 
 
+def session_names(names: Sequence[str]) -> Params:
+    """Return the parameters of `sql.SESSIONS_NAMED`, for `sql.NAMED_AT_ONCE` names at most."""
+    return _numbered("id", names, sql.NAMED_AT_ONCE)
+
+
+def _numbered(name: str, values: Sequence[str], count: int) -> dict[str, object]:
+    """Return `count` numbered parameters; the first value stands for those that are too few."""
+    return {f"{name}{number}": values[number if number < len(values) else 0] for number in range(count)}
+
+
 def statements(change: Change, at: float) -> Iterator[Statement]:
     """Yield the statements for a change of the core; none for a `KeySucceeded` that is not durable, or a
     `KeyFailed` of one model."""
     match change:
         case KeySucceeded(fingerprint, url, durable=True):
             yield sql.WORKED, {"fingerprint": fingerprint, "url": url, "at": change.at}
-            for name in refuted(change):
-                yield sql.REFUTED, {"subject": name, "at": change.at}
+            yield sql.REFUTED, {"at": change.at} | _numbered("subject", refuted(change), sql.MOST_REFUTED)
         case KeyFailed(model=""):
             yield sql.FAILED, change._asdict()
         case CooldownStarted(cooldown):

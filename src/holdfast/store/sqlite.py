@@ -22,16 +22,17 @@ from types import TracebackType
 from typing import Any
 
 from ..core.errors import StoreError
-from ..distribution import update_command
 from . import sql, sqlite_pages
 from .dbfile import APPLICATION_ID, DOCTOR, ensure
-from .migrations import MIGRATIONS
+from .feed import Revision
+from .migrations import MIGRATIONS, READABLE_BY, SCHEMA, check_readable
 from .relational import RelationalStore
 from .rows import Params, Row
 from .time_limit import USUAL_SECONDS, seconds_allowed
 from .transaction import Transaction
 
 _SERIAL = "INTEGER PRIMARY KEY"
+_REVISION = sql.revision()
 _REASONS = {
     "SQLITE_BUSY": "another process kept it locked for {allowed} s",
     "SQLITE_CANTOPEN": "the file or its directory cannot be written",
@@ -72,7 +73,7 @@ class SqliteStore(RelationalStore):
     def _open(self) -> None:
         self._pid = os.getpid()
         self._writing, self._reading = threading.Lock(), threading.Lock()
-        self._seen, self._revision = -1, 0
+        self._seen, self._revision = -1, Revision(0, "")
         self._patience: dict[sqlite3.Connection, float] = {}
         with _opening, self._explained:
             ensure(self.path, _build)
@@ -90,16 +91,16 @@ class SqliteStore(RelationalStore):
             _inherited.extend((self._writer, self._reader))
             self._open()
 
-    def revision(self) -> int:
+    def revision(self) -> Revision:
         self._here()
         with self._reading, self._explained:
             (seen,) = self._reader.execute("PRAGMA data_version").fetchone()
             if seen != self._seen:  # there was a commit, perhaps of the journal only: the counter tells
-                (self._revision,) = self._reader.execute(sql.REVISION).fetchone()
+                self._revision = Revision(*self._reader.execute(_REVISION).fetchone())
                 self._seen = seen
             return self._revision
 
-    def glance(self) -> int | None:
+    def glance(self) -> Revision | None:
         """Return the revision while there was no commit since it was read and no thread is reading: a reader
         waits for no writer."""
         if self._pid != os.getpid() or not self._reading.acquire(blocking=False):
@@ -196,20 +197,31 @@ def connect(path: Path | str) -> sqlite3.Connection:
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Update the schema to this version, step by step. Several processes may do so at once: each step is done
     by one of them."""
-    while (number := _schema(connection)) < len(MIGRATIONS):
+    while (number := steps_taken(connection)) < len(MIGRATIONS):
         with _immediate(connection):
-            if _schema(connection) == number:
+            if steps_taken(connection) == number:
                 for statement in MIGRATIONS[number]:
                     connection.execute(statement.format(serial=_SERIAL))
-                connection.execute(f"PRAGMA user_version = {number + 1}")
-    if number > len(MIGRATIONS):
-        what = f"the store {path} was written by a newer Holdfast: "
-        what += f"it has schema {number}, this version knows {len(MIGRATIONS)}"
-        raise StoreError(what, next_step=update_command())
+                _mark(connection, number + 1)
+    check_readable(int(connection.execute("PRAGMA user_version").fetchone()[0]), f"the store {path}")
 
 
-def _schema(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+def steps_taken(connection: sqlite3.Connection) -> int:
+    """Return the number of the schema's steps that were taken."""
+    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        ((taken,),) = connection.execute(sql.META, {"name": SCHEMA}).fetchall()
+        number = max(number, int(taken))
+    return int(number)
+
+
+def _mark(connection: sqlite3.Connection, taken: int) -> None:
+    """Write down how many steps were taken, and how many a version must know."""
+    if taken <= READABLE_BY:
+        connection.execute(f"PRAGMA user_version = {taken}")
+    else:
+        connection.execute(sql.META_TABLE)
+        connection.execute(sql.META_SET, {"name": SCHEMA, "value": str(taken)})
 
 
 def _build(path: Path) -> None:

@@ -4,13 +4,14 @@ parts of `RelationalStore` see them."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from . import gathered, sql
+from .feed import Revision
 from .journal_events import Detail, Event
-from .rows import Params, Row
+from .rows import Params, Row, Statement
 
 
 class Cursor(Protocol):
@@ -23,7 +24,7 @@ class Cursor(Protocol):
 
 
 class Transaction(Protocol):
-    """A write transaction that began before its first read: no other writer runs until it ends."""
+    """A write transaction."""
 
     def execute(self, text: str, parameters: Params, /) -> Cursor: ...
 
@@ -31,16 +32,62 @@ class Transaction(Protocol):
 
 
 class SqlEngine(ABC):
-    """The engine under a part of a store."""
+    """The part of a store that each engine has of its own, and what follows from it."""
+
+    far = False
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
 
     @abstractmethod
-    def now(self) -> float: ...
+    def revision(self) -> Revision: ...
+
+    def glance(self) -> Revision | None:
+        """Return the revision if that waits for nobody: never by a network."""
+        return None
+
+    @abstractmethod
+    def close(self) -> None: ...
 
     @abstractmethod
     def _read(self, text: str, params: Params) -> list[Row]: ...
 
     @abstractmethod
     def _write(self) -> AbstractContextManager[Transaction]: ...
+
+    def _numbered(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction while which no other takes a number; an engine whose transactions run side by
+        side overrides this."""
+        return self._write()
+
+    def _durable(self) -> AbstractContextManager[Transaction]:
+        """Return a numbered transaction that is on the disk when it ends; an engine whose ordinary
+        transactions are not overrides this."""
+        return self._numbered()
+
+    def _alone(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction for a lease; an engine where it could be behind a batch overrides this."""
+        return self._write()
+
+    def _once(self, text: str, params: Params) -> list[Row]:
+        """Run one statement in a transaction of its own. Return its rows."""
+        with self._write() as transaction:
+            return transaction.execute(text, params).fetchall()
+
+    def now(self) -> float:
+        return self._clock()
+
+    def _change(self, *statements: Statement, events: Iterable[Event[Detail]] = ()) -> int:
+        """Run statements in one transaction; if they changed anything, take the number that their rows carry
+        and write the `events`. Return the number of changed rows."""
+        if not statements:
+            return 0
+        with self._numbered() as transaction:
+            changed = sum(transaction.execute(text, params).rowcount for text, params in statements)
+            if changed:
+                record_in(transaction, events)
+                transaction.execute(sql.TAKE_NUMBER, {})
+        return changed
 
 
 def journal_rows(events: Iterable[Event[Detail]]) -> list[Params]:

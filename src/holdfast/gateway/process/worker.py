@@ -181,6 +181,7 @@ class _Worker:
             engine,
             tokens=Tokens(
                 engine.store,
+                engine.following,
                 instance=self._resources.instance,
                 tell=engine.journal_writer.warn_once,
                 foreign=noting_in(engine.journal, engine.store),

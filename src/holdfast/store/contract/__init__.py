@@ -19,7 +19,9 @@ from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
 from ..base import AccountObject, Store
+from ..feed import Changes
 from ..journal_events import Event, SessionCreated
+from .feed import FeedContract
 from .given import START, URL, ManualClock, cooled, worked
 from .labels import LabelContract
 from .leases import LeaseContract
@@ -38,6 +40,7 @@ class StoreContract(
     ListContract,
     LabelContract,
     VerdictContract,
+    FeedContract,
     RecordContract,
     ObjectContract,
     LeaseContract,
@@ -93,5 +96,6 @@ class DurableStoreContract(StoreContract):
             store.apply([worked()], START)
             assert other.revision() == store.revision() != before
             assert other.evidence() == store.evidence()
+            assert other.changes(before.number) == store.changes(before.number) != Changes()
             assert store.lease("n", "a", 5) is not None
             assert other.lease("n", "b", 5) is None

@@ -213,11 +213,9 @@ class RecordContract(OpenedStore):
         assert store.token("t") == limited
         assert store.tokens() == [limited]
 
-    def test_renewing_a_token_moves_its_end_and_tells_no_gateway(self, store: Store) -> None:
+    def test_renewing_a_token_moves_its_end(self, store: Store) -> None:
         store.add_token(Token("t", "hash", "run s", expires_at=START + 60))
-        before = store.revision()
         assert store.renew_token("t", START + 120) is True
-        assert store.revision() == before
         assert store.token("t") == Token("t", "hash", "run s", expires_at=START + 120)
         store.revoke_token("t")
         assert store.renew_token("t", START + 180) is store.renew_token("none", START + 180) is False

@@ -1,11 +1,9 @@
-"""Evidence and cooldowns: time decides and not the order of writing; the revision changes when others must
-read again."""
+"""Evidence and cooldowns: time decides and not the order of writing."""
 # ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import pytest
 
@@ -15,8 +13,6 @@ from ...core.faults import FaultClass
 from ...core.identity import Pin
 from ...core.session import Session
 from ..base import COOLDOWN_KEPT, Store
-from ..journal_events import Event, SessionCreated
-from ..token import Token
 from .given import FP, KEY, START, URL, ManualClock, OpenedStore, cooled, worked
 
 HOUR = 3600.0
@@ -161,56 +157,3 @@ class VerdictContract(OpenedStore):
         assert store.clear(KEY) is True
         assert store.clear(KEY) is False
         assert [cooldown.subject for cooldown in store.cooldowns()] == ["endpoint:x"]
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            lambda store: store.save_session(Session("t", Pin.parse("p/m")), None),
-            lambda store: store.save_session(Session("s", Pin.parse("q/m"), version=1), 0),
-            lambda store: store.remove_session("s"),
-            lambda store: store.rename_provider("p", "q"),
-            lambda store: store.apply([worked(START + 100)], START + 100),
-            lambda store: store.apply([KeyFailed(FP, URL, FaultClass.AUTH_REJECTED, START)], START),
-            lambda store: store.apply([cooled("endpoint:x")], START),
-            lambda store: store.apply([FallbackStarted("s", "q/m", "why", START)], START),
-            lambda store: store.apply([KeyKept("s", "a")], START),
-            lambda store: store.forget(FP),
-            lambda store: store.clear(KEY),
-            lambda store: store.add_token(Token("t", "hash", "label")),
-        ],
-    )
-    def test_the_revision_tells_every_change_that_others_must_learn(
-        self, store: Store, change: Callable[[Store], object]
-    ) -> None:
-        store.save_session(Session("s", Pin.parse("p/m")), None)
-        store.apply([worked(), cooled()], START)
-        before = store.revision()
-        assert store.revision() == before
-        change(store)
-        assert store.revision() != before
-
-    @pytest.mark.parametrize(
-        "quiet",
-        [
-            lambda store: store.record([Event(START, SessionCreated(), "s")]),
-            lambda store: store.lease("n", "o", 5),
-            lambda store: store.save_models("p", URL, {"m": {}}, START),
-            lambda store: store.prune(1),
-            lambda store: store.apply(
-                [KeyKept("s", "a"), FallbackEnded("s"), KeyKept("unknown", "a")], START
-            ),
-            lambda store: (
-                store.clear("nothing"),
-                store.forget("nobody"),
-                store.remove_session("none"),
-            ),
-        ],
-    )
-    def test_the_revision_stays_when_nobody_has_to_read_again(
-        self, store: Store, quiet: Callable[[Store], object]
-    ) -> None:
-        store.record([])
-        store.save_session(Session("s", Pin.parse("p/m"), kept_key="a"), None)
-        before = store.revision()
-        quiet(store)
-        assert store.revision() == before

@@ -1,0 +1,99 @@
+"""What the engine has in memory of the store's rows, and how it keeps up with what other processes write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from ..core.errors import StoreError
+from ..store.base import Store
+from ..store.feed import Changes, Follower
+from .account_objects import AccountObjects
+from .background import BackgroundWorker
+from .known_sessions import KnownSessions
+from .shared_health import SharedHealth
+
+_LOOK_EVERY = 0.005
+"""Seconds between two looks where they wait for no network. A look costs a fifth of all that we add to a
+request."""
+_FAR_LOOK_EVERY = 0.05
+"""The same where they wait for a network."""
+_FORGET_EVERY = 3600.0
+"""Seconds between two times at which what ended long ago leaves memory."""
+
+
+class Following:
+    """The sessions, the health and the objects of one process, kept up with the store. Thread-safe.
+
+    `provisions_changed` is another number whenever provisioning records have changed. `warn` is called with
+    errors of the store: what is known already stays in use. A request is to look when it is `due` (monotonic
+    seconds), unless a thread `polls`.
+    """
+
+    def __init__(self, store: Store, objects: AccountObjects, warn: Callable[[Exception], None]) -> None:
+        self._store, self._objects, self._warn = store, objects, warn
+        self.sessions, self.health = KnownSessions(store), SharedHealth()
+        self.provisions_changed = 0
+        self.follower = Follower(store, self._take)
+        self._every = _FAR_LOOK_EVERY if store.far else _LOOK_EVERY
+        self._poll: BackgroundWorker[None] = BackgroundWorker(
+            "holdfast-feed", self._look_and_wait, most=1, gather=_FAR_LOOK_EVERY, failed=warn
+        )
+        self.due = self._forgot_at = 0.0
+        self.polls = False
+
+    def look(self) -> None:
+        """Take over what other processes wrote since the last look."""
+        try:
+            self.follower.look()
+        except StoreError as error:
+            self._warn(error)
+        self.due = time.monotonic() + self._every
+
+    def start(self) -> None:
+        """Look on a thread of its own from now on, where a look waits for a network."""
+        if self._store.far:
+            self.polls = True
+            self._poll.submit(None)
+
+    def is_current(self, session_id: str) -> bool:
+        """Return whether what a request of this session needs is in memory, as far as is seen without
+        waiting."""
+        if time.monotonic() >= self.due and not self.polls:
+            seen = self._store.glance()
+            if seen is None or seen != self.follower.revision:
+                return False
+            self.due = time.monotonic() + self._every
+        return self.sessions.knows(session_id) and self._objects.knows(session_id)
+
+    def close(self) -> None:
+        """End the thread, unless the store holds it up."""
+        self.polls = False
+        self._poll.close(0.0)
+
+    def renew(self) -> None:
+        """Replace the locks, in a forked child."""
+        self.polls = False
+        self.sessions.renew()
+        self.follower.renew()
+
+    def _look_and_wait(self, _: Sequence[None]) -> None:
+        if self.polls:
+            self.look()
+            self._poll.submit(None)
+
+    def _take(self, changes: Changes | None) -> None:
+        """Take over what changed, everything for None. Raises StoreError."""
+        # Users' choices first: they are read again even if the rest cannot be read.
+        names = None if changes is None else changes.sessions
+        self.sessions.read_again(names)
+        self._objects.forget(names)
+        if changes is None:
+            self.health.load(self._store.evidence(), self._store.cooldowns())
+        else:
+            self.health.learn(changes.evidence, changes.cooldowns)
+        if changes is None or changes.provisions:
+            self.provisions_changed += 1
+        if not 0.0 <= time.monotonic() - self._forgot_at < _FORGET_EVERY:
+            self._forgot_at = time.monotonic()
+            self.health.forget()

@@ -1,0 +1,111 @@
+"""The sessions that a process has in memory: those that were used last. A row is replaced when it changes,
+never dropped first, so that a session goes on while the store is away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..core.changes import Change, FallbackEnded, FallbackStarted, KeyKept
+from ..core.identity import Pin
+from ..core.session import ActiveFallback, Session
+from ..store.base import Store
+from ..store.rows import is_choice_at
+
+_MOST = 20_000
+"""Sessions in memory. Those that were used are kept when room is made."""
+_ABSENT_FOR = 0.005
+"""Seconds for which it is believed that there is no such session: who looked without holding up an event loop
+goes on with what was found."""
+
+
+class KnownSessions:
+    """The sessions of one process, by id. Thread-safe."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recent: dict[str, Session] = {}
+        self._older: dict[str, Session] = {}
+        self._absent: dict[str, float] = {}
+        self.renew()
+
+    def get(self, session_id: str) -> Session | None:
+        """Return a session, from memory if it is known; None if there is none. Raises StoreError."""
+        return self._recent.get(session_id) or self._find(session_id)
+
+    def knows(self, session_id: str) -> bool:
+        """Return whether `get` needs no store."""
+        return session_id in self._recent or session_id in self._older or self._is_absent(session_id)
+
+    def add(self, session: Session) -> None:
+        """Take over a session that this process has created."""
+        with self._lock:
+            self._absent.pop(session.id, None)
+            self._put(session)
+
+    def look_for(self, session_id: str) -> None:
+        """Forget that there was no such session."""
+        self._absent.pop(session_id, None)
+
+    def read_again(self, ids: Iterable[str] | None) -> None:
+        """Replace the known ones of these sessions, of all for None, by what is stored. Raises StoreError."""
+        with self._lock:
+            known = self._older | self._recent
+            names = [name for name in (known if ids is None else ids) if name in known]
+            if not names:
+                return
+            stored = {session.id: session for session in self._store.sessions_named(names)}
+            for name in names:
+                if name not in stored:
+                    self._older.pop(name, None)
+                    self._recent.pop(name, None)
+                elif stored[name] != known[name]:
+                    self._put(stored[name])
+
+    def change(self, change: Change, at: float) -> None:
+        """Take over what a request begun at `at` (epoch seconds) changes of its session, as the store will
+        have it."""
+        if not isinstance(change, KeyKept | FallbackStarted | FallbackEnded):
+            return
+        with self._lock:
+            session = self._recent.get(change.session) or self._older.get(change.session)
+            if session is not None and is_choice_at(session, at):
+                self._put(_changed(session, change))
+
+    def renew(self) -> None:
+        """Replace the lock, in a forked child."""
+        self._lock = threading.RLock()
+
+    def _find(self, session_id: str) -> Session | None:
+        with self._lock:
+            session = self._recent.get(session_id) or self._older.get(session_id)
+            if session is None and not self._is_absent(session_id):
+                # Under the lock: what changes meanwhile is read again after it.
+                session = self._store.session(session_id)
+            if session is not None:
+                self._put(session)
+                return session
+            if len(self._absent) >= _MOST:
+                self._absent.clear()
+            self._absent[session_id] = time.monotonic() + _ABSENT_FOR
+            return None
+
+    def _put(self, session: Session) -> None:
+        if len(self._recent) >= _MOST // 2 and session.id not in self._recent:
+            self._older, self._recent = self._recent, {}
+        self._recent[session.id] = session
+
+    def _is_absent(self, session_id: str) -> bool:
+        return time.monotonic() < self._absent.get(session_id, 0.0)
+
+
+def _changed(session: Session, change: KeyKept | FallbackStarted | FallbackEnded) -> Session:
+    match change:
+        case KeyKept(_, label):
+            return replace(session, kept_key=label)
+        case FallbackStarted(_, fallback, reason, until):
+            return replace(session, active_fallback=ActiveFallback(Pin.parse(fallback), reason, until))
+        case FallbackEnded():
+            return replace(session, active_fallback=None)
