@@ -1,7 +1,7 @@
 """Run a provider on this machine that misbehaves as real ones did, for docs/guides/tour.md. Ctrl-C ends it.
 
 Key one has no credit left after its first answer. Key two is rejected once without a reason, with its second
-request. Other keys are unknown.
+request. Other keys are unknown, and so are other paths than that of openai-chat.
 
 python examples/provider.py [--port PORT]     port 41017 unless you name another; 0 takes a free one
 """
@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 
-from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, status
+from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, status, wrong_door
 
 QUOTA = {
     "message": "You exceeded your current quota, please check your plan and billing details.",
@@ -34,6 +34,8 @@ asked: Counter[str | None] = Counter()
 
 def answer(seen: SeenRequest) -> Behaviour:
     """Answer by the key, and by how often that key was seen."""
+    if not seen.path.endswith("/chat/completions"):
+        return wrong_door()
     asked[seen.key] += 1
     match seen.key, asked[seen.key]:
         case ("tour-key-number-one", 1) | ("tour-key-number-two", 1 | 3 | 4):

@@ -34,7 +34,7 @@ auth = "none"
 
 
 def test_a_pin_that_works_is_shown_step_by_step(cli: Cli, provider: ScriptedProvider) -> None:
-    result = cli("check", "good/small")
+    result = cli("check", "good/small", "--no-probe")
     assert (result.exit_code, result.stderr) == (0, "")
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [
         ["ok", step] for step in ("resolve", "key", "models", "call")
@@ -60,7 +60,7 @@ def test_a_diagnosis_says_whose_environment_holds_the_key_that_it_read(
 def test_a_check_leaves_no_session_behind_but_a_request_that_why_explains(
     cli: Cli, provider: ScriptedProvider
 ) -> None:
-    report = json.loads(cli("check", "good/small", "--json").stdout)
+    report = json.loads(cli("check", "good/small", "--no-probe", "--json").stdout)
     assert report["ok"] is True
     assert json.loads(cli("session", "list", "--json").stdout) == []
     request = report["steps"][-1]["what"].rpartition("request ")[2]
@@ -101,7 +101,7 @@ def test_a_success_that_is_no_answer_fails_the_check(
 
 
 def test_a_provider_alone_is_checked_without_a_call(cli: Cli, provider: ScriptedProvider) -> None:
-    result = cli("check", "good")
+    result = cli("check", "good", "--no-probe")
     assert (result.exit_code, provider.calls) == (0, [])
     assert "2 listed" in result.stdout
     assert "good/large" in cli("models", "--provider", "good").stdout
@@ -119,7 +119,7 @@ def test_another_model_than_the_chosen_one_fails_the_check(cli: Cli, provider: S
 
 def test_an_endpoint_that_takes_no_key_is_checked_without_one(cli: Cli, provider: ScriptedProvider) -> None:
     provider.follow(ok())
-    assert cli("check", "keyless/small").exit_code == 0
+    assert cli("check", "keyless/small", "--no-probe").exit_code == 0
     assert [call.key for call in provider.calls] == [None]
 
 

@@ -145,10 +145,10 @@ def as_connected(ground: Ground) -> dict[Dialect, str]:
     result: dict[Dialect, str] = {}
     for dialect, program in SPEAKERS.items():
         try:
-            ((_, spoken),) = _models(CliContext(), find_harness(program))
+            (option,) = _models(CliContext(), find_harness(program))
         except HoldfastError:
             continue
-        assert spoken is dialect
+        assert (option.translated or option.dialects[0]) is dialect
         result[dialect] = "offered"
     return result
 

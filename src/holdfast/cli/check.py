@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
-from . import complete
+from . import complete, siblings
 from .context import CliContext
 from .endpoints import misplaced
 from .output import if_any, json_option, say, show_json
@@ -47,12 +47,16 @@ class Step:
 
 @click.command()
 @click.argument("pin", metavar="PIN|PROVIDER", shell_complete=complete.pins_and_providers)
+@click.option("--no-probe", is_flag=True, help="Do not ask the host which other dialects it speaks.")
+@click.option("--yes", is_flag=True, help="Add the endpoints that are found.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, pin: str, as_json: bool) -> None:
+def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, yes: bool) -> None:
     """Test a provider/model with one small call.
 
-    Reads the keys, lists the models and makes one small call. Without a model there is no call.
+    Reads the keys, lists the models and makes one small call. Without a model there is no call. If all is
+    well, the host is asked at known paths for the dialects that the provider lacks: these requests ask for no
+    answer and cost nothing.
 
     Exit 1: a step failed. 3: the pin names no provider of yours. 4: the provider refused the call.
 
@@ -61,11 +65,17 @@ def command(ctx: click.Context, pin: str, as_json: bool) -> None:
       holdfast check mimo-plan/mimo-v2.5-pro
     """
     steps: list[Step] = []
+
+    def tell(step: Step) -> None:
+        steps.append(step)
+        if not as_json:
+            say(step.line)
+
     try:
         for step in steps_of(ctx.obj, pin):
-            steps.append(step)
-            if not as_json:
-                say(step.line)
+            tell(step)
+        if _passed(steps) and not no_probe:
+            _probe(ctx.obj, pin, tell, yes=yes, as_json=as_json)
     finally:
         if as_json:
             show_json({"subject": pin, "ok": _passed(steps), "steps": [asdict(step) for step in steps]})
@@ -94,6 +104,19 @@ def steps_of(context: CliContext, text: str) -> Iterator[Step]:
         )
     else:
         yield from _call(context, provider, dialects[0], pin.model)
+
+
+def _probe(context: CliContext, text: str, tell: Callable[[Step], None], *, yes: bool, as_json: bool) -> None:
+    """Ask the host for the dialects that the provider lacks, and offer those that are found."""
+    from ..core.identity import Pin
+
+    pin = Pin.parse(text) if "/" in text else None
+    provider = _resolved(context, pin, text)
+    asked = [*siblings.asks(context, provider, provider.keys, pin.model if pin else "")]
+    for line in siblings.summary_of(asked):
+        tell(Step("probe", ok=True, what=line, note=True))
+    for line in siblings.offer(context, provider, asked, yes=yes, ask=not as_json):
+        tell(Step("probe", ok=True, what=line, note=True))
 
 
 def _asked(provider: Provider, readable: list[Key]) -> list[Dialect]:

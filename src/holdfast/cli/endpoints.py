@@ -44,7 +44,7 @@ def endpoint(context: CliContext, name: str, endpoints: Sequence[str], auth: str
     provider = context.provider(name)
     given = parsed(endpoints, "holdfast provider endpoint --help")
     written = {
-        dialect: _as_written(provider, url, auth or _usual_auth(dialect, url))
+        dialect: as_written(provider, url, auth or _usual_auth(dialect, url))
         for dialect, url in given.items()
     }
     replaced = [other for other in in_other_dialects(context, provider) if other.dialect in given]
@@ -93,7 +93,7 @@ def endpoints_of(provider: Provider) -> tuple[Endpoint, ...]:
     return tuple(dict.fromkeys((*provider.endpoints, *of_keys)))
 
 
-def _as_written(provider: Provider, url: str, auth: str | None) -> object:
+def as_written(provider: Provider, url: str, auth: str | None) -> object:
     """Return the value to write into the file: the URL alone where that means the same."""
     styles = {str(endpoint.auth) for endpoint in provider.endpoints}
     if auth is None or (auth == "bearer" and styles == {"bearer"}):

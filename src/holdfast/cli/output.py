@@ -26,6 +26,11 @@ def say(*lines: str) -> None:
         print(plain(line))
 
 
+def in_a_terminal() -> bool:
+    """Return whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def note(line: str) -> None:
     """Print a line on stderr, beside the output."""
     click.echo(f"holdfast: {plain(line)}", err=True)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import complete
 from .context import CliContext
-from .endpoints import endpoint, in_other_dialects, of_its_host, of_its_keys, parsed
+from .endpoints import endpoint
 from .guards import also_in, refuse_while_used, sessions_of, sign_out, still_using
 from .model_facts import described
-from .new_provider import check_address, check_dialect, public_reference
 from .output import if_any, json_option, say, show_json, some_of, table
 from .presets import presets
+from .provider_add import add
 from .provider_edit import edit
 
 if TYPE_CHECKING:
@@ -35,88 +34,7 @@ def command() -> None:
 command.add_command(edit)
 command.add_command(endpoint)
 command.add_command(presets)
-
-
-@command.command()
-@click.argument("name")
-@click.option(
-    "--url", help="The endpoint's base URL: what precedes /chat/completions, /responses or /v1/messages."
-)
-@click.option(
-    "--dialect",
-    help="The dialect of --url: openai-chat (the default), openai-responses or anthropic-messages.",
-)
-@click.option(
-    "--endpoint",
-    "endpoints",
-    multiple=True,
-    metavar="DIALECT=URL",
-    help="Instead of --url, once per dialect.",
-)
-@click.option("--preset", help="A known provider to start from.", shell_complete=complete.presets)
-@click.option("--auth", help="How a key is sent: bearer (the default), x-api-key, api-key, or none.")
-@click.option("--model", "models", multiple=True, help="A model it offers; may be repeated.")
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    metavar="REF",
-    help="A key's reference, such as env:MY_KEY; may be repeated.",
-)
-@click.pass_obj
-def add(
-    context: CliContext,
-    /,
-    name: str,
-    endpoints: Sequence[str],
-    models: Sequence[str],
-    keys: Sequence[str],
-    **given: str | None,
-) -> None:
-    """Add a provider to holdfast.toml.
-
-    \b
-    Example:
-      holdfast provider add mimo-plan --url https://token-plan-cn.xiaomimimo.com/v1 --key env:MIMO_KEY
-      holdfast provider add router --preset openrouter
-      holdfast provider add both --endpoint openai-chat=http://h/v1 --endpoint anthropic-messages=http://h
-      holdfast provider add local --url http://127.0.0.1:8080/v1 --auth none
-    """
-    from .. import config as config_file
-    from ..core.identity import ProviderName
-
-    entry: dict[str, object] = {field: value for field, value in given.items() if value is not None}
-    written = {
-        **given,
-        "endpoint": endpoints,
-        "model": models,
-        "key": [public_reference(key) for key in keys],
-    }
-    check_address(name, written)
-    if endpoints:
-        entry["endpoints"] = parsed(endpoints, "holdfast provider add --help")
-    check_dialect(name, written)
-    if models:
-        entry["models"] = list(models)
-    if keys:
-        entry["keys"] = list(keys)
-    config = config_file.add_provider(context.editable, name, entry)
-    provider = config.providers[ProviderName(name)]
-    misplaced = list(of_its_keys(context, provider, provider.keys))
-    say(f"Added provider '{name}' to {context.home.config}")
-    say(*(f"  {other.what}" for other in in_other_dialects(context, provider)))
-    say(*of_its_host(context, provider), *misplaced)
-    if not misplaced:  # a check would send a misplaced key
-        say(_next_step(provider))
-
-
-def _next_step(provider: Provider) -> str:
-    """Return the line with the next command for a new provider."""
-    if not provider.served():
-        step = f"holdfast key add {provider.name} --from env:VARIABLE"
-        return f"  next: {step}   (without --from it asks for the key)"
-    model = next(iter(provider.models or ()), "")
-    return f"  next: holdfast check {provider.name}{if_any('/{}', model)}"
+command.add_command(add)
 
 
 @command.command("list")
