@@ -242,9 +242,9 @@ def test_what_the_query_of_a_route_shows_of_the_token_does_not_leave(
 
 METHODS = [
     ("GET", "/v1/embeddings", "POST, OPTIONS"),
-    ("PUT", "/v1/responses/resp_1", "GET, DELETE, OPTIONS"),
-    ("HEAD", "/v1/files", "POST, GET, OPTIONS"),
-    ("DELETE", "/v1/messages/batches", "POST, GET, OPTIONS"),
+    ("PUT", "/v1/responses/resp_1", "GET, HEAD, DELETE, OPTIONS"),
+    ("HEAD", "/v1/embeddings", "POST, OPTIONS"),
+    ("DELETE", "/v1/messages/batches", "POST, GET, HEAD, OPTIONS"),
     ("GET", "/v1/responses/resp_1/cancel", "POST, OPTIONS"),
 ]
 

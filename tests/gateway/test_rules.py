@@ -345,4 +345,4 @@ def test_an_unknown_path_is_refused_with_the_routes_there_are(
 def test_a_wrong_method_is_refused_with_the_right_one(gateway: Any, provider: ScriptedProvider) -> None:
     got = gateway(provider).raw(request("chat/completions", b"", method="PUT", connection="close"))
     assert got.startswith(b"HTTP/1.1 405 ")
-    assert b"allow: POST, GET, OPTIONS\r\n" in got
+    assert b"allow: POST, GET, HEAD, OPTIONS\r\n" in got

@@ -147,7 +147,7 @@ METHODS = {
     ("OPTIONS", "/late"): (204, "GET, HEAD, OPTIONS"),
     ("POST", "/late"): (405, "GET, HEAD, OPTIONS"),
     ("DELETE", "/late"): (405, "GET, HEAD, OPTIONS"),
-    ("OPTIONS", "/v1/chat/completions"): (204, "POST, GET, OPTIONS"),
+    ("OPTIONS", "/v1/chat/completions"): (204, "POST, GET, HEAD, OPTIONS"),
     ("OPTIONS", "/s/a/v1/messages"): (204, "POST, OPTIONS"),
     ("GET", "/v1/responses"): (405, "POST, OPTIONS"),
     ("HEAD", "/v1/responses"): (405, "POST, OPTIONS"),

@@ -258,3 +258,20 @@ def test_a_request_of_a_new_session_that_names_no_model_begins_no_session_by_a_g
     assert (code, json.loads(body)["error"]["code"]) == (400, "model_ambiguous")
     with httpx2.Client(transport=plane.holdfast.session("desk").transport()) as client:
         assert client.get("http://holdfast.invalid/v1/files").status_code == 200
+
+
+def test_head_is_answered_like_get_without_the_body(plane: Running, provider: ScriptedProvider) -> None:
+    """The provider is asked with GET, whose answer tells what the headers are; also where it comes in
+    pieces."""
+    with openai_client(plane, "gateway") as client:
+        response = client.responses.create(model="scripted-1", input="hi").id
+        file = client.files.create(file=("in.jsonl", b"{}" * 40_000), purpose="batch").id
+    with httpx2.Client(
+        base_url=f"{plane.root}/s/desk/v1", headers={"authorization": f"Bearer {plane.token}"}
+    ) as client:
+        for path in (f"responses/{response}", f"files/{file}/content", "files", "files/no-such-file"):
+            provider.requests.clear()
+            head, get, again = (client.request(method, path) for method in ("HEAD", "GET", "HEAD"))
+            assert [seen.method for seen in provider.requests] == ["GET"] * 3
+            assert (head.status_code, head.content, bool(get.content)) == (get.status_code, b"", True)
+            assert head.headers.keys() == get.headers.keys() == again.headers.keys()

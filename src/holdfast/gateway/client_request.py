@@ -16,7 +16,7 @@ from ..wire.strict_body import refusal_of_doubt
 from .header_rules import forwarded, translated_lines
 from .http1.header_actions import ENCODED, LABEL
 from .http1.request_head import Head
-from .routing import HttpRoute
+from .routing import HttpRoute, asked_as
 
 _SHORT = 32 * 1024
 """Bytes: a shorter body is read strictly at once, a longer one in a thread."""
@@ -56,7 +56,7 @@ class ClientRequest:
         self, head: Head, route: HttpRoute, body: bytes, *, strict: bool = False, limited: bool = False
     ) -> None:
         self._label = head.once.get(LABEL, b"").lower()
-        self._method = "POST" if head.method == b"POST" else head.method.decode("ascii")
+        self._method = "POST" if head.method == b"POST" else asked_as(head.method)
         self.rule = body_rule(self._method, route.path, self._label)
         self.info: RequestInfo = UNREAD
         if self.rule.named and is_plain(body) and ENCODED not in head.once:

@@ -23,6 +23,12 @@ _MOST, _LONGEST = 4096, 600
 _PREFIX = b"/s/"
 
 
+def asked_as(method: bytes) -> str:
+    """Return the method with which a provider is asked: the answer to HEAD is that to GET, without its
+    body."""
+    return "GET" if method == b"HEAD" else method.decode("ascii")
+
+
 class HttpRoute(NamedTuple):
     """The route of a path.
 
@@ -42,7 +48,7 @@ class HttpRoute(NamedTuple):
 
     def for_caller(self, method: bytes, *, anthropic: bool) -> HttpRoute:
         """Return the route for a method, and for a caller of this API where two APIs have its path."""
-        row = None if self.listed is None else self.listed.row(method.decode("ascii"), anthropic=anthropic)
+        row = None if self.listed is None else self.listed.row(asked_as(method), anthropic=anthropic)
         return self if row is None else self._replace(dialect=row.dialect)
 
 
@@ -80,7 +86,7 @@ def _route_of(path: str, session: str | None) -> HttpRoute:
         (row, *_), *_ = listed.rows.values()
         posts = listed.rows.get("POST", ())
         takes_file = any(row.body is BodyKind.FILE for row in posts)
-        methods = frozenset(method.encode("ascii") for method in listed.rows)
+        methods = frozenset(method.encode("ascii") for method in _with_head(listed))
         # The provider is asked for the route's own path, without the slashes that the client added.
         return HttpRoute(
             listed.name,
@@ -95,6 +101,14 @@ def _route_of(path: str, session: str | None) -> HttpRoute:
     if name.startswith("messages"):
         shape = Dialect.ANTHROPIC_MESSAGES
     return HttpRoute("", path, shape, session)
+
+
+def _with_head(listed: PathRoutes) -> list[str]:
+    """Return the methods of a path; where it has GET, HEAD too (RFC 9110 9.3.2)."""
+    methods = [*listed.rows]
+    if "GET" in methods:
+        methods.insert(methods.index("GET") + 1, "HEAD")
+    return methods
 
 
 def session_for(token: Token, route: HttpRoute, once: Mapping[int, bytes], own: str) -> str | ClientError:
@@ -123,7 +137,7 @@ def allowed_methods(route: HttpRoute) -> str:
     if route.path == EVERYTHING:
         return "GET, HEAD, POST, DELETE, OPTIONS"
     if route.listed is not None:
-        return ", ".join([*route.listed.rows, "OPTIONS"])
+        return ", ".join([*_with_head(route.listed), "OPTIONS"])
     return "GET, HEAD, OPTIONS"
 
 

@@ -37,13 +37,13 @@ def _head_of(status: int, lines: list[bytes]) -> bytes:
 class ResponseWriter(asyncio.Protocol):
     """The writing half of a client's connection."""
 
-    __slots__ = ("_chunked_out", "_head", "_keep", "_transport", "_unframed")
+    __slots__ = ("_chunked_out", "_head", "_keep", "_silent", "_transport", "_unframed")
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._head: Head | None = None
         self._keep = True
-        self._chunked_out = self._unframed = False
+        self._chunked_out = self._unframed = self._silent = False
 
     @property
     def local_address(self) -> tuple[str, int]:
@@ -83,10 +83,11 @@ class ResponseWriter(asyncio.Protocol):
         if self._transport is None:
             return
         has_body = status not in _WITHOUT_LENGTH
+        self._silent = self._head is not None and self._head.method == b"HEAD"
         self._chunked_out = has_body and self._head is not None and self._head.modern
         if self._chunked_out:
             lines.append(b"transfer-encoding: chunked")
-        elif has_body:
+        elif has_body and not self._silent:
             self._unframed, self._keep = True, False
         if not self._keep:
             lines.append(_CLOSE)
@@ -94,7 +95,7 @@ class ResponseWriter(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Write the next piece of a body."""
-        if self._transport is None or not data:
+        if self._transport is None or not data or self._silent:
             return
         if not self._chunked_out:
             self._transport.write(data)
@@ -106,7 +107,7 @@ class ResponseWriter(asyncio.Protocol):
     def end(self) -> None:
         """Write the end of a body."""
         self._unframed = False
-        if self._transport is not None and self._chunked_out:
+        if self._transport is not None and self._chunked_out and not self._silent:
             self._transport.write(b"0\r\n\r\n")
 
     def cut(self) -> None:
