@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from holdfast.translate import read_chat
 from holdfast.translate.form import Call, Opaque, Refusal, Seal, Text, Thinking
 from holdfast.translate.losses import Losses
 from holdfast.translate.to_chat import ChatWriter
+from tables import rows
 from translate.wires import MARK, SEALER, STREAMS, answer, caller, part_of
 
 WORDS = st.text("ab é\U0001f600", min_size=1, max_size=9).filter(str.strip)
@@ -36,7 +36,7 @@ def _back(message: dict[str, Any]) -> list[Any]:
     return list(read_chat.read({"model": "m", "messages": messages}, SEALER, losses).turns[-1].parts)
 
 
-@pytest.mark.parametrize("dialect", STREAMS)
+@rows("dialect", STREAMS)
 @given(parts=PARTS)
 def test_texts_thoughts_and_calls_come_back(dialect: str, parts: list[tuple[str, ...]]) -> None:
     (choice,) = ChatWriter(caller()).whole(answer(dialect, STREAMS[dialect](parts)))["choices"]
@@ -69,7 +69,7 @@ def test_a_refusal_comes_back() -> None:
     assert _back(choice["message"]) == [Refusal("no")]
 
 
-@pytest.mark.parametrize("length", [None, 1, -2, "2", 2.5, [2]])
+@rows("length", [None, 1, -2, "2", 2.5, [2]])
 def test_lengths_that_do_not_fit_are_not_believed(length: object) -> None:
     parts = [("thinking", "hm", "c2ln"), ("thinking", "so", "bW9yZQ")]
     (choice,) = ChatWriter(caller()).whole(answer("messages", STREAMS["messages"](parts)))["choices"]

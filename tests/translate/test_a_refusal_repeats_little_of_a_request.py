@@ -12,6 +12,7 @@ from holdfast.translate.caps import Caps
 from holdfast.translate.envelope import Sealer
 from holdfast.translate.exchange import CallerRequest, Destination
 from holdfast.translate.losses import Untranslatable
+from tables import rows
 
 KEY = "sk-proj-" + "Ab1" * 16
 STRANGE = ("x" * 90_000, KEY, "red\x1b[31m")
@@ -34,7 +35,7 @@ def _requests(text: str) -> list[tuple[Dialect, dict[str, Any]]]:
     ]
 
 
-@pytest.mark.parametrize("number", range(len(STRANGE)), ids=["long", "a key", "control characters"])
+@rows("number", range(len(STRANGE)), ids=["long", "a key", "control characters"])
 def test_a_refusal_is_short_and_holds_no_key(number: int) -> None:
     for caller, body in _requests(STRANGE[number]):
         request = CallerRequest(

@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from holdfast.translate import read_messages
 from holdfast.translate.caps import Caps
 from holdfast.translate.context import Caller
@@ -16,6 +14,7 @@ from holdfast.translate.from_chat import ChatReader
 from holdfast.translate.losses import Losses
 from holdfast.translate.names import ToolNames, wire_name
 from holdfast.translate.to_messages import MessagesWriter
+from tables import rows
 from translate.claude_code import text, tool
 from translate.messages_to_chat import MARK, SEALER, asking, carried
 
@@ -102,8 +101,8 @@ def _gathered(stream: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return blocks
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("name", ANSWERS)
+@rows("streamed", [False, True], ids=["whole", "streamed"])
+@rows("name", ANSWERS)
 def test_an_answer_comes_back_to_its_model_as_it_was(name: str, streamed: bool) -> None:
     message = ANSWERS[name]
     content = _content(_events(message, streamed=streamed), streamed=streamed)

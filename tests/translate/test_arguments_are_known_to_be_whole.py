@@ -6,11 +6,11 @@ import json
 from itertools import pairwise
 from time import process_time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.translate.arguments import Arguments, object_of
+from tables import rows
 
 TEXTS = st.text(alphabet='a"\\{}[]:, \n\u00e9', max_size=5)
 VALUES = st.recursive(
@@ -42,9 +42,7 @@ def test_an_object_is_whole_at_its_last_bracket(value: object, cuts: list[int], 
     assert args.read() is None
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "1", "{} {", "{]}", "{x}", "}", '"{}"', "{" * 100_000 + "}" * 100_000]
-)
+@rows("text", ["", "[]", "1", "{} {", "{]}", "{x}", "}", '"{}"', "{" * 100_000 + "}" * 100_000])
 def test_what_is_no_object_is_never_whole(text: str) -> None:
     args = Arguments()
     for letter in text:

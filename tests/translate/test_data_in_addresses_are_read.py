@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from holdfast.translate.form import File, Image
 from holdfast.translate.media import address, from_address, is_data, type_by_name
+from tables import rows
 
 ADDRESSES = [
     ("data:image/png;base64,QUJD", ("image/png", "QUJD")),
@@ -19,7 +18,7 @@ ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize(("url", "expected"), ADDRESSES)
+@rows(("url", "expected"), ADDRESSES)
 def test_an_address_gives_its_type_and_data(url: str, expected: tuple[str, str] | None) -> None:
     assert from_address(url) == expected
     assert is_data(url) is url.lower().startswith("data:")
@@ -30,8 +29,6 @@ def test_an_address_is_written_from_data_or_kept() -> None:
     assert address(File(url="https://example.com/a.pdf")) == "https://example.com/a.pdf"
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("a.PDF", "application/pdf"), ("a.b.txt", "text/plain"), ("a", "")]
-)
+@rows(("name", "expected"), [("a.PDF", "application/pdf"), ("a.b.txt", "text/plain"), ("a", "")])
 def test_a_name_says_its_media_type(name: str, expected: str) -> None:
     assert type_by_name(name) == expected

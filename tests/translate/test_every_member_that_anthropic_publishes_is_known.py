@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
-import pytest
 from anthropic.types.beta import BetaContentBlockParam, BetaToolResultBlockParam, BetaToolUnionParam
 from anthropic.types.beta import message_create_params as published
 from typing_extensions import get_type_hints, is_typeddict
 
 from holdfast.translate import read_messages
 from holdfast.translate.losses import Losses, Untranslatable
+from tables import rows
 from translate.messages_to_chat import SEALER, asking, carried
 
 CANNOT_BE_TOLD = {"browser_state"}
@@ -73,7 +73,7 @@ def _read_block(block: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
     return [_read(messages=[{"role": role, "content": [content]}]) for role, content in contents]
 
 
-@pytest.mark.parametrize("name", sorted(BLOCKS))
+@rows("name", sorted(BLOCKS))
 def test_a_block_that_anthropic_publishes_is_known(name: str) -> None:
     block = dict.fromkeys(BLOCKS[name] - NOT_READ, "x") | {"type": name}
     outcomes = _read_block(block)

@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 from random import Random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.translate.events import fold
+from tables import rows
 from translate.stream_folds import FOLDS
 from translate.stream_lint import LINTS
 from translate.stream_scripts import Script, events, script
@@ -63,7 +63,7 @@ def test_parts_that_are_open_at_once_do_not_mix(rng: Random) -> None:
     _is_written(rng)
 
 
-@pytest.mark.parametrize("quarter", range(4))
+@rows("quarter", range(4))
 def test_many_streams_by_number_give_their_answers(quarter: int) -> None:
     for seed in range(quarter, SCRIPTS, 4):
         rng = Random(seed)

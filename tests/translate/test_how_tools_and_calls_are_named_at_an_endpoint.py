@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from holdfast.translate.form import Tool, ToolKind
 from holdfast.translate.losses import Losses, Untranslatable
 from holdfast.translate.names import ToolNames, call_id, made_id, wire_name
+from tables import rows
 
 LEGAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -27,7 +28,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(("group", "name", "begin"), NAMES)
+@rows(("group", "name", "begin"), NAMES)
 def test_a_name_is_kept_or_shortened(group: str, name: str, begin: str) -> None:
     given_name = wire_name(group, name)
     assert given_name.startswith(begin)
@@ -64,7 +65,7 @@ def test_a_tool_may_be_offered_twice() -> None:
     assert ToolNames(tools, Losses()).tool("f") is tools[0]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("first", "second", "words"),
     [
         (Tool("b__c", group="a"), Tool("c", group="a__b", at="tools[1]"), "'a.b__c' and 'a__b.c'"),
@@ -92,7 +93,7 @@ IDS = [
 SHAPES = {"": re.compile(r"call_[0-9a-f]{24}"), "mistral": re.compile(r"[A-Za-z0-9]{9}")}
 
 
-@pytest.mark.parametrize(("identity", "rule", "salt", "expected"), IDS)
+@rows(("identity", "rule", "salt", "expected"), IDS)
 def test_an_id_of_a_call_is_kept_or_replaced(
     identity: str, rule: str, salt: str, expected: str | None
 ) -> None:

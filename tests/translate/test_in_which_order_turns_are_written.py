@@ -13,6 +13,7 @@ from holdfast.translate.caps import Caps
 from holdfast.translate.form import Call, Part, Result, Role, Text, Turn
 from holdfast.translate.losses import Losses, Untranslatable
 from holdfast.translate.turns import leading_words, paired, told_by_the_user
+from tables import rows
 
 ROLES = {"s": Role.SYSTEM, "u": Role.USER, "a": Role.ASSISTANT}
 
@@ -48,7 +49,7 @@ def _script(turns: list[Turn]) -> str:
     return " ".join(f"{turn.role.value[0]}:{','.join(map(_word, turn.parts))}" for turn in turns)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("given", "written"),
     [
         ("u:hi a:yes", "u:hi a:yes"),
@@ -72,7 +73,7 @@ def test_turns_come_in_the_order_that_endpoints_want(given: str, written: str) -
     assert losses.names == (("fill_missing",) if "!" in written else ())
 
 
-@pytest.mark.parametrize(
+@rows(
     ("script", "why"),
     [
         ("u:go u:=x", "no call before it has the id 'x'"),

@@ -10,6 +10,7 @@ import pytest
 from holdfast.translate.fields import Fields
 from holdfast.translate.form import Flag
 from holdfast.translate.losses import Losses, Untranslatable
+from tables import rows
 
 
 def _fields(raw: object, at: str = "tools[2]") -> Fields:
@@ -64,12 +65,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("reader", "value", "expected"), READ)
+@rows(("reader", "value", "expected"), READ)
 def test_a_member_of_the_right_type_is_read(reader: str, value: object, expected: object) -> None:
     assert READERS[reader](_fields({"x": value})) == expected
 
 
-@pytest.mark.parametrize(("reader", "value", "message"), REFUSED)
+@rows(("reader", "value", "message"), REFUSED)
 def test_a_member_of_a_wrong_type_is_refused_with_its_path(reader: str, value: object, message: str) -> None:
     with pytest.raises(Untranslatable) as refused:
         READERS[reader](_fields({"x": value}))

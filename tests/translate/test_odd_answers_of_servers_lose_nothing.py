@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from holdfast.core.identity import Dialect
 from holdfast.translate.caps import Caps
 from holdfast.translate.envelope import Sealer
 from holdfast.translate.exchange import CallerRequest, Destination, Translation
+from tables import rows
 
 Wire = dict[str, Any]
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
@@ -67,7 +66,7 @@ MESSAGES_OF_CHAT = {
 }
 
 
-@pytest.mark.parametrize("events", MESSAGES_OF_CHAT.values(), ids=MESSAGES_OF_CHAT)
+@rows("events", MESSAGES_OF_CHAT.values(), ids=[*MESSAGES_OF_CHAT])
 def test_a_whole_message_in_a_stream_is_said_once(events: list[Wire]) -> None:
     assert _said(_streamed(MESSAGES, CHAT, events)) == "hi"
 
@@ -89,7 +88,7 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize(("events", "args"), CALLS.values(), ids=CALLS)
+@rows(("events", "args"), CALLS.values(), ids=[*CALLS])
 def test_a_call_has_its_name_once_and_its_arguments(events: list[Wire], args: str) -> None:
     assert _call(_streamed(MESSAGES, CHAT, events)) == ("find", args)
 
@@ -138,7 +137,7 @@ ENDS: dict[str, tuple[Wire, Wire]] = {
 }
 
 
-@pytest.mark.parametrize(("start", "end"), ENDS.values(), ids=ENDS)
+@rows(("start", "end"), ENDS.values(), ids=[*ENDS])
 def test_the_input_that_messages_told_is_counted_once(start: Wire, end: Wire) -> None:
     usage = _counts(_streamed(CHAT, MESSAGES, _message(start, end)))
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == (9, 5)
@@ -165,7 +164,7 @@ FINISHES: dict[str, tuple[list[Wire], str | None]] = {
 }
 
 
-@pytest.mark.parametrize(("events", "finish"), FINISHES.values(), ids=FINISHES)
+@rows(("events", "finish"), FINISHES.values(), ids=[*FINISHES])
 def test_the_status_of_a_response_tells_how_it_ended(events: list[Wire], finish: str | None) -> None:
     written = _streamed(CHAT, RESPONSES, events)
     reasons = [piece["choices"][0]["finish_reason"] for piece in written if piece.get("choices")]

@@ -6,12 +6,12 @@ import base64
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.translate.envelope import PREFIX, Sealer, is_sealed
 from holdfast.translate.form import Opaque, Seal
+from tables import rows
 
 SEALER = Sealer(b"key of a home")
 MARK = SEALER.mark("https://api.example", "m")
@@ -58,7 +58,7 @@ def _signed(document: Any) -> str:
     return f"{PREFIX}{inner}.{SEALER._hash(inner)[:8]}"
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         "",
@@ -88,8 +88,6 @@ def test_no_text_breaks_the_opening_of_seals(text: str) -> None:
     assert SEALER.open(PREFIX + text) is None
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [(SEALED, True), (PREFIX, True), ("sig", False), (None, False), (1, False)]
-)
+@rows(("value", "expected"), [(SEALED, True), (PREFIX, True), ("sig", False), (None, False), (1, False)])
 def test_a_sealed_text_is_recognised(value: object, expected: bool) -> None:
     assert is_sealed(value) is expected

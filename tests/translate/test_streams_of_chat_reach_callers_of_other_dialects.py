@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-import pytest
-
 from holdfast.translate.caps import Caps
+from tables import rows
 from translate.stream_folds import FOLDS
 from translate.stream_lint import LINTS
 from translate.streams import called, chunk, read, usage, write
@@ -183,8 +182,8 @@ def _comparable(fold: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [(kind, MADE_UP.sub("call_", rest[0]), *rest[1:]) for kind, *rest in fold]
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("name", ROWS)
+@rows("dialect", DIALECTS)
+@rows("name", ROWS)
 def test_each_stream_is_mended_for_the_caller(name: str, dialect: str) -> None:
     row = ROWS[name]
     out = write(read(row.chunks, caps=row.caps), dialect)
@@ -192,7 +191,7 @@ def test_each_stream_is_mended_for_the_caller(name: str, dialect: str) -> None:
     assert _comparable(FOLDS[dialect](out)) == _comparable(row.fold)
 
 
-@pytest.mark.parametrize("name", ROWS)
+@rows("name", ROWS)
 def test_the_reason_follows_from_the_calls(name: str) -> None:
     row = ROWS[name]
     *_, delta, _stop = write(read(row.chunks, caps=row.caps), "messages")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-import pytest
-
 from holdfast.core.faults import FaultClass
 from holdfast.translate.caller_errors import messages_type, messages_words, responses_code
 from holdfast.translate.caps import Caps
@@ -15,6 +13,7 @@ from holdfast.translate.form import Text
 from holdfast.translate.from_chat import ChatReader
 from holdfast.translate.losses import Losses
 from holdfast.wire.error_kinds import FAULTS
+from tables import rows
 from translate.stream_folds import FOLDS
 from translate.stream_lint import LINTS
 from translate.streams import WRITERS, called, caller_of, chunk, read, usage, write
@@ -114,8 +113,8 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("dialect", WRITERS)
-@pytest.mark.parametrize("name", BROKEN)
+@rows("dialect", WRITERS)
+@rows("name", BROKEN)
 def test_a_broken_stream_is_the_error_of_the_caller(name: str, dialect: str) -> None:
     row = BROKEN[name]
     out = write(read(row.chunks, done=row.done), dialect)
@@ -123,7 +122,7 @@ def test_a_broken_stream_is_the_error_of_the_caller(name: str, dialect: str) -> 
     assert row.words in json.dumps(out[-1])
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@rows("name", BROKEN)
 def test_the_error_has_the_words_on_which_programs_act(name: str) -> None:
     row = BROKEN[name]
     events = read(row.chunks, done=row.done)
@@ -131,7 +130,7 @@ def test_the_error_has_the_words_on_which_programs_act(name: str) -> None:
     assert write(events, "responses")[-1]["response"]["error"]["code"] == row.code
 
 
-@pytest.mark.parametrize("dialect", WRITERS)
+@rows("dialect", WRITERS)
 def test_a_call_is_never_done_before_its_arguments_are(dialect: str) -> None:
     """Codex executes a call when it is done, whatever follows."""
     for ending in ([], [chunk(finish="length")], [chunk(finish="content_filter")], [_error("gone")]):
@@ -213,7 +212,7 @@ def test_what_was_held_back_is_counted() -> None:
     assert error["error"]["message"] == "gone (parts of the answer that were held back and are lost: 1)"
 
 
-@pytest.mark.parametrize("kind", FaultClass)
+@rows("kind", FaultClass)
 def test_an_error_has_the_type_that_it_has_before_an_answer(kind: FaultClass) -> None:
     assert messages_type(kind) == FAULTS[kind].anthropic_type
 
@@ -242,7 +241,7 @@ OVERFLOWS = {
 }
 
 
-@pytest.mark.parametrize("words", OVERFLOWS)
+@rows("words", OVERFLOWS)
 def test_a_prompt_that_is_too_long_is_told_in_the_words_that_claude_code_reads(words: str) -> None:
     assert messages_words(BrokenOff(words, FaultClass.CONTEXT_OVERFLOW)) == OVERFLOWS[words]
     assert messages_words(BrokenOff(words, FaultClass.BAD_REQUEST)) == words
@@ -273,7 +272,7 @@ def _data_of(stream: bytes) -> list[Any]:
     return data_of_events
 
 
-@pytest.mark.parametrize("dialect", WRITERS)
+@rows("dialect", WRITERS)
 def test_a_cut_at_any_byte_is_an_error(dialect: str) -> None:
     chunks = [json.dumps(data, ensure_ascii=False).encode() for data in FULL]
     stream = b"".join(b"data: " + data + b"\n\n" for data in [*chunks, b"[DONE]"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.translate.free_text import FreeText, text_of_free_tool
+from tables import rows
 
 LETTERS = st.sampled_from(["a", '"', "\\", "\n", "\t", "/", "{", "u", "é", "\U0001f600", "\ud83d", "\ude00"])
 SIGNS = st.sampled_from(['{"input": "', "}", "[", ":", " ", "\\u", "d83d", "7"])
@@ -36,7 +36,7 @@ def test_no_arguments_make_it_fail(args: str, cuts: list[int]) -> None:
     assert isinstance(got, str)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("args", "text"),
     [
         (json.dumps({"input": PATCH}), PATCH),

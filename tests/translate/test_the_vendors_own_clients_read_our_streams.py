@@ -19,6 +19,7 @@ from holdfast.translate.caps import Caps
 from holdfast.translate.events import fold
 from holdfast.translate.to_messages import MessagesWriter
 from holdfast.translate.to_responses import ResponsesWriter
+from tables import rows
 from translate.stream_scripts import Script, script
 from translate.streams import called, caller_of, chunk, read, usage, write
 
@@ -97,7 +98,7 @@ def test_openais_client_puts_our_streams_together() -> None:
         assert response.usage.total_tokens == 10
 
 
-@pytest.mark.parametrize("summed_up", [False, True])
+@rows("summed_up", [False, True])
 def test_every_event_is_one_of_the_vendors(*, summed_up: bool) -> None:
     for chunks in [*(made.chunks for made in SCRIPTS), REFUSED, CUT]:
         events = read(chunks, caps=Caps(reasoning_back=True))

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from holdfast.translate.caps import Caps
 from holdfast.translate.context import Caller, Target
 from holdfast.translate.envelope import Sealer
@@ -19,6 +17,7 @@ from holdfast.translate.names import ToolNames
 from holdfast.translate.read_responses import read
 from holdfast.translate.to_responses import ResponsesWriter
 from responses_requests import FUNCTION, MARK, OTHER_MARK, USER, WRITERS
+from tables import rows
 
 KEY = b"key of a home"
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -79,7 +78,7 @@ ANSWERS: dict[str, tuple[str, _Reader, dict[str, Any], Caps, dict[str, Any]]] = 
 }
 
 
-@pytest.mark.parametrize("case", ANSWERS)
+@rows("case", ANSWERS)
 def test_a_thought_comes_back_to_its_own_model_as_it_was(case: str) -> None:
     _, _, _, _, expected = ANSWERS[case]
     message, lost = _next_request(case, MARK)
@@ -87,7 +86,7 @@ def test_a_thought_comes_back_to_its_own_model_as_it_was(case: str) -> None:
     assert set(lost) <= {"summary"}
 
 
-@pytest.mark.parametrize("case", ANSWERS)
+@rows("case", ANSWERS)
 def test_a_thought_comes_to_no_other_model(case: str) -> None:
     message, lost = _next_request(case, OTHER_MARK)
     assert not {"reasoning_content", "reasoning_details"} & message.keys()

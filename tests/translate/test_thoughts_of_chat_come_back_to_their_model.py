@@ -17,6 +17,7 @@ from holdfast.translate.form import Call, Opaque, Role, Seal, Thinking
 from holdfast.translate.losses import Losses
 from holdfast.translate.thoughts import Tags
 from holdfast.translate.to_messages import MessagesWriter
+from tables import rows
 from translate.stream_lint import LINTS
 from translate.streams import MARK, called, caller_of, chunk, read, write
 
@@ -111,7 +112,7 @@ def test_a_summary_among_the_details_is_readable() -> None:
     assert (text, value) == ("S", [{"type": "reasoning.summary", "summary": "S", "index": 0}])
 
 
-@pytest.mark.parametrize("dialect", ["messages", "responses"])
+@rows("dialect", ["messages", "responses"])
 def test_details_without_a_text_are_an_opaque_thought(dialect: str) -> None:
     details = [{"type": "reasoning.encrypted", "data": "E"}]
     out = write(read([chunk({"reasoning_details": details}), chunk({"content": "X"}), STOP]), dialect)
@@ -131,7 +132,7 @@ def test_details_that_nothing_can_write_are_left_out() -> None:
     assert fold(events).parts == (Thinking("T"),)
 
 
-@pytest.mark.parametrize("dialect", ["messages", "responses"])
+@rows("dialect", ["messages", "responses"])
 def test_the_signature_of_a_call_stands_before_it(dialect: str) -> None:
     out = write(read([_signed_call(extra_content=SIGNATURE), STOP]), dialect)
     assert LINTS[dialect](out) == ([], "whole")
@@ -147,7 +148,7 @@ def test_the_signature_of_a_call_stands_before_it(dialect: str) -> None:
     assert _opened(sealed) == Seal(Opaque.THOUGHT, SIGNATURE, MARK, "a")
 
 
-@pytest.mark.parametrize("dialect", ["messages", "responses"])
+@rows("dialect", ["messages", "responses"])
 def test_a_signature_that_comes_late_stands_behind_its_call(dialect: str) -> None:
     late = called(index=0)
     late["choices"][0]["delta"]["tool_calls"][0]["extra_content"] = SIGNATURE
@@ -181,8 +182,8 @@ def _asked(dialect: Dialect, answer: Wire | None = None) -> Translation:
     return request.to(Destination(Dialect.OPENAI_CHAT, "https://gemini.example", "m", BACK))
 
 
-@pytest.mark.parametrize("dialect", [Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES])
-@pytest.mark.parametrize("thought", [{"reasoning_content": "T"}, {"reasoning_details": DETAILS}])
+@rows("dialect", [Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES])
+@rows("thought", [{"reasoning_content": "T"}, {"reasoning_details": DETAILS}])
 def test_all_that_a_model_wants_back_comes_back(dialect: Dialect, thought: Wire) -> None:
     function = {"name": "get_w", "arguments": '{"x": 1.0}'}
     call = {"id": "a", "type": "function", "function": function, "extra_content": SIGNATURE}
@@ -256,8 +257,8 @@ TAGGED = {
 }
 
 
-@pytest.mark.parametrize("text", TAGGED)
-@pytest.mark.parametrize("length", [1, 2, 3, 7, 100])
+@rows("text", TAGGED)
+@rows("length", [1, 2, 3, 7, 100])
 def test_tags_part_a_text_however_it_comes(text: str, length: int) -> None:
     tags = Tags()
     parts: dict[str, str] = {}

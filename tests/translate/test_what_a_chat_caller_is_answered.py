@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
@@ -32,6 +31,7 @@ from holdfast.translate.events import (
 from holdfast.translate.form import Call, Opaque, Part, Refusal, Seal, Text, Thinking, ToolKind
 from holdfast.translate.to_chat import ChatWriter
 from holdfast.wire.error_kinds import FAULTS
+from tables import rows
 from translate.lint_chat import lint
 from translate.wires import MARK, SEALER, Wire, caller, written
 
@@ -80,7 +80,7 @@ def _pieces(events: list[Event]) -> list[Event]:
     return made
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@rows("name", ANSWERS)
 def test_a_stream_is_clean_and_the_sdk_makes_the_whole_answer_of_it(name: str) -> None:
     answer = _whole(*ANSWERS[name])
     whole = ChatWriter(caller()).whole(answer)
@@ -209,7 +209,7 @@ CUSTOM: list[tuple[str, Call, str]] = [
 ]
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in CUSTOM])
+@rows("name", [name for name, _, _ in CUSTOM])
 def test_a_free_tool_is_called_with_its_text(name: str) -> None:
     ((_, call, text),) = [row for row in CUSTOM if row[0] == name]
     answer = _whole([call], Stop(Why.TOOLS))
@@ -286,7 +286,7 @@ def test_an_answer_that_broke_off_is_an_error_and_nothing_follows_it() -> None:
         assert ChatWriter(caller()).whole(Answer(broken=broken)) == chunks[-1]
 
 
-@pytest.mark.parametrize("kind", FaultClass)
+@rows("kind", FaultClass)
 def test_an_error_within_an_answer_has_the_code_of_one_before_it(kind: FaultClass) -> None:
     (chunk,) = written([BrokenOff("x", kind)])
     row = FAULTS[kind]

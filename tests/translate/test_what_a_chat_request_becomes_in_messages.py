@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from chat_requests import (
     ADAPTIVE,
     BUDGET,
@@ -18,6 +16,7 @@ from chat_requests import (
     told,
     translated,
 )
+from tables import rows
 
 SAME: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "nothing but a message": ({}, {}),
@@ -91,7 +90,7 @@ SAME: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", SAME)
+@rows("name", SAME)
 def test_what_has_a_counterpart_is_the_same(name: str) -> None:
     body, expected = SAME[name]
     base = {"model": "claude", "max_tokens": 4096, "messages": [told("user", text("hi"))]}
@@ -252,7 +251,7 @@ LESS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", LESS)
+@rows("name", LESS)
 def test_a_hint_without_a_counterpart_is_named(name: str) -> None:
     body, caps, expected, loss = LESS[name]
     base = {"model": "claude", "max_tokens": 4096, "messages": [HI]}
@@ -304,7 +303,7 @@ ABLE: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", ABLE)
+@rows("name", ABLE)
 def test_an_able_endpoint_is_asked_for_more(name: str) -> None:
     body, caps, expected = ABLE[name]
     base = {"model": "claude", "max_tokens": 4096, "messages": [HI]}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from holdfast.core.faults import FaultClass
 from holdfast.translate.caps import Caps
 from holdfast.translate.events import BrokenOff, End, Stop, Usage, Why, fold
 from holdfast.translate.form import Call, Opaque, Seal, Text, Thinking
+from tables import rows
 from translate.wires import MARK, Wire, answer, block_of, message, message_stream, part_of, read, reader
 
 SIGNED = ("thinking", "hm", "c2ln")
@@ -23,7 +22,7 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PARTS)
+@rows("name", PARTS)
 def test_a_stream_becomes_what_the_whole_answer_becomes(name: str) -> None:
     parts = PARTS[name]
     stop = ("end_turn", "tool_use")[CALL in parts]
@@ -133,7 +132,7 @@ LESS_STRICT: dict[str, tuple[list[Wire], tuple[Any, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", LESS_STRICT)
+@rows("name", LESS_STRICT)
 def test_what_endpoints_do_a_little_differently_is_read(name: str) -> None:
     events, parts = LESS_STRICT[name]
     got = answer("messages", _within(events))
@@ -188,7 +187,7 @@ BREAKS: dict[str, tuple[list[Any], FaultClass]] = {
 }
 
 
-@pytest.mark.parametrize("name", BREAKS)
+@rows("name", BREAKS)
 def test_an_answer_that_makes_no_sense_breaks_off(name: str) -> None:
     events, kind = BREAKS[name]
     meant = read("messages", _within(events))
@@ -197,7 +196,7 @@ def test_an_answer_that_makes_no_sense_breaks_off(name: str) -> None:
     assert not any(isinstance(event, End | BrokenOff) for event in meant[:-1])
 
 
-@pytest.mark.parametrize("stop", ["pause_turn", "something_new"])
+@rows("stop", ["pause_turn", "something_new"])
 def test_an_end_that_has_no_counterpart_breaks_off(stop: str) -> None:
     broken = answer("messages", message_stream([("text", "x")], stop=stop)).broken
     assert broken is not None
@@ -222,7 +221,7 @@ def test_a_body_that_is_no_answer_breaks_off() -> None:
     assert fold(reader("messages").whole(strange)).parts == ()
 
 
-@pytest.mark.parametrize(("stop", "closed"), [("max_tokens", False), ("refusal", False), ("tool_use", True)])
+@rows(("stop", "closed"), [("max_tokens", False), ("refusal", False), ("tool_use", True)])
 def test_a_call_that_was_cut_off_is_never_closed(stop: str, *, closed: bool) -> None:
     for pieces in ([], ['{"x": '], ['{"x": [', "1"]):
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]

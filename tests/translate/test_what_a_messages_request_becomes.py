@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from holdfast.translate.losses import LESS
+from tables import rows
 from translate.claude_code import PIXEL, TOOLS, call, claude_code_request, result, text
 from translate.messages_to_chat import MODEL, asking, carried
 
@@ -227,7 +226,7 @@ MEMBERS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], dict[str, Any
 }
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@rows("name", MEMBERS)
 def test_a_member_of_a_request_has_its_counterpart_or_a_loss(name: str) -> None:
     asked, written, less, caps = MEMBERS[name]
     body, names = carried(asking(**asked), **caps)
@@ -376,7 +375,7 @@ CONTENT: dict[str, tuple[Any, Any, set[str], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", CONTENT)
+@rows("name", CONTENT)
 def test_what_a_user_says_is_written_or_told_as_a_loss(name: str) -> None:
     content, written, less, caps = CONTENT[name]
     messages, names = _messages({"role": "user", "content": content}, caps=caps)
@@ -449,7 +448,7 @@ RESULTS: dict[str, tuple[list[Any], list[Any], set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@rows("name", RESULTS)
 def test_a_result_comes_directly_after_its_call(name: str) -> None:
     blocks, written, less = RESULTS[name]
     messages, names = _messages(HI, ONE_CALL, user(*blocks))
@@ -519,7 +518,7 @@ def test_words_of_the_system_for_one_turn_are_gone_in_the_next() -> None:
 LOW = {"output_config": {"effort": "low"}}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("messages", "effort"),
     [
         ([HI, system([], **LOW)], "low"),

@@ -37,6 +37,7 @@ from holdfast.translate.form import (
 from holdfast.translate.losses import Losses, Untranslatable
 from responses_requests import MARK, OTHER_MARK, written
 from sdk_types import faults
+from tables import rows
 
 SYSTEM, USER, ASSISTANT = Role.SYSTEM, Role.USER, Role.ASSISTANT
 SCHEMA = {"type": "object", "properties": {}}
@@ -264,7 +265,7 @@ TURNS: dict[str, tuple[list[Turn], dict[str, Any], dict[str, Any], tuple[str, ..
 }
 
 
-@pytest.mark.parametrize("case", TURNS)
+@rows("case", TURNS)
 def test_turns_become_items_of_an_input(case: str) -> None:
     turns, caps, expected, losses = TURNS[case]
     assert _judged(_request(*turns), caps) == (BODY | expected, losses)
@@ -318,7 +319,7 @@ THOUGHTS: dict[str, tuple[Thinking, dict[str, Any], dict[str, Any] | None, tuple
 }
 
 
-@pytest.mark.parametrize("case", THOUGHTS)
+@rows("case", THOUGHTS)
 def test_a_thought_goes_back_to_its_own_model_only(case: str) -> None:
     thought, caps, expected, losses = THOUGHTS[case]
     body, lost = _judged(_request(*_asked(thought, Text("a"))), caps)
@@ -463,7 +464,7 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[str, .
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("index", range(len(MEMBERS)))
+@rows("index", range(len(MEMBERS)))
 def test_members_of_a_request_are_written(index: int) -> None:
     members, caps, expected, losses = MEMBERS[index]
     body = {name: value for name, value in (BODY | expected).items() if value is not None}
@@ -493,7 +494,7 @@ REFUSED: dict[str, tuple[Request, dict[str, Any], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@rows("case", REFUSED)
 def test_what_an_endpoint_cannot_be_asked_is_refused(case: str) -> None:
     request, caps, message = REFUSED[case]
     with pytest.raises(Untranslatable) as refused:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from holdfast.core.faults import FaultClass
 from holdfast.translate.caps import Caps
 from holdfast.translate.events import BrokenOff, Close, Delta, End, Open, Stop, Usage, Why, fold
 from holdfast.translate.form import Call, Opaque, Refusal, Seal, Text, Thinking, ToolKind
+from tables import rows
 from translate.wires import (
     MARK,
     Wire,
@@ -35,7 +34,7 @@ PARTS: dict[str, list[tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PARTS)
+@rows("name", PARTS)
 def test_a_stream_becomes_what_the_whole_answer_becomes(name: str) -> None:
     parts = PARTS[name]
     body = response([item_of(index, part) for index, part in enumerate(parts)])
@@ -48,7 +47,7 @@ def test_a_stream_becomes_what_the_whole_answer_becomes(name: str) -> None:
     assert (wholly.id, wholly.model, wholly.created) == ("resp_1", "gpt", 55)
 
 
-@pytest.mark.parametrize("name", PARTS)
+@rows("name", PARTS)
 def test_it_does_not_matter_which_event_tells_the_content(name: str) -> None:
     parts = PARTS[name]
     expected = answer("responses", response_stream(parts)).parts
@@ -202,7 +201,7 @@ READ: dict[str, tuple[list[Wire], tuple[Any, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", READ)
+@rows("name", READ)
 def test_every_item_becomes_a_part(name: str) -> None:
     events, parts = READ[name]
     got = answer("responses", framed(events, []))
@@ -290,7 +289,7 @@ BREAKS: dict[str, tuple[list[Wire], FaultClass]] = {
 }
 
 
-@pytest.mark.parametrize("name", BREAKS)
+@rows("name", BREAKS)
 def test_an_answer_that_makes_no_sense_breaks_off(name: str) -> None:
     events, kind = BREAKS[name]
     meant = read("responses", framed(events, []))

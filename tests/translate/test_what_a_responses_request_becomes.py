@@ -31,6 +31,7 @@ from holdfast.translate.form import (
 from holdfast.translate.losses import Losses, Untranslatable
 from holdfast.translate.read_responses import read
 from responses_requests import CUSTOM, FUNCTION, MARK, PDF, PNG, SEALER, SEARCH, codex_request, understood
+from tables import rows
 
 SYSTEM, USER, ASSISTANT = Role.SYSTEM, Role.USER, Role.ASSISTANT
 FREE, SERVED = ToolKind.FREE, ToolKind.SERVED
@@ -296,7 +297,7 @@ ITEMS: dict[str, tuple[list[Any], list[tuple[Role, list[Any]]], tuple[str, ...]]
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", ITEMS)
+@rows("case", ITEMS)
 def test_items_of_an_input_become_turns(case: str) -> None:
     items, turns, losses = ITEMS[case]
     request, lost = understood(input=items)
@@ -411,7 +412,7 @@ TOOLS: dict[str, tuple[dict[str, Any], list[Tool], tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", TOOLS)
+@rows("case", TOOLS)
 def test_tools_are_offered_wherever_they_are(case: str) -> None:
     members, tools, losses = TOOLS[case]
     request, lost = understood(**members)
@@ -484,7 +485,7 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("index", range(len(MEMBERS)))
+@rows("index", range(len(MEMBERS)))
 def test_members_of_a_request_are_understood(index: int) -> None:
     members, expected, losses = MEMBERS[index]
     request, lost = understood(**members)
@@ -594,7 +595,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("members", "path", "next_step"), REFUSED)
+@rows(("members", "path", "next_step"), REFUSED)
 def test_what_cannot_be_carried_is_refused_with_its_path(
     members: dict[str, Any], path: str, next_step: str
 ) -> None:

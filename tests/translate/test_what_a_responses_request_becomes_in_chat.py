@@ -9,6 +9,7 @@ import pytest
 from holdfast.translate import read_responses
 from holdfast.translate.form import Image, Request, Role, Text, Turn
 from holdfast.translate.losses import Losses, Untranslatable
+from tables import rows
 from translate.messages_to_chat import MODEL, SEALER, Written, write
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
@@ -166,7 +167,7 @@ MEMBERS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], dict[str, Any
 }
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@rows("name", MEMBERS)
 def test_a_member_of_a_responses_request_has_its_counterpart_or_a_loss(name: str) -> None:
     members, expected, less, caps = MEMBERS[name]
     body, names = carried(members, **caps)
@@ -340,7 +341,7 @@ ITEMS: dict[str, tuple[list[Any], list[Any], set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", ITEMS)
+@rows("name", ITEMS)
 def test_items_become_messages_in_the_order_that_chat_wants(name: str) -> None:
     items, messages, less = ITEMS[name]
     body, names = carried({"input": items})
@@ -359,7 +360,7 @@ def test_a_thought_goes_back_where_the_model_wants_it() -> None:
 AT_CONTENT = "input[0].content[0]"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("members", "caps", "path"),
     [
         ({"text": {"format": {"type": "json_object"}}}, {"json_object": False}, "text.format"),

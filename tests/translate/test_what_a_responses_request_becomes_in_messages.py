@@ -14,6 +14,7 @@ from holdfast.translate.context import Target
 from holdfast.translate.form import Opaque, Request, Result, Role, Seal, Text, Thinking, Turn
 from holdfast.translate.losses import Losses, Untranslatable
 from holdfast.translate.names import ToolNames
+from tables import rows
 
 HI = told("user", block("hi"))
 SCHEMA = {"type": "object", "properties": {}}
@@ -138,7 +139,7 @@ INPUTS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], tuple[str, .
 }
 
 
-@pytest.mark.parametrize("name", INPUTS)
+@rows("name", INPUTS)
 def test_items_become_messages_that_say_the_same(name: str) -> None:
     items, expected, losses = INPUTS[name]
     body, lost = translated({"input": items})
@@ -208,7 +209,7 @@ TOOLS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]
 }
 
 
-@pytest.mark.parametrize("name", TOOLS)
+@rows("name", TOOLS)
 def test_tools_are_offered_as_the_endpoint_takes_them(name: str) -> None:
     tools, caps, expected, losses = TOOLS[name]
     body, lost = translated({"tools": tools}, **caps)
@@ -216,8 +217,8 @@ def test_tools_are_offered_as_the_endpoint_takes_them(name: str) -> None:
     assert lost == losses
 
 
-@pytest.mark.parametrize("caps", [{}, OWN])
-@pytest.mark.parametrize("backwards", [False, True])
+@rows("caps", [{}, OWN])
+@rows("backwards", [False, True])
 def test_a_function_hides_a_search_of_the_same_name(caps: dict[str, Any], backwards: bool) -> None:
     function = {"type": "function", "name": "web_search", "parameters": SCHEMA}
     tools = [SEARCH, function][:: -1 if backwards else 1]
@@ -291,7 +292,7 @@ def written_call() -> Turn:
     return request.turns[1]
 
 
-@pytest.mark.parametrize(("model", "kept"), [("claude", True), ("another", False)])
+@rows(("model", "kept"), [("claude", True), ("another", False)])
 def test_a_genuine_signature_goes_to_the_same_model_only(model: str, kept: bool) -> None:
     thought = Thinking("hm", Seal(Opaque.SIGNATURE, "s"))
     turns = (

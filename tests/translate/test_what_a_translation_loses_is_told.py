@@ -8,6 +8,7 @@ import pytest
 
 from holdfast.translate.caps import LEVELS, Caps, effort_for, level_of_budget
 from holdfast.translate.losses import LESS, Losses, Untranslatable
+from tables import rows
 
 
 def test_each_loss_is_told_once_in_its_order() -> None:
@@ -36,7 +37,7 @@ def test_a_refusal_says_where_why_and_what_to_do() -> None:
     assert str(Untranslatable("", "is no good")) == "is no good"
 
 
-@pytest.mark.parametrize("name", LESS)
+@rows("name", LESS)
 def test_names_of_losses_fit_into_a_header(name: str) -> None:
     assert re.fullmatch(r"[a-z_]+", name)
     assert LESS[name][0].islower()
@@ -58,7 +59,7 @@ EFFORTS = [
 ]
 
 
-@pytest.mark.parametrize(("efforts", "off", "level", "expected"), EFFORTS)
+@rows(("efforts", "off", "level", "expected"), EFFORTS)
 def test_a_level_of_effort_becomes_the_nearest_one(
     efforts: tuple[str, ...], off: str, level: str, expected: str
 ) -> None:
@@ -68,7 +69,7 @@ def test_a_level_of_effort_becomes_the_nearest_one(
 BUDGETS = [(0, 900, "low"), (299, 900, "low"), (300, 900, "medium"), (600, 900, "high"), (5000, 900, "high")]
 
 
-@pytest.mark.parametrize(("budget", "most", "expected"), [*BUDGETS, (5000, None, "medium"), (5, 0, "medium")])
+@rows(("budget", "most", "expected"), [*BUDGETS, (5000, None, "medium"), (5, 0, "medium")])
 def test_a_budget_is_a_level_by_its_third_of_the_answer(budget: int, most: int | None, expected: str) -> None:
     assert level_of_budget(budget, most) == expected
 

@@ -19,6 +19,7 @@ from openai.types.responses.response_create_params import ResponseCreateParamsNo
 from holdfast.translate.losses import Untranslatable
 from responses_requests import PDF, PNG, codex_request, translated
 from sdk_types import faults
+from tables import rows
 
 CODEX = codex_request()
 SCHEMA = {"type": "object", "properties": {}}
@@ -47,7 +48,7 @@ LOST_OF_CODEX = {
 }
 
 
-@pytest.mark.parametrize("dialect", TYPES)
+@rows("dialect", TYPES)
 def test_all_that_codex_sends_reaches_an_endpoint(dialect: str) -> None:
     request, lost = _sent(CODEX, dialect)
     assert set(lost) - LOST_OF_CODEX[dialect] == {
@@ -186,7 +187,7 @@ OTHERS: dict[str, tuple[str, dict[str, Any], dict[str, Any] | str, tuple[str, ..
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", OTHERS)
+@rows("case", OTHERS)
 def test_a_feature_of_another_dialect_has_its_counterpart_in_responses(case: str) -> None:
     dialect, members, expected, losses = OTHERS[case]
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]} | members

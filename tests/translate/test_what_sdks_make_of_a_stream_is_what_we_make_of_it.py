@@ -7,7 +7,6 @@ import json
 from functools import cache
 from typing import Any, get_args
 
-import pytest
 from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types import RawMessageStreamEvent
 from openai import omit
@@ -17,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from holdfast.translate.events import Answer, fold
 from holdfast.translate.form import Call
+from tables import rows
 from translate.wires import Wire, answer, message_stream, reader, response_stream
 
 MESSAGES: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
@@ -71,7 +71,7 @@ def _comparable(made: Answer) -> list[Any]:
     return [made.id, made.model, parts, made.stop, made.usage, made.ended]
 
 
-@pytest.mark.parametrize("name", PARTS)
+@rows("name", PARTS)
 def test_a_stream_of_messages_becomes_what_anthropic_s_sdk_makes_of_it(name: str) -> None:
     usage = {"output_tokens": 7, "output_tokens_details": {"thinking_tokens": 3}}
     events = message_stream(PARTS[name], list, usage=usage)
@@ -79,7 +79,7 @@ def test_a_stream_of_messages_becomes_what_anthropic_s_sdk_makes_of_it(name: str
     assert _comparable(answer("messages", events)) == _comparable(made)
 
 
-@pytest.mark.parametrize("name", PARTS)
+@rows("name", PARTS)
 def test_a_stream_of_responses_becomes_what_openai_s_sdk_makes_of_it(name: str) -> None:
     usage = {
         "input_tokens": 9,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from holdfast.translate.caps import Caps
 from holdfast.translate.context import Caller
 from holdfast.translate.envelope import Sealer
@@ -16,6 +14,7 @@ from holdfast.translate.losses import Losses
 from holdfast.translate.names import ToolNames
 from holdfast.translate.to_messages import MessagesWriter
 from holdfast.translate.to_responses import ResponsesWriter
+from tables import rows
 from translate.stream_lint import LINTS
 from translate.streams import TOOLS, WRITERS, called, caller_of, chunk, read, usage, write
 
@@ -92,7 +91,7 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@rows("name", COUNTS)
 def test_counts_are_read_by_the_names_of_the_providers(name: str) -> None:
     given, counts = COUNTS[name]
     seen = [event.usage for event in read([TEXT, STOP, {"usage": given}]) if hasattr(event, "usage")]
@@ -104,7 +103,7 @@ def test_counts_inside_of_the_last_choice_are_read() -> None:
     assert Usage(3) in [getattr(event, "usage", None) for event in read([TEXT, {"choices": [choice]}])]
 
 
-@pytest.mark.parametrize("dialect", ["messages", "responses"])
+@rows("dialect", ["messages", "responses"])
 def test_the_providers_id_stands_behind_the_prefix(dialect: str) -> None:
     """Of messages each has an id of its own: Claude Code takes two with the same one for a single turn."""
     prefix, member = {"messages": ("msg_", "message"), "responses": ("resp_", "response")}[dialect]
@@ -294,7 +293,7 @@ ECHOES: dict[str, tuple[Wire, Wire]] = {
 }
 
 
-@pytest.mark.parametrize("name", ECHOES)
+@rows("name", ECHOES)
 def test_a_response_repeats_what_was_asked(name: str) -> None:
     asked, repeated = ECHOES[name]
     response = _echo(**asked)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from chat_requests import (
     HI,
     IMAGE,
@@ -21,6 +19,7 @@ from chat_requests import (
     translated,
     used,
 )
+from tables import rows
 
 MESSAGES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = {
     "words of the system, merged": (
@@ -173,7 +172,7 @@ MESSAGES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@rows("name", MESSAGES)
 def test_messages_keep_what_they_say(name: str) -> None:
     messages, expected, loss = MESSAGES[name]
     body, losses = translated({"messages": messages})

@@ -9,6 +9,7 @@ import pytest
 from chat_requests import BUDGET, SEALER, TOOL, USER, call, calling, result, translated
 from holdfast.translate import read_chat
 from holdfast.translate.losses import Losses, Untranslatable
+from tables import rows
 
 
 def history(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -274,7 +275,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@rows("name", REFUSED)
 def test_a_constraint_without_a_counterpart_is_refused(name: str) -> None:
     body, caps, path, why = REFUSED[name]
     with pytest.raises(Untranslatable, match=why) as caught:

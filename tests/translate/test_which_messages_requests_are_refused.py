@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.translate.losses import Untranslatable
+from tables import rows
 from translate.claude_code import call, claude_code_request, result, text
 from translate.messages_to_chat import asking, carried
 
@@ -181,7 +182,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@rows("name", REFUSED)
 def test_a_request_that_cannot_be_carried_is_refused_with_its_path(name: str) -> None:
     members, path, words = REFUSED[name]
     with pytest.raises(Untranslatable) as refusal:
@@ -211,7 +212,7 @@ BY_CAPS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BY_CAPS)
+@rows("name", BY_CAPS)
 def test_a_constraint_that_the_endpoint_does_not_take_is_refused(name: str) -> None:
     members, caps, path = BY_CAPS[name]
     with pytest.raises(Untranslatable) as refusal:

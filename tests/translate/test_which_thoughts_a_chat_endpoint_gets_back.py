@@ -10,6 +10,7 @@ import pytest
 from holdfast.translate.envelope import Sealer
 from holdfast.translate.form import Opaque, Seal
 from holdfast.translate.losses import Untranslatable
+from tables import rows
 from translate.claude_code import call, result, text
 from translate.messages_to_chat import MARK, SEALER, asking, carried
 
@@ -70,7 +71,7 @@ THOUGHTS: dict[str, tuple[list[Any], dict[str, Any], set[str], dict[str, Any]]] 
 }
 
 
-@pytest.mark.parametrize("name", THOUGHTS)
+@rows("name", THOUGHTS)
 def test_thoughts_go_back_to_their_own_model_only(name: str) -> None:
     blocks, members, less, caps = THOUGHTS[name]
     answer = {"role": "assistant", "content": [*blocks, text("a")]}
@@ -84,7 +85,7 @@ def _with_a_call(*blocks: Any, **members: Any) -> dict[str, Any]:
     return asking(messages=[HI, answer, {"role": "user", "content": [result(1, "done")]}], **members)
 
 
-@pytest.mark.parametrize("after", [False, True])
+@rows("after", [False, True])
 def test_the_signature_of_a_call_goes_back_beside_the_call(after: bool) -> None:
     block = redacted(seal(Opaque.THOUGHT, SIGNED, item=call(1, "get")["id"]))
     blocks = [call(1, "get"), block] if after else [block, call(1, "get")]

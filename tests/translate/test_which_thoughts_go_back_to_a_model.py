@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from chat_requests import (
     ADAPTIVE,
     BUDGET,
@@ -30,6 +28,7 @@ from holdfast.translate.events import fold
 from holdfast.translate.form import Opaque, Request, Seal, Tool
 from holdfast.translate.losses import Losses
 from holdfast.translate.names import ToolNames
+from tables import rows
 
 
 def detail(**members: Any) -> dict[str, Any]:
@@ -160,7 +159,7 @@ THOUGHTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", THOUGHTS)
+@rows("name", THOUGHTS)
 def test_thoughts_go_only_to_the_model_that_thought_them(name: str) -> None:
     members, expected, loss = THOUGHTS[name]
     body, losses = translated({"messages": [USER, {"role": "assistant", "content": "a", **members}, USER]})
@@ -171,7 +170,7 @@ def test_thoughts_go_only_to_the_model_that_thought_them(name: str) -> None:
 THINKS = {"reasoning_content": "hm", "reasoning_details": [{"data": sealed(Opaque.SIGNATURE, "s")}]}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("messages", "thinks"),
     [
         ([USER, calling(call()), result()], False),
@@ -209,7 +208,7 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@rows("name", ANSWERS)
 def test_an_answer_comes_back_through_a_chat_as_it_was(name: str) -> None:
     content = ANSWERS[name]
     body = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": content}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
+from tables import rows
 from translate.claude_code import call, result, text
 from translate.messages_to_chat import asking, carried
 
@@ -112,7 +111,7 @@ OFFERED: dict[str, tuple[list[Any], list[Any], list[str], set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", OFFERED)
+@rows("name", OFFERED)
 def test_a_tool_is_offered_if_it_can_be_called_now(name: str) -> None:
     tools, messages, names, less = OFFERED[name]
     body, lost = carried(asking(tools=tools, messages=messages))
@@ -191,7 +190,7 @@ HISTORY: dict[str, tuple[list[Any], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", HISTORY)
+@rows("name", HISTORY)
 def test_what_a_tool_at_anthropic_gave_is_put_into_words(name: str) -> None:
     blocks, asked, given = HISTORY[name]
     body, less = carried(asking(messages=[HI, {"role": "assistant", "content": blocks}, HI]))

@@ -19,6 +19,7 @@ from holdfast.translate.from_chat import ChatReader
 from holdfast.translate.losses import Losses, Untranslatable
 from holdfast.translate.to_messages import MessagesWriter
 from holdfast.translate.to_responses import ResponsesWriter
+from tables import rows
 from translate.stream_folds import FOLDS
 from translate.stream_lint import LINTS
 from translate.stream_scripts import script
@@ -133,7 +134,7 @@ def test_a_whole_answer_may_think_in_tags() -> None:
     )
 
 
-@pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": 3}, {"error": {"message": "gone"}}])
+@rows("body", [{}, {"choices": []}, {"choices": 3}, {"error": {"message": "gone"}}])
 def test_what_is_no_answer_is_an_error(body: Wire) -> None:
     answer = fold(_read(body))
     assert answer.broken is not None
