@@ -457,7 +457,6 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[str, .
     ({"verbosity": "low"}, {}, {}, ("verbosity",)),
     ({"cache_key": "k"}, {"cache_key": True}, {"prompt_cache_key": "k"}, ()),
     ({"cache_key": "k"}, {}, {}, ("cache_control",)),
-    ({"tier": "standard_only"}, {"tier": True}, {"service_tier": "default"}, ()),
     ({"tier": "flex"}, {"tier": True}, {"service_tier": "flex"}, ()),
     ({"tier": "flex"}, {}, {}, ("service_tier",)),
     ({"tier": "auto"}, {}, {}, ()),

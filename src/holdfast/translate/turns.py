@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .caps import Caps
-from .form import SYSTEM, USER, Call, Part, Result, Role, Text, Turn
+from .context import Target
+from .form import ASSISTANT, SYSTEM, USER, Call, Part, Request, Result, Role, Text, Turn
 from .losses import Losses
 from .names import call_id
 
@@ -21,6 +22,26 @@ def leading_words(turns: Sequence[Turn]) -> tuple[list[Turn], list[Turn]]:
     while number < len(turns) and turns[number].role is SYSTEM:
         number += 1
     return list(turns[:number]), list(turns[number:])
+
+
+def words_first(turns: Sequence[Turn]) -> tuple[str, list[Turn]]:
+    """Return the words that the system says before all others, and the other turns. If there are none, its
+    last words are one, since somebody has to say something."""
+    first, others = leading_words(turns)
+    if not others:
+        first, others = first[:-1], first[-1:]
+    words = [part.text for turn in first for part in turn.parts if isinstance(part, Text)]
+    return "\n\n".join(word for word in words if word.strip()), others
+
+
+def check_end(last: str, at: str, request: Request, target: Target) -> None:
+    """Refuse a conversation in which nothing is said (`last` is ""), or whose `last` speaker is the model,
+    unless the endpoint goes on from there."""
+    if not last:
+        target.losses.refuse(request.path("messages"), "there is nothing to answer")
+    if last == ASSISTANT.value and not target.caps.prefill:
+        why = "the endpoint does not continue an answer that the request begins"
+        target.losses.refuse(at, why, "end the request with a user's message")
 
 
 def told_by_the_user(turns: Iterable[Turn], caps: Caps, losses: Losses) -> list[Turn]:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from .context import Target
-from .form import ASSISTANT, OFF, SERVED, Call, Choice, Choose, Request, Text, Tool, Turn
+from .form import OFF, SERVED, Call, Choice, Choose, Request, Tool, Turn
 from .names import wire_name
 from .offers import NO_ARGUMENTS, checked_choice, function_of, own_tools
-from .turns import leading_words, paired, told_by_the_user
+from .turns import check_end, paired, told_by_the_user, words_first
 from .write_messages_blocks import blocks_of, cleaned
 from .write_messages_thinking import write_thinking
 
@@ -69,20 +69,16 @@ def _max_tokens(request: Request, target: Target) -> int:
 
 def _turns(request: Request, target: Target) -> tuple[str, list[Turn]]:
     """Return the system's words, and the turns of the conversation."""
+    words, others = words_first(request.turns)
     caps, losses = target.caps, target.losses
-    first, others = leading_words(request.turns)
-    if not others:
-        first, others = first[:-1], first[-1:]
+    if len(others) == 1:
         caps = replace(caps, mid_system=False)
     turns = [cleaned(turn, target, request.model) for turn in told_by_the_user(others, caps, losses)]
     turns = paired(turns, caps, losses)
     if not turns:
-        losses.refuse(request.path("messages"), "there is nothing to answer")
-    if turns[-1].role is ASSISTANT and not caps.prefill:
-        why = "the endpoint does not continue an answer that the request begins"
-        losses.refuse(turns[-1].at, why, "end the request with a user's message")
-    words = [part.text for turn in first for part in turn.parts if isinstance(part, Text)]
-    return "\n\n".join(word for word in words if word.strip()), turns
+        check_end("", "", request, target)
+    check_end(turns[-1].role.value, turns[-1].at, request, target)
+    return words, turns
 
 
 def _message(turn: Turn, target: Target) -> dict[str, Any]:

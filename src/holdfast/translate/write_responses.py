@@ -6,16 +6,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .caps import LEVELS, VERBOSITIES, effort_for, level_of_budget
+from .caps import LEVELS, effort_for
 from .context import Target
-from .form import ASSISTANT, FREE, OFF, ON, SERVED, UNSET, Choose, Request, Text, Tool
+from .form import FREE, SERVED, Choose, Request, Tool
 from .names import wire_name
 from .offers import checked_choice, function_of, own_tools
-from .turns import leading_words, paired, told_by_the_user
+from .openai_members import (
+    level_of,
+    schema_of,
+    write_hints,
+    write_output,
+    write_parallel,
+    write_sampling,
+    write_verbosity,
+)
+from .turns import check_end, paired, told_by_the_user, words_first
 from .write_responses_items import ItemWriter
 
 _MODES = {Choose.AUTO: "auto", Choose.NONE: "none", Choose.ANY: "required"}
-_TIERS = {"standard_only": "default"}
 _SEARCH = "web_search"
 _LEAST_OUTPUT = 16
 """The least limit of output, in tokens, that OpenAI takes. Claude Code asks for 1 to see its quota."""
@@ -30,10 +38,13 @@ def write(request: Request, target: Target) -> dict[str, Any]:
         body["instructions"] = instructions
     body["input"] = items
     _tools(body, request, target)
-    _limits(body, request, target)
+    if request.limits.stop:
+        target.losses.refuse(request.path("stop"), "the endpoint takes no texts to stop at", "leave stop out")
+    body |= write_output("max_output_tokens", request, target, _LEAST_OUTPUT)
+    body |= write_sampling(request, target)
     _effort(body, request, target)
     _text(body, request, target)
-    _hints(body, request, target)
+    body |= write_hints(request, target)
     body["store"] = False
     if target.caps.efforts:
         body["include"] = ["reasoning.encrypted_content"]
@@ -45,18 +56,13 @@ def write(request: Request, target: Target) -> dict[str, Any]:
 def _conversation(request: Request, target: Target) -> tuple[str, list[dict[str, Any]]]:
     """Return the system's words, and the items of the conversation."""
     caps, losses = target.caps, target.losses
-    first, others = leading_words(request.turns)
-    if not others:
-        first, others = first[:-1], first[-1:]
+    words, others = words_first(request.turns)
     turns = paired(told_by_the_user(others, caps, losses), caps, losses)
     items = ItemWriter(target).items(turns)
     if not items:
-        losses.refuse(request.path("messages"), "there is nothing to answer")
-    if items[-1].get("role") == ASSISTANT.value and not caps.prefill:
-        why = "the endpoint does not continue an answer that the request begins"
-        losses.refuse(turns[-1].at, why, "end the request with a user's message")
-    words = [part.text for turn in first for part in turn.parts if isinstance(part, Text)]
-    return "\n\n".join(word for word in words if word.strip()), items
+        check_end("", "", request, target)
+    check_end(items[-1].get("role", "tool"), turns[-1].at, request, target)
+    return words, items
 
 
 def _tools(body: dict[str, Any], request: Request, target: Target) -> None:
@@ -68,7 +74,7 @@ def _tools(body: dict[str, Any], request: Request, target: Target) -> None:
         body["tools"] = [_tool(tool, target) for tool in tools]
     if choice is not None:
         body["tool_choice"] = _MODES.get(choice.mode) or _chosen(choice.group, choice.name, tools)
-    _parallel(body, request, target)
+    body |= write_parallel(request, target)
 
 
 def _can_search(tool: Tool) -> bool:
@@ -119,38 +125,9 @@ def _chosen(group: str, name: str, tools: list[Tool]) -> dict[str, Any]:
     return {"type": kind, "name": wire_name(group, name)}
 
 
-def _parallel(body: dict[str, Any], request: Request, target: Target) -> None:
-    if request.parallel is UNSET:
-        return
-    if target.caps.parallel_flag:
-        body["parallel_tool_calls"] = request.parallel is ON
-    elif request.parallel is OFF:
-        target.losses.less("parallel", request.path("parallel_tool_calls"))
-
-
-def _limits(body: dict[str, Any], request: Request, target: Target) -> None:
-    limits, caps, losses = request.limits, target.caps, target.losses
-    if limits.stop:
-        losses.refuse(request.path("stop"), "the endpoint takes no texts to stop at", "leave stop out")
-    if limits.max_output is not None:
-        written = max(_LEAST_OUTPUT, min(limits.max_output, caps.max_output or limits.max_output))
-        body["max_output_tokens"] = written
-        if written != limits.max_output:
-            losses.less("max_tokens", request.path("max_tokens"))
-    for name, value in (("temperature", limits.temperature), ("top_p", limits.top_p)):
-        if value is None:
-            continue
-        if caps.temperature:
-            body[name] = value
-        elif value != 1:
-            losses.less("temperature", request.path(name))
-    if limits.top_k is not None:
-        losses.less("top_k", request.path("top_k"))
-
-
 def _effort(body: dict[str, Any], request: Request, target: Target) -> None:
     """Write how much to think, and whether it is to be summed up."""
-    level = _level(request)
+    level = level_of(request)
     known = ""
     if level:
         known = effort_for(target.caps, level)
@@ -167,14 +144,6 @@ def _effort(body: dict[str, Any], request: Request, target: Target) -> None:
         body["reasoning"] = reasoning
 
 
-def _level(request: Request) -> str:
-    """Return the level of effort. A budget is one too."""
-    effort = request.effort
-    if effort.level or effort.budget is None:
-        return effort.level
-    return level_of_budget(effort.budget, request.limits.max_output)
-
-
 def _text(body: dict[str, Any], request: Request, target: Target) -> None:
     """Write the form that the answer must have, and how long it may be."""
     text: dict[str, Any] = {}
@@ -184,32 +153,7 @@ def _text(body: dict[str, Any], request: Request, target: Target) -> None:
     if shape is not None and shape.schema is None:
         text["format"] = {"type": "json_object"}
     elif shape is not None:
-        written: dict[str, Any] = {
-            "type": "json_schema",
-            "name": shape.name or "answer",
-            "schema": shape.schema,
-        }
-        if shape.description:
-            written["description"] = shape.description
-        if shape.strict is not UNSET:
-            written["strict"] = shape.strict is ON
-        text["format"] = written
-    if request.verbosity in VERBOSITIES and target.caps.verbosity:
-        text["verbosity"] = request.verbosity
-    elif request.verbosity:
-        target.losses.less("verbosity", request.path("verbosity"))
+        text["format"] = {"type": "json_schema", **schema_of(shape)}
+    text |= write_verbosity(request, target)
     if text:
         body["text"] = text
-
-
-def _hints(body: dict[str, Any], request: Request, target: Target) -> None:
-    caps, losses = target.caps, target.losses
-    key = target.cache_key or request.cache_key
-    if key and caps.cache_key:
-        body["prompt_cache_key"] = key
-    elif request.cache_key:
-        losses.less("cache_control", request.path("prompt_cache_key"))
-    if request.tier and caps.tier:
-        body["service_tier"] = _TIERS.get(request.tier, request.tier)
-    elif request.tier not in ("", "auto"):
-        losses.less("service_tier", request.path("service_tier"))
