@@ -7,7 +7,7 @@ import json
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -207,7 +207,7 @@ def test_what_is_too_large_or_comes_with_a_limited_token_is_refused_before_anyth
     plane: Running, listener: Listener
 ) -> None:
     plane.holdfast.session("theirs", "mine/m")
-    limited = head(2 * MIB, "/v1/audio/transcriptions", authorization=f"Bearer {BOUND}")
+    limited = head(2 * MIB, "/v1/files", authorization=f"Bearer {BOUND}")
     for asked, expected in ((head(65 * MIB), 413), (limited, 415)):
         with plane.connect() as client:
             client.sendall(asked + b"x" * 1000)
@@ -215,7 +215,7 @@ def test_what_is_too_large_or_comes_with_a_limited_token_is_refused_before_anyth
     assert not select.select([listener.server], [], [], 0.1)[0]
 
 
-def test_an_upload_is_sent_once_also_on_a_route_that_is_sent_again_for_less(
+def test_an_upload_is_sent_once_and_what_names_a_model_is_held_so_that_it_can_be_sent_again(
     gateway: StartGateway, provider: ScriptedProvider
 ) -> None:
     plane = gateway(provider, bounds=BOUNDS)
@@ -223,13 +223,17 @@ def test_an_upload_is_sent_once_also_on_a_route_that_is_sent_again_for_less(
     provider.follow(status(401, {"error": {"message": "no", "code": "invalid_api_key"}}))
     http = openai.DefaultHttpxClient(trust_env=False)
     with openai.OpenAI(base_url=f"{plane.root}/s/desk/v1", api_key=plane.token, http_client=http) as client:
-        for size, sends in ((BOUNDS.held_bytes * 2, 1), (10, 2)):
+        large = b"x" * BOUNDS.held_bytes * 2
+        asks: list[tuple[Callable[[], Any], int]] = [
+            (lambda: client.files.create(file=("f", large), purpose="batch"), 1),
+            (lambda: client.audio.transcriptions.create(file=("a.wav", large), model="hears-1"), 2),
+        ]
+        for ask, sends in asks:
             provider.requests.clear()
             with pytest.raises(openai.AuthenticationError):
-                client.audio.transcriptions.create(file=("a.wav", b"x" * size), model="hears-1")
+                ask()
             assert len(provider.requests) == sends
-        made: Any = {**MADE, "status": "processed"}
-        provider.follow(status(200, made))
+        provider.follow(status(200, {**MADE, "status": "processed"}))
         content = bytes(range(256)) * 20_000
         client.files.create(file=("in.jsonl", content), purpose="batch")
         assert content in provider.requests[-1].body

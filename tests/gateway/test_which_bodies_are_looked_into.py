@@ -185,6 +185,31 @@ def test_a_model_that_no_provider_lists_is_asked_for_at_the_sessions_provider_be
     assert [seen.model for seen in other.requests] == ["big"], "exactly one provider lists it"
 
 
+def test_the_model_of_a_form_is_found_as_that_of_json(
+    plane: Running, provider: ScriptedProvider, other: ScriptedProvider
+) -> None:
+    def written(model: str, size: int) -> bytes:
+        part = f'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\n{model}\r\n--b\r\n'
+        file = 'content-disposition: form-data; name="file"; filename="a"\r\n\r\n' + "x" * size
+        return f"{part}{file}\r\n--b--\r\n".encode()
+
+    provider.follow(GOOD)
+    other.follow(GOOD)
+    label = "multipart/form-data; boundary=b"
+    for path in ("/audio/transcriptions", "/images/edits"):
+        for named, sent, server in (
+            ("mine/hears-1", "hears-1", provider),
+            ("hears-1", "hears-1", provider),
+            ("other/hears-1", "hears-1", other),
+            ("big", "big", other),
+        ):
+            for size in (10, 100_000):
+                server.requests.clear()
+                assert through_the_library(plane, path, written(named, size), label).status_code == 200
+                assert through_the_gateway(plane, path, written(named, size), label)[0] == 200
+                assert [seen.body for seen in server.requests] == [written(sent, size)] * 2
+
+
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/messages"])
 def test_a_model_that_no_provider_lists_is_refused_where_models_talk(
     path: str, plane: Running, provider: ScriptedProvider

@@ -8,6 +8,7 @@ from ..core.secret import Secret
 from ..wire.api_routes import body_rule
 from ..wire.client_headers import readable_codings
 from ..wire.error_bodies import ClientError, refusal
+from ..wire.form_body import inspect_form
 from ..wire.ports import Translated
 from ..wire.request_body import UNREAD, RequestInfo, inspect_body, is_plain
 from ..wire.request_coding import readable_body
@@ -59,7 +60,9 @@ class ClientRequest:
         self._method = "POST" if head.method == b"POST" else asked_as(head.method)
         self.rule = body_rule(self._method, route.path, self._label)
         self.info: RequestInfo = UNREAD
-        if self.rule.named and is_plain(body) and ENCODED not in head.once:
+        if self.rule.form and ENCODED not in head.once:
+            self.info = inspect_form(body)
+        elif self.rule.named and is_plain(body) and ENCODED not in head.once:
             self.info = inspect_body(body)
         self._uncertain = False
         if not self.rule.certain and body:

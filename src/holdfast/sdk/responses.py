@@ -21,6 +21,7 @@ from ..wire.client_headers import filter_headers
 from ..wire.conversation import run_conversation
 from ..wire.error_bodies import ClientError, from_error, refusal
 from ..wire.exchange import Bounds, ConversationResult, GoodAnswer, SendFailed, passes_as_it_came
+from ..wire.form_body import inspect_form
 from ..wire.header_policy import query_without_credentials
 from ..wire.operations import Op, Perform
 from ..wire.ports import Open, RawHeaders, RequestRun, Timeout, Translated
@@ -127,11 +128,13 @@ class SdkRequest:
             return None
 
     def _looked_into(self) -> RequestInfo:
-        """Return what the body asks for. Beside the requests to a model, only what certainly is a JSON object
-        is looked into."""
+        """Return what the body asks for. Beside the requests to a model, only a form, and what certainly is
+        a JSON object, is looked into."""
         rule, body = self.rule, self.body
         if not rule.named:
             return UNREAD
+        if rule.form:
+            return inspect_form(body or b"")
         if rule.judged or (body and is_plain(body) and not self.headers.coding):
             return inspect_body(body)
         return UNREAD

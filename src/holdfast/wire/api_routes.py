@@ -1,9 +1,9 @@
 """What happens with a request by its route, which `route_table` lists: the same for the library and the
 gateway.
 
-A body is looked into only where it is a request to a model: JSON, by its content type, on a route that is
-listed there. Any other (a file, a form, a batch) passes byte for byte on the session's connection, whatever
-it contains.
+A body is looked into only where it is a request to a model: JSON by its content type, or a form with a file,
+on a route that is listed there. Any other (a file, a batch) passes byte for byte on the session's connection,
+whatever it contains.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class BodyRule(NamedTuple):
     judged     a model answers: the body has to be a JSON object, and so has the answer, or a stream
     named      the body is looked into for a model, which is replaced where it is written as a pin
     any_model  a model that no provider lists is asked for at the session's provider
+    form       it is a form, in which the model is a part
     document   it is JSON, and may refer to what only one account knows
     certain    by its content type, no receiver reads it as anything but JSON in UTF-8
     translates it can be written for an endpoint of another dialect
@@ -37,6 +38,7 @@ class BodyRule(NamedTuple):
     judged: bool = False
     named: bool = False
     any_model: bool = False
+    form: bool = False
     document: bool = False
     certain: bool = False
     translates: bool = False
@@ -55,6 +57,7 @@ _CERTAIN = re.compile(rb'(?:application/json(?:\s*;\s*charset="?utf-?8"?)?)?', r
 _TRANSLATED = frozenset({AnswerKind.CHAT, AnswerKind.RESPONSE, AnswerKind.MESSAGE})
 _UNLABELLED = (b"", b"application/x-www-form-urlencoded")
 """Content types of a body that nobody labelled: curl and others take the second for any body."""
+_FORM = b"multipart/form-data"
 _JUDGED = {row.path: row for row in TABLE if row.answer is not None}
 
 
@@ -123,6 +126,8 @@ def body_rule(method: str, path: str, label: bytes) -> BodyRule:
     )
     if route.model is ModelRule.NONE:
         return kept
+    if label.startswith(_FORM) and route.body is BodyKind.FILE:
+        return kept._replace(named=True, any_model=True, form=True)
     if not document and label not in _UNLABELLED:
         return kept
     return kept._replace(

@@ -255,10 +255,11 @@ def _with_model(body: bytes, info: RequestInfo, model: str, path: str) -> Pieces
         if info.model == model:
             return (body,)
         start, end = info.span
+        written = literal(model) if body.startswith(b'"', start) else model.encode()
         if len(body) < _SHORT:
-            return (body[:start] + literal(model) + body[end:],)
+            return (body[:start] + written + body[end:],)
         view = memoryview(body)
-        return view[:start], literal(model), view[end:]
+        return view[:start], written, view[end:]
     if info is UNREAD:
         return (body,)
     if info.model is None and needs_model(path):
