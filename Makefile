@@ -25,7 +25,7 @@ export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null |
 # Nor may its wish to write no bytecode reach the tests: a thousand children would each compile the product.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-packaging test-litellm test-judges test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
+.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-packaging test-litellm test-judges test-api test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
 
 setup: .venv/.installed
 
@@ -90,6 +90,10 @@ test-litellm: setup
 # Judges that we did not write (PyPI) look at requests and answers: of the gateway, and of each pair of APIs between which it translates.
 test-judges: setup
 	@$(BIN)/python -m pytest -q suites/judges $(ARGS)
+
+# Of these, what OpenAI's and Anthropic's own tests of their SDKs say of a gateway, over a mock server of their API (PyPI, npm): 4 minutes.
+test-api: setup
+	@$(BIN)/python -m pytest -q suites/judges/test_sdk_suites.py $(ARGS)
 
 # hermes-agent itself, in its own environment (PyPI), loses its sessions and gets them back.
 test-hermes: setup

@@ -14,6 +14,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 HERE = Path(__file__).resolve().parent
 LOCKS = HERE / "locks"
 PACKAGES: dict[str, dict[str, Any]] = tomllib.loads((HERE / "packages.toml").read_text("utf-8"))
@@ -44,8 +46,8 @@ def lock_of(name: str, kind: str) -> Path:
 
 
 def _digest(name: str, kind: str) -> str:
-    if kind == "packed":
-        return str(PACKAGES["packed"][name]["integrity"])
+    if kind in ("packed", "sources"):
+        return str(PACKAGES[kind][name]["integrity"])
     allowed = json.dumps(PACKAGES["scripts"]).encode()
     return hashlib.sha256(lock_of(name, kind).read_bytes() + allowed).hexdigest()
 
@@ -68,6 +70,17 @@ def _npm(name: str, folder: Path) -> None:
             _run(["npm", "rebuild", "--silent", "--foreground-scripts", package], folder)
 
 
+def _source(name: str, folder: Path) -> None:
+    """Unpack the source of one package of PyPI, after its hash was compared. Nothing of it runs."""
+    wanted = PACKAGES["sources"][name]
+    command = [_UV, "pip", "compile", "--quiet", "--no-deps", "--no-header", "--format", "pylock.toml", "-"]
+    text = subprocess.run(command, input=wanted["package"], check=True, capture_output=True, text=True).stdout
+    (package,) = tomllib.loads(text)["packages"]
+    archive = folder / "source.tar.gz"
+    archive.write_bytes(httpx2.get(package["sdist"]["url"], follow_redirects=True, timeout=120).content)
+    _unpack(archive, wanted)
+
+
 def _packed(name: str, folder: Path) -> None:
     """Unpack one package of npm, after its hash was compared."""
     wanted = PACKAGES["packed"][name]
@@ -78,12 +91,16 @@ def _packed(name: str, folder: Path) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    archive = folder / json.loads(text)[0]["filename"]
+    _unpack(folder / json.loads(text)[0]["filename"], wanted)
+
+
+def _unpack(archive: Path, wanted: dict[str, str]) -> None:
+    """Unpack an archive where it lies. Raises ValueError if it has another hash than packages.toml says."""
     algorithm, _, expected = wanted["integrity"].partition("-")
     digest = hashlib.new(algorithm, archive.read_bytes()).digest()
     if digest != base64.b64decode(expected):
         raise ValueError(f"{wanted['package']} has another hash than packages.toml says")
-    _run(["tar", "-xzf", archive.name, "--no-same-owner"], folder)
+    _run(["tar", "-xzf", archive.name, "--no-same-owner"], archive.parent)
     archive.unlink()
 
 
@@ -91,7 +108,7 @@ def _run(command: list[str], folder: Path | None = None) -> None:
     subprocess.run(command, cwd=folder, check=True)
 
 
-_INSTALL = {"python": _python, "npm": _npm, "machines": _npm, "packed": _packed}
+_INSTALL = {"python": _python, "npm": _npm, "machines": _npm, "packed": _packed, "sources": _source}
 
 
 def lock(name: str) -> None:

@@ -31,7 +31,8 @@ def provider() -> Iterator[ScriptedProvider]:
 @pytest.fixture(scope="module")
 def gateway(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     endpoints = {CHAT: provider.url, RESPONSES: provider.url, MESSAGES: provider.root}
-    with running.gateway(tmp_path_factory.mktemp("home"), endpoints) as started:
+    providers = {"native": endpoints, **{str(each): {each: url} for each, url in endpoints.items()}}
+    with running.gateway(tmp_path_factory.mktemp("home"), providers) as started:
         yield started
 
 

@@ -67,6 +67,12 @@ def test_no_package_is_unpacked_without_version_and_hash(name: str) -> None:
     assert wanted["integrity"].startswith("sha512-")
 
 
+def test_no_source_is_unpacked_without_version_and_hash() -> None:
+    for wanted in PACKAGES["sources"].values():
+        assert _EXACT.fullmatch(wanted["package"])
+        assert re.fullmatch(r"sha256-[A-Za-z0-9+/]{43}=", wanted["integrity"])
+
+
 def test_a_script_that_a_package_runs_at_its_installation_has_a_reason() -> None:
     with_scripts = {
         path.rpartition("node_modules/")[2]
