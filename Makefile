@@ -87,7 +87,8 @@ test-offsets: setup
 test-litellm: setup
 	@$(BIN)/python -m pytest -q suites/litellm $(ARGS)
 
-# Judges that we did not write (PyPI) look at requests and answers: of the gateway, and of each pair of APIs between which it translates.
+# Judges that we did not write look at requests and answers, of the gateway and of each pair of APIs between which it translates: llm-comply,
+# the vendors' published schemas and SDKs, and recorded answers of providers (PyPI, npm; some minutes).
 test-judges: setup
 	@$(BIN)/python -m pytest -q suites/judges $(ARGS)
 

@@ -17,6 +17,7 @@ import environments
 import httpx2
 
 from holdfast.core.identity import Dialect
+from holdfast.translate.exchange import FORMS
 
 CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
 MODEL = "gpt-5-claude-sonnet-4"
@@ -61,6 +62,13 @@ def gateway(
         started = json.loads(server.stdout.readline())
         yield Gateway(started["url"].rstrip("/"), started["token"])
         server.terminate()
+
+
+def begin_session(gateway: Gateway, dialect: Dialect, model: str) -> None:
+    """Ask a model: what names none goes to the model of the session, and that is the first one."""
+    body = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    headers = {"authorization": f"Bearer {gateway.token}"}
+    httpx2.post(f"{gateway.url}{FORMS[dialect].path}", json=body, headers=headers).raise_for_status()
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def gateway(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
     endpoints = {CHAT: provider.url, RESPONSES: provider.url, MESSAGES: provider.root}
     providers = {"native": endpoints, **{str(each): {each: url} for each, url in endpoints.items()}}
     with running.gateway(tmp_path_factory.mktemp("home"), providers) as started:
+        running.begin_session(started, CHAT, f"native/{running.MODEL}")
         yield started
 
 

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import environments
-import httpx2
 import pytest
 import running
-from running import CHAT, MESSAGES, RESPONSES, Gateway
+from running import CHAT, MESSAGES, RESPONSES
 
 from holdfast.core.identity import Dialect
-from holdfast.translate.exchange import FORMS
 
 pytestmark = pytest.mark.timeout(1200)
 PROGRAMS = Path(__file__).with_name("programs")
@@ -105,7 +103,7 @@ def test_an_sdk_s_own_tests_pass_through_a_gateway(
     directly = results(vendor, mocks[vendor], running.KEY, tmp_path / "directly.xml")
     endpoints = dict.fromkeys(suite.dialects, mocks[vendor])
     with running.gateway(tmp_path / "home", {vendor: endpoints}, models(vendor)) as gateway:
-        _begin_session(gateway, suite.dialects[0], models(vendor)[0])
+        running.begin_session(gateway, suite.dialects[0], models(vendor)[0])
         through = results(vendor, gateway.url + suite.base, gateway.token, tmp_path / "through.xml")
     assert through.keys() == directly.keys()
     passed = {test for test, good in directly.items() if good}
@@ -114,13 +112,6 @@ def test_an_sdk_s_own_tests_pass_through_a_gateway(
     listed = {entry: {test for test in passed if _names(entry, test)} for entry in _listed(vendor)}
     assert failed == set().union(*listed.values()), sorted(failed)
     assert all(listed.values()), "an entry of refusals.toml names no test"
-
-
-def _begin_session(gateway: Gateway, dialect: Dialect, model: str) -> None:
-    """Ask a model, since what names none goes to the session's."""
-    body = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
-    headers = {"authorization": f"Bearer {gateway.token}"}
-    httpx2.post(f"{gateway.url}{FORMS[dialect].path}", json=body, headers=headers).raise_for_status()
 
 
 def _listed(vendor: str) -> list[str]:

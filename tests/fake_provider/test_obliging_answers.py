@@ -131,7 +131,11 @@ def test_a_request_without_a_needed_member_is_refused_in_its_dialect() -> None:
         answers = [
             httpx2.post(f"{provider.root}{FORMS[dialect].path}", json={"model": "m"}) for dialect in ASKED
         ]
-        assert httpx2.post(f"{provider.url}/responses/compact", json={}).status_code == 404
+        assert httpx2.post(f"{provider.url}/nowhere", json={}).status_code == 404
+        compact = f"{provider.url}/responses/compact"
+        assert httpx2.post(compact, json={"input": "hi"}).status_code == 400
+        compacted = httpx2.post(compact, json={"model": "m", "input": "hi"}).json()
+    assert [item["type"] for item in compacted["output"]] == ["compaction"]
     assert [answer.status_code for answer in answers] == [400] * 3
     params = [answer.json()["error"].get("param", "in Anthropic's form") for answer in answers]
     assert params == ["messages", "input", "in Anthropic's form"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.identity import Dialect
+from .responses_answers import compaction
 from .script import Behaviour, SeenRequest, ok, status, wrong_door
 
 _NEEDED = {
@@ -14,6 +15,7 @@ _NEEDED = {
     Dialect.OPENAI_RESPONSES: ("model", "input"),
     Dialect.ANTHROPIC_MESSAGES: ("model", "messages", "max_tokens"),
 }
+_COMPACTION = "/responses/compact"
 _RESULTS = ("function_call_output", "tool_result")
 _VALUES: dict[str, Any] = {
     "string": "scripted",
@@ -29,11 +31,15 @@ def obliging(seen: SeenRequest) -> Behaviour:
     """Return an answer of a model that can do everything: with a call of the first function that is offered,
     unless the request ends with a result; with a thought where the request asks for one; and 400 where a
     member is missing."""
-    if seen.dialect is None:
+    compacts = seen.path.endswith(_COMPACTION)
+    dialect = Dialect.OPENAI_RESPONSES if compacts else seen.dialect
+    if dialect is None:
         return wrong_door()
-    for member in _NEEDED[seen.dialect]:
+    for member in _NEEDED[dialect]:
         if not seen.asked.get(member) and not seen.path.endswith("/embeddings"):
-            return _refused(seen.dialect, member)
+            return _refused(dialect, member)
+    if compacts:
+        return status(200, compaction(seen))
     thought = ""
     if _thinks(seen):
         thought = "One word after the other."

@@ -44,6 +44,7 @@ _DEFAULTS: Wire = {
     "truncation": "disabled",
 }
 """What a response repeats of its request, and the value where the request is silent."""
+_OPAQUE = "c2NyaXB0ZWQ="
 _FUNCTION: Wire = {"description": None, "parameters": None, "strict": True}
 
 
@@ -124,7 +125,7 @@ def _item(part: AnswerPart, index: int, seen: SeenRequest) -> Wire:
     if _reasoning(seen)["summary"]:
         thought["summary"] = [{"type": "summary_text", "text": part.text}]
     if "reasoning.encrypted_content" in seen.entries("include"):
-        thought["encrypted_content"] = "c2NyaXB0ZWQ="
+        thought["encrypted_content"] = _OPAQUE
     return thought
 
 
@@ -137,6 +138,14 @@ def _ended(seen: SeenRequest, output: list[Wire], parts: list[AnswerPart]) -> Wi
         "output_tokens_details": {"reasoning_tokens": THOUGHT_TOKENS if texts(parts, THOUGHT) else 0},
     }
     return {"status": "completed", "completed_at": int(seen.at), "output": output, "usage": usage}
+
+
+def compaction(seen: SeenRequest) -> Wire:
+    """Return a conversation in its compact form, which only the provider can read."""
+    item = {"type": "compaction", "id": "cmp_1", "encrypted_content": _OPAQUE}
+    usage = _ended(seen, [], [])["usage"]
+    head = {"id": f"resp_{seen.number}", "object": "response.compaction", "created_at": int(seen.at)}
+    return head | {"output": [item], "usage": usage}
 
 
 def _reasoning(seen: SeenRequest) -> Wire:
