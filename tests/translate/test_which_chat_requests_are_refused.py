@@ -108,8 +108,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "an image from nowhere": (
         history({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///x"}}]}),
         {},
-        "messages[1].content[0]",
-        "an image is wanted",
+        "messages[1].content[0].image_url.url",
+        "must be https://",
     ),
     "an image by address where none is fetched": (
         history({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a/b"}}]}),
@@ -139,8 +139,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
             {"role": "user", "content": [{"type": "file", "file": {"file_data": "aaaa", "filename": "a"}}]}
         ),
         {},
-        "messages[1].content[0]",
-        "a document is wanted",
+        "messages[1].content[0].file.file_data",
+        "must be data:application/pdf",
     ),
     "a file of a rare type": (
         history(

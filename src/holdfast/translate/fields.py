@@ -97,6 +97,13 @@ class Fields:
             return None
         return Fields(value, self.path(name), self._losses)
 
+    def required(self, name: str) -> Fields:
+        """Return an object that must be there."""
+        inner = self.inner(name)
+        if inner is None:
+            self.refuse(name, "is missing")
+        return inner
+
     def items(self, name: str) -> Iterator[tuple[str, Any]]:
         """Yield the path and the value of each item of a list."""
         path = self.path(name)

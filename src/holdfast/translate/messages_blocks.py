@@ -11,7 +11,7 @@ from .envelope import Sealer, is_sealed
 from .fields import Fields
 from .form import ON, Call, File, Image, Opaque, Part, Result, Seal, Text, Thinking
 from .losses import Losses
-from .messages_served import NATIVE, json_text, needed, readable
+from .messages_served import NATIVE, json_text, readable
 from .messages_tools import ToolChanges
 
 _CLIENT_NOTE = "x-anthropic-billing-header:"
@@ -72,7 +72,7 @@ class Blocks:
         return _text(text, block.at)
 
     def image(self, block: Fields) -> Iterable[Part]:
-        source = needed(block, "source")
+        source = block.required("source")
         match source.needed("type"):
             case "base64":
                 data, media = source.needed("data"), source.needed("media_type")
@@ -83,7 +83,7 @@ class Blocks:
 
     def document(self, block: Fields) -> Iterable[Part]:
         _citations(block)
-        title, context, source = block.text("title"), block.text("context"), needed(block, "source")
+        title, context, source = block.text("title"), block.text("context"), block.required("source")
         match source.needed("type"):
             case "base64":
                 data, media = source.needed("data"), source.needed("media_type")
@@ -127,7 +127,7 @@ class Blocks:
         caller = block.inner("caller")
         if caller and caller.needed("type") != "direct":
             block.less("served_history", "caller")
-        arguments = needed(block, "input")
+        arguments = block.required("input")
         call = Call(
             block.needed("id"), block.needed("name"), json_text(arguments, arguments.raw), at=block.at
         )
@@ -144,7 +144,7 @@ class Blocks:
         return _text(f"[the tool {name} can be called now]", block.at)
 
     def served_call(self, block: Fields) -> Iterable[Part]:
-        name, arguments = block.needed("name"), needed(block, "input")
+        name, arguments = block.needed("name"), block.required("input")
         self._unfinished[block.needed("id")] = block.at
         block.less("served_history", "name")
         return _text(f"[{name} was called with {json_text(arguments, arguments.raw)}]", block.at)

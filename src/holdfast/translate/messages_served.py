@@ -16,14 +16,6 @@ _OPAQUE_OUTPUT = "encrypted_stdout"
 _NOT_TOLD = frozenset({"cache_control", "caller", "signature"})
 
 
-def needed(block: Fields, name: str) -> Fields:
-    """Return an object that must be there."""
-    inner = block.inner(name)
-    if inner is None:
-        block.refuse(name, "is missing")
-    return inner
-
-
 def json_text(block: Fields, value: object) -> str:
     """Return the JSON of a value that came as JSON, in a member of `block`."""
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from .anthropic_tools import known_tool
 from .fields import Fields
 from .form import OFF, ON, SERVED, UNSET, Choice, Choose, Flag, Tool
-from .messages_served import NATIVE, needed
+from .messages_served import NATIVE
 
 _DATE = re.compile(r"_\d{8}\Z")
 _SERVED = frozenset(
@@ -51,12 +51,12 @@ class ToolChanges:
 
     def change(self, block: Fields, *, offered: bool) -> None:
         """Take a block that adds or removes a tool."""
-        tool = needed(block, "tool")
+        tool = block.required("tool")
         kind = tool.needed("type")
         if kind == "tool_reference":
             self.offers[tool.needed("name")] = offered
         elif kind == "tool_definition" and offered:
-            definition = needed(tool, "definition")
+            definition = tool.required("definition")
             self.definitions.append(definition)
             self.offers[definition.text("name")] = True
         elif kind in _AT_A_SERVER:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .chat_parts import MODELS, USERS, WORDS, calls, content
+from .chat_parts import MODELS, USERS, WORDS, calls
 from .chat_thoughts import with_thoughts
 from .chat_tools import choice_of, tools_of
 from .envelope import Sealer
 from .fields import Fields
 from .form import ASSISTANT, OFF, ON, SYSTEM, USER, Effort, Limits, Refusal, Request, Result, Shape, Turn
 from .losses import Losses
+from .openai_parts import content
 
 _KNOWN = {
     "max_completion_tokens", "max_tokens", "messages", "modalities", "model", "n", "parallel_tool_calls",
@@ -67,11 +68,11 @@ def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
     if not fields.has("messages"):
         fields.refuse("messages", "is missing")
     fields.only(_KNOWN, _LOST)
-    tools, choice = choice_of(fields, tools_of(fields, losses), losses)
+    tools, choice = choice_of(fields, tools_of(fields))
     options = fields.inner("stream_options")
     return Request(
         model=fields.text("model"),
-        turns=tuple(_turn(message, sealer, losses) for message in fields.objects("messages")),
+        turns=tuple(_turn(message, sealer) for message in fields.objects("messages")),
         tools=tools,
         choice=choice,
         parallel=fields.flag("parallel_tool_calls"),
@@ -155,37 +156,37 @@ def _effort(fields: Fields) -> Effort:
     return effort
 
 
-def _turn(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
+def _turn(message: Fields, sealer: Sealer) -> Turn:
     role = message.text("role")
     if role == "function":
         message.refuse("role", "results of functions are not translated", "send tools and role 'tool'")
     if role not in _ROLES:
         message.refuse("role", f"'{role}' is not known; known are {', '.join(_ROLES)}")
-    return _ROLES[role](message, sealer, losses)
+    return _ROLES[role](message, sealer)
 
 
-def _system(message: Fields, _: Sealer, losses: Losses) -> Turn:
+def _system(message: Fields, _: Sealer) -> Turn:
     _rest(message)
-    return Turn(SYSTEM, tuple(content(message, losses, WORDS, needed=True)), message.at)
+    return Turn(SYSTEM, tuple(content(message, "content", WORDS)), message.at)
 
 
-def _user(message: Fields, _: Sealer, losses: Losses) -> Turn:
+def _user(message: Fields, _: Sealer) -> Turn:
     _rest(message)
-    return Turn(USER, tuple(content(message, losses, USERS, needed=True)), message.at)
+    return Turn(USER, tuple(content(message, "content", USERS)), message.at)
 
 
-def _tool(message: Fields, _: Sealer, losses: Losses) -> Turn:
+def _tool(message: Fields, _: Sealer) -> Turn:
     _rest(message)
-    parts = tuple(content(message, losses, USERS, needed=True))
+    parts = tuple(content(message, "content", USERS))
     return Turn(USER, (Result(message.text("tool_call_id"), parts, at=message.at),), message.at)
 
 
-def _assistant(message: Fields, sealer: Sealer, losses: Losses) -> Turn:
+def _assistant(message: Fields, sealer: Sealer) -> Turn:
     _rest(message)
-    words = content(message, losses, MODELS, needed=False)
+    words = content(message, "content", MODELS, needed=False)
     if message.text("refusal"):
         words.append(Refusal(message.text("refusal"), message.at))
-    parts = with_thoughts(message, sealer, words, calls(message, sealer, losses))
+    parts = with_thoughts(message, sealer, words, calls(message, sealer))
     return Turn(ASSISTANT, tuple(parts), message.at)
 
 
@@ -206,7 +207,7 @@ def _rest(message: Fields) -> None:
     message.only(_READ, _LOST_OF_MESSAGES)
 
 
-_ROLES: dict[str, Callable[[Fields, Sealer, Losses], Turn]] = {
+_ROLES: dict[str, Callable[[Fields, Sealer], Turn]] = {
     "system": _system,
     "developer": _system,
     "user": _user,

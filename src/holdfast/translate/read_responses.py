@@ -63,7 +63,7 @@ def read(body: Mapping[str, Any], sealer: Sealer, losses: Losses) -> Request:
     offers.add(fields)
     items = Items(sealer, losses, offers)
     _read_input(fields, items)
-    tools, choice = choice_of(fields, offers.all(), losses)
+    tools, choice = choice_of(fields, offers.all())
     shape, verbosity = _text(fields)
     return Request(
         model=model,

@@ -28,7 +28,8 @@ from .form import (
 from .losses import Losses
 from .media import from_address
 from .names import wire_name
-from .responses_parts import AGENTS, MODELS, USERS, WORDS, content, thinking
+from .openai_parts import content
+from .responses_parts import AGENTS, MODELS, USERS, WORDS, thinking
 from .responses_tools import NATIVE, REFUSED, SEARCH, Offers
 
 _STATE = ("the item is at another provider, nothing of it is in the request; send the item itself", NATIVE)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from .fields import Fields
-from .form import FREE, SERVED, Choice, Choose, Tool, ToolKind
+from .form import SERVED, Choice, Choose, Tool, ToolKind
 from .losses import Losses
+from .openai_parts import custom, function, mode_of, name_of
 
 SEARCH = "tool_search"
 NATIVE = "holdfast models --harness codex   (tells which providers speak openai-responses themselves)"
@@ -29,12 +31,7 @@ _SERVED = frozenset(
     """.split()
 )
 _DATE = re.compile(r"_\d{4}_\d{2}_\d{2}$")
-_MODES = {"auto": Choose.AUTO, "none": Choose.NONE, "required": Choose.ANY}
 _OWNERS = "a tool that runs at a provider cannot be demanded of another; send auto"
-
-_FUNCTION = frozenset({"type", "name", "description", "parameters", "strict", "defer_loading"})
-_CUSTOM = frozenset({"type", "name", "description", "format", "defer_loading"})
-
 
 _Key = tuple[bool, str, str]
 """Whether a tool runs at a provider, its group and its name."""
@@ -87,7 +84,7 @@ class Offers:
             tool.refuse("", *REFUSED[kind])
         read = _KINDS.get(kind)
         if read is not None:
-            return [read(tool, "")]
+            return [read(tool, tool.raw, tool.at)]
         served = _DATE.sub("", kind)
         if served not in _SERVED:
             tool.refuse("type", f"tools of the type '{kind}' are not known", NATIVE)
@@ -95,7 +92,7 @@ class Offers:
         return [Tool(served, SERVED, served=served, raw=tool.raw, at=tool.at)]
 
     def _namespace(self, namespace: Fields) -> list[Tool]:
-        group, about = _name(namespace), namespace.text("description")
+        group, about = name_of(namespace), namespace.text("description")
         namespace.only({"type", "name", "description", "tools"})
         namespace.less("namespace", "")
         made: list[Tool] = []
@@ -103,98 +100,47 @@ class Offers:
             kind = tool.needed("type")
             if kind not in ("function", "custom"):
                 tool.refuse("type", f"a namespace has functions and custom tools, not '{kind}'")
-            made.append(_KINDS[kind](tool, group))
+            made.append(_KINDS[kind](tool, tool.raw, tool.at, group))
         if made and about:
             first = f"(About all tools of {group}: {about})\n\n{made[0].description}".strip()
             made[0] = replace(made[0], description=first)
         return made
 
 
-def _function(tool: Fields, group: str) -> Tool:
-    tool.only(_FUNCTION)
-    return Tool(
-        name=_name(tool),
-        group=group,
-        description=tool.text("description"),
-        schema=tool.mapping("parameters"),
-        strict=tool.flag("strict"),
-        raw=tool.raw,
-        at=tool.at,
-    )
-
-
-def _custom(tool: Fields, group: str) -> Tool:
-    tool.only(_CUSTOM)
-    grammar, syntax = "", ""
-    shape = tool.inner("format")
-    if shape is not None:
-        kind = shape.needed("type")
-        if kind not in ("text", "grammar"):
-            shape.refuse("type", f"formats of the type '{kind}' are not known")
-        shape.only({"type", "syntax", "definition"})
-        grammar, syntax = shape.text("definition"), shape.text("syntax")
-    return Tool(
-        name=_name(tool),
-        kind=FREE,
-        group=group,
-        description=tool.text("description"),
-        grammar=grammar,
-        syntax=syntax,
-        raw=tool.raw,
-        at=tool.at,
-    )
-
-
-def _search(tool: Fields, _: str) -> Tool:
+def _search(tool: Fields, raw: Mapping[str, Any], at: str, _group: str = "") -> Tool:
     tool.only({"type", "execution", "description", "parameters"})
     if tool.text("execution", "server") != "client":
-        return Tool(SEARCH, SERVED, served=SEARCH, raw=tool.raw, at=tool.at)
+        return Tool(SEARCH, SERVED, served=SEARCH, raw=raw, at=at)
     tool.less("tool_search", "")
     return Tool(
         name=SEARCH,
         kind=ToolKind.SEARCH,
         description=tool.text("description"),
         schema=tool.mapping("parameters"),
-        raw=tool.raw,
-        at=tool.at,
+        raw=raw,
+        at=at,
     )
 
 
-_KINDS: dict[str, Callable[[Fields, str], Tool]] = {"function": _function, "custom": _custom, SEARCH: _search}
+_KINDS = {"function": function, "custom": custom, SEARCH: _search}
 
 
-def _name(fields: Fields) -> str:
-    name = fields.needed("name")
-    if not name:
-        fields.refuse("name", "is empty")
-    return name
-
-
-def choice_of(
-    body: Fields, tools: tuple[Tool, ...], losses: Losses
-) -> tuple[tuple[Tool, ...], Choice | None]:
+def choice_of(body: Fields, tools: tuple[Tool, ...]) -> tuple[tuple[Tool, ...], Choice | None]:
     """Return the tools among which the model may choose, and how."""
     raw = body.raw.get("tool_choice")
     if raw is None:
         return tools, None
     if isinstance(raw, str):
-        return tools, Choice(_mode(body, "tool_choice"), at="tool_choice")
-    chosen = Fields(raw, "tool_choice", losses)
+        return tools, Choice(mode_of(body, "tool_choice"), at="tool_choice")
+    chosen = body.required("tool_choice")
     kind = chosen.needed("type")
     if kind == "allowed_tools":
-        return _allowed(chosen, tools), Choice(_mode(chosen, "mode"), at="tool_choice")
+        return _allowed(chosen, tools), Choice(mode_of(chosen, "mode"), at="tool_choice")
     if kind not in _KINDS:
         chosen.refuse("", _OWNERS, NATIVE)
     chosen.only({"type", "name", "namespace"})
     meant = _meant(chosen, tools)[0]
     return tools, Choice(Choose.ONE, meant.name, meant.group, "tool_choice")
-
-
-def _mode(fields: Fields, name: str) -> Choose:
-    mode = fields.text(name)
-    if mode not in _MODES:
-        fields.refuse(name, f"'{mode}' is not known; known are {', '.join(_MODES)}")
-    return _MODES[mode]
 
 
 def _allowed(allowed: Fields, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
