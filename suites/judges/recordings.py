@@ -19,7 +19,7 @@ Wire = dict[str, Any]
 
 
 class Recording(NamedTuple):
-    """What was recorded: the request, and the data of the answer's events, or the whole answer alone."""
+    """What was recorded: the request, if it was kept; the answer's events, or the whole answer."""
 
     name: str
     dialect: Dialect
@@ -29,13 +29,15 @@ class Recording(NamedTuple):
 
 
 def recordings() -> Iterator[Recording]:
-    """Yield the good answers of models, whole ones and streams."""
+    """Yield the good answers of models, whole ones and streams: of cassettes, and of an SDK's own tests."""
     for source in SOURCES:
         for path in sorted(environments.ensure(source).rglob("tests/cassettes/*.yaml*")):
             for number, (request, response) in enumerate(_exchanges(path)):
                 made = _recording(f"{path.name.split('.yaml')[0]} {number}", request, response)
                 if made is not None:
                     yield made
+    for path in sorted(environments.ensure("anthropic").glob("*/tests/lib/streaming/fixtures/*.txt")):
+        yield Recording(path.stem, MESSAGES, {}, list(_events(path.read_text("utf-8"))), {})
 
 
 def _exchanges(path: Path) -> list[tuple[Wire, Wire]]:

@@ -12,11 +12,13 @@ import openai
 import pytest
 from anthropic import Anthropic, APIStatusError
 from anthropic.types import Message, RawMessageStreamEvent
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from holdfast.translate.caps import Caps
 from holdfast.translate.events import fold
+from holdfast.translate.to_chat import ChatWriter
 from holdfast.translate.to_messages import MessagesWriter
 from holdfast.translate.to_responses import ResponsesWriter
 from tables import rows
@@ -106,6 +108,10 @@ def test_every_event_is_one_of_the_vendors(*, summed_up: bool) -> None:
             MESSAGES_EVENT.validate_python(event)
         for event in write(events, "responses", caller_of(summed_up=summed_up)):
             RESPONSES_EVENT.validate_python(event)
+        for event in write(events, "chat", caller_of()):
+            # OpenAI's type of a piece has no call of a custom tool.
+            if '"custom"' not in json.dumps(event):
+                ChatCompletionChunk.model_validate(event, strict=True)
 
 
 def test_every_whole_answer_is_one_of_the_vendors() -> None:
@@ -113,6 +119,7 @@ def test_every_whole_answer_is_one_of_the_vendors() -> None:
         answer = fold(read(chunks))
         Message.model_validate(MessagesWriter(caller_of()).whole(answer), strict=True)
         Response.model_validate(ResponsesWriter(caller_of()).whole(answer))
+        ChatCompletion.model_validate(ChatWriter(caller_of()).whole(answer), strict=True)
 
 
 def test_a_broken_stream_is_an_error_in_the_vendors_clients() -> None:
