@@ -138,7 +138,7 @@ def test_every_list_and_show_has_a_stable_shape_in_json(cli: Cli, furnished: Pat
         "why_not": "",
     }
     why = shown(cli, "why", "s")
-    assert set(why) == {"subject", "connection", "events"}
+    assert set(why) == {"subject", "connection", "events", "usage"}
     assert [set(part) for part in why["connection"]] == [
         {"part", "value", "by", "source", "place", "changed", "changed_at"}
     ] * 5

@@ -20,6 +20,7 @@ from holdfast.core.session import Session
 from holdfast.engine.resting import Resting
 from holdfast.store.journal_events import Event, SessionCreated
 from holdfast.store.sqlite import SqliteStore
+from holdfast.store.usage import Usage, day_of
 
 DAY = 86400.0
 
@@ -194,3 +195,17 @@ def test_sizes_are_shown_for_people() -> None:
         "256.0 MiB",
         "1024.0 TiB",
     ]
+
+
+def test_usage_is_told_by_day_and_pin_or_as_asked_for(cli: Cli, furnished: Path) -> None:
+    assert cli("usage").stdout == "no request was answered in these days\n"
+    with_sessions(furnished, 1)
+    with opened(furnished) as store:
+        today, before = day_of(store.now()), day_of(store.now() - 8 * DAY)
+        store.add_usage([Usage(today, "s00", "team", "mimo/mimo-pro", 1200, 5, 6)])
+        store.add_usage([Usage(before, "s00", "MIMO_KEY", "mimo/mimo-pro", 1, 1, 1)])
+    assert cli("usage").stdout.splitlines()[2].split() == [today, "mimo/mimo-pro", "1,200", "5", "6"]
+    by_key = json.loads(cli("usage", "--by", "key", "--days", "7", "--session", "s00", "--json").stdout)
+    assert by_key == [{"key": "team", "requests": 1200, "tokens_in": 5, "tokens_out": 6}]
+    assert json.loads(cli("usage", "--session", "none", "--json").stdout) == []
+    assert "usage     1,201 requests, 6 tokens in, 7 out (mimo/mimo-pro)" in cli("why", "s00").stdout

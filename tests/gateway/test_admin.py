@@ -20,6 +20,7 @@ from holdfast.gateway.admin.routes import AdminRoutes
 from holdfast.gateway.telemetry.metrics import Metrics
 from holdfast.store.journal_events import Event, RequestRefused
 from holdfast.store.token import Token
+from holdfast.store.usage import Usage
 
 CANARY = "sk-canary-5e0f6c1b9d3a4728"
 URL = "https://mimo.example/v1"
@@ -228,3 +229,9 @@ def test_sessions_come_in_pages_and_the_answer_names_the_next(engine: Any) -> No
         assert (seen, pages > 1 or token is limited) == (expected, True)
     status, _ = asked(engine, "/holdfast/sessions?after=nothing")
     assert status == 409
+
+
+def test_a_session_is_shown_with_its_usage(engine: Any) -> None:
+    engine.store.add_usage([Usage("2026-11-30", "a", "MIMO_KEY", "mimo/m", 3, 1200, 40)])
+    _, shown = asked(engine, "/holdfast/session/a")
+    assert shown["usage"] == [{"pin": "mimo/m", "requests": 3, "tokens_in": 1200, "tokens_out": 40}]

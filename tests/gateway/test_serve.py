@@ -20,6 +20,7 @@ from children import Popen, run
 from gateway.served import Served, eventually, provider, serving, write_config
 from holdfast.fake_provider import Behaviour, ScriptedProvider, ok, status, truncated
 from holdfast.gateway.admin.routes import _ROUTES
+from holdfast.store.sqlite import SqliteStore
 
 NOTHING = 'auth = "none"'
 
@@ -281,7 +282,9 @@ def test_the_log_is_json_with_what_went_wrong_and_without_keys_or_prompts(home: 
     assert '"hi"' not in written
 
 
-def test_an_access_log_has_a_line_for_every_request_where_it_was_asked_for(home: Path) -> None:
+def test_an_access_log_has_a_line_for_every_request_and_their_usage_is_exact_after_the_end(
+    home: Path,
+) -> None:
     with ScriptedProvider(ok("fine")) as behind:
         write_config(home, provider("p", behind.url))
         with serving(home, "--access-log") as served:
@@ -292,6 +295,9 @@ def test_an_access_log_has_a_line_for_every_request_where_it_was_asked_for(home:
         (200, "chat/completions", "p/m")
     ] * 3
     assert all(line["seconds"] >= 0 and line["bytes"] > 0 for line in lines)
+    with SqliteStore(home / "state.db") as store:
+        (counted,) = store.usage(["pin"])
+    assert (counted.pin, counted.requests) == ("p/m", 3)
 
 
 def test_it_is_ready_at_once_and_small(home: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from holdfast.store.journal_events import UsageCounted, of_type
+from holdfast.store.usage import Usage
 from holdfast.testing import ScriptedProvider
 from holdfast.wire.usage import by_kind, usage_of
 
@@ -55,3 +56,24 @@ def test_the_journal_tells_what_the_provider_counted(
     plane.holdfast.engine.journal_writer.flush()
     lines = plane.holdfast.engine.store.journal(request=headers["holdfast-request-id"])
     assert [event.detail.tokens for event in of_type(lines, UsageCounted)] == [by_kind(counted)]
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+def test_each_answered_request_is_counted_once_with_its_tokens(
+    gateway: Any, provider: ScriptedProvider, fast_path: bool
+) -> None:
+    plane = gateway(provider)
+    engine = plane.holdfast.engine
+    engine.fast_path.on = fast_path
+    for route, stream in [("chat/completions", False), ("messages", False), ("messages", True)]:
+        expected = [0, 0, 0]
+        before = engine.store.usage() or [Usage("", "", "", "", 0, 0, 0)]
+        for _ in range(3):
+            status, _, _ = plane.post(route, {"model": "mine/scripted-1", "messages": [], "stream": stream})
+            assert status == 200
+            kinds = by_kind(plane.done[-1].usage)
+            counted = (1, kinds.get("input", 0), kinds.get("output", 0))
+            expected = [sum(pair) for pair in zip(expected, counted, strict=True)]
+        engine.journal_writer.flush()
+        (after,) = engine.store.usage()
+        assert [now - then for now, then in zip(after[4:], before[0][4:], strict=True)] == expected

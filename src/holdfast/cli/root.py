@@ -33,6 +33,7 @@ COMMANDS = (
     "status",
     "token",
     "session",
+    "usage",
     "store",
     "why",
     "env",

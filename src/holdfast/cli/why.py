@@ -70,7 +70,8 @@ def explain(context: CliContext, subject: str, limit: int) -> Why:
     session = _session(store, subject, events)
     if session is not None:
         origin = session_origin(config, session, events, store.now(), clock=clock)
-        return Why(subject, origin, tuple(events))
+        usage = store.usage(["pin"], session=subject)
+        return Why(subject, origin, tuple(events), tuple(usage))
     requested: list[Event[Detail]] = []
     if not events:
         requested = store.journal(request=subject, limit=limit)

@@ -19,6 +19,7 @@ from .account_objects import told
 from .answer_headers import headers_of
 from .journal import attempt_event, usage_event
 from .ports import RequestContext
+from .usage_counts import Counted
 
 if TYPE_CHECKING:
     from .translator import Translator
@@ -102,9 +103,12 @@ class AnsweredRequest:
             excerpt = redacted(fault.excerpt, self.engine.vault.known())
             self._note(AnswerTruncated(fault.kind, fault.cause or "", excerpt))
         self.answered_by(answered_model)
+        now, writer = self.now(), self.engine.journal_writer
+        named = self.call.session, connection.label, str(connection.pin)
+        writer.count(Counted._make((now, *named, usage)))
         if usage:
-            counted = (self.now(), self.call, connection, usage)
-            self.engine.journal_writer.journal(usage_event, *counted)
+            counted = (now, self.call, connection, usage)
+            writer.journal(usage_event, *counted)
 
     def note_translation(self, translator: Translator) -> None:
         """Write down in which dialect the request was sent, and what that took away."""

@@ -22,10 +22,11 @@ from ..core.steps import Attempt, Call, Outcome
 from ..store.journal_events import Attempted, Detail, Event, UsageCounted
 from ..wire.answer_facts import AnswerFacts
 from ..wire.response_head import header_lines
-from ..wire.usage import by_kind
+from ..wire.usage import NO_USAGE, by_kind
 from .answered_request import AnsweredRequest
 from .ports import FastPathContext
 from .request import Begun, RequestRun
+from .usage_counts import Counted
 
 if TYPE_CHECKING:
     from .dispatch import RequestPlan
@@ -160,6 +161,9 @@ class FastPath:
         if facts.objects:
             engine.objects.made(learnt.session.id, connection, facts.objects)
         engine.journal_writer.journal(_events, recalled, now, facts.usage)
+        if facts.usage is not NO_USAGE:  # it is whole; a stream is counted at its end
+            counted = (now, learnt.session.id, connection.label, learnt.name, facts.usage)
+            engine.journal_writer.count(Counted._make(counted))
         engine.watch(learnt.outcome)
         return True
 

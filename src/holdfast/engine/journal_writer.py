@@ -13,6 +13,7 @@ from ..core.changes import CLOCK_SLACK, Change
 from ..store.base import AccountObject, Store
 from ..store.journal_events import Detail, Event
 from .background import BackgroundWorker
+from .usage_counts import UsageCounts
 
 Ts = TypeVarTuple("Ts")
 _Entry = tuple[Callable[..., Iterable[Event[Detail]]] | None, tuple[object, ...]]
@@ -46,6 +47,9 @@ class JournalWriter:
             "holdfast-journal", self._write, most=_QUEUE, gather=_GATHER, failed=self.warn_once, at_exit=True
         )
         self._submit = self._worker.submit
+        self.usage = UsageCounts(store, self.warn_once)
+        self.count = self.usage.count
+        """Takes note of an answered request, a `Counted`."""
 
     def journal(self, make: Callable[[*Ts], Iterable[Event[Detail]]], *arguments: *Ts) -> None:
         """Queue events. The writer's thread calls `make(*arguments)`, so that a request does not pay for
@@ -71,8 +75,9 @@ class JournalWriter:
         return self._worker.lost
 
     def flush(self) -> None:
-        """Write what is queued, now and on this thread."""
+        """Write what is queued and counted, now and on this thread."""
         self._worker.flush()
+        self.usage.flush()
 
     def warn_once(self, error: Exception) -> None:
         """Warn once that the store cannot be used. Requests continue without it."""
@@ -87,6 +92,7 @@ class JournalWriter:
         """Write what is queued and end the thread, without gathering more; wait a few seconds for the store
         at most."""
         self._worker.close(_PATIENCE)
+        self.usage.close()
 
     def _write(self, entries: Sequence[_Entry]) -> None:
         now = self._store.now()

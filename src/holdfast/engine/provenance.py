@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..core.explain import Clock
 from ..store.journal_events import Attempted, Detail, Event, of_type
 from ..store.stored_events import event_values
+from ..store.usage import Usage
 from .journal import utc, why
 
 
@@ -65,11 +66,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The origin of a session's connection or of a request's, with the events about it."""
+    """The origin of a session's connection or of a request's, with the events about it, and of a session the
+    usage by pin."""
 
     subject: str
     parts: tuple[Field, ...]
     events: tuple[Event[Detail], ...]
+    usage: tuple[Usage, ...] = ()
 
     @property
     def attempts(self) -> tuple[Event[Attempted], ...]:
@@ -88,6 +91,7 @@ class Why:
         lines: list[str] = []
         for part in self.parts:
             lines += [f"{part.name:<9} {part.value}", f"          {part.line(clock)}"]
+        lines += [f"{'usage':<9} {usage_line(sums)}" for sums in self.usage]
         if self.parts and self.events:
             lines.append("")
         return "\n".join([*lines, *why(self.events, clock=clock)])
@@ -98,7 +102,19 @@ class Why:
             "subject": self.subject,
             "connection": [part.values() for part in self.parts],
             "events": [event_values(event) for event in self.events],
+            "usage": [usage_values(sums) for sums in self.usage],
         }
+
+
+def usage_line(sums: Usage) -> str:
+    """Return the usage of a pin as a line for people."""
+    counts = f"{sums.requests:,} requests, {sums.tokens_in:,} tokens in, {sums.tokens_out:,} out"
+    return f"{counts} ({sums.pin})"
+
+
+def usage_values(sums: Usage) -> dict[str, Any]:
+    """Return sums as JSON values: counts, and the fields that they are for."""
+    return {name: value for name, value in sums._asdict().items() if value != ""}
 
 
 class Origin(NamedTuple):

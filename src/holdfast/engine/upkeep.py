@@ -97,6 +97,8 @@ def portions(store: Store, settings: StoreSettings) -> Iterator[int]:
     nothing is left to do. Wait for `PAUSE` seconds between two. Raises StoreError."""
     while rows := store.prune(settings.keep / _DAY):
         yield rows
+    while rows := store.shorten_usage(settings.keep / _DAY):
+        yield rows
     while rows := store.prune_objects():
         yield rows
     if isfinite(settings.forget_sessions):

@@ -25,6 +25,7 @@ from .journal_events import Detail, Event
 from .listing import SessionLists
 from .token import Token
 from .upkeep import Upkeep
+from .usage import UsageSums
 
 OBJECTS_KEPT = 30 * 86400.0
 """Seconds for which objects of accounts are kept: as long as OpenAI keeps a response."""
@@ -83,7 +84,7 @@ NewSession = tuple[Session, Iterable[Event[Detail]]]
 """A session to be created, and the events about it."""
 
 
-class Store(ChangeFeed, SessionLists, Upkeep, Protocol):
+class Store(ChangeFeed, SessionLists, Upkeep, UsageSums, Protocol):
     """The protocol. Times are epoch seconds of the store's clock, `now()`."""
 
     def now(self) -> float:

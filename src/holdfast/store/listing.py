@@ -95,8 +95,8 @@ class SessionLists(Protocol):
         ...
 
     def unused_sessions(self, before: float, limit: int, after: str = "") -> list[str]:
-        """Return the ids of `limit` sessions, above `after`, that were not changed and have no line in the
-        journal since `before` (epoch seconds)."""
+        """Return the ids of `limit` sessions, above `after`, that were not changed, have no line in the
+        journal and no usage since `before` (epoch seconds)."""
         ...
 
     def forget_sessions(self, before: float) -> int:

@@ -85,6 +85,13 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE token ADD COLUMN seq BIGINT NOT NULL DEFAULT 0",
         "CREATE INDEX token_seq ON token (seq)",
     ),
+    (
+        """CREATE TABLE usage (
+            day TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL, model TEXT NOT NULL,
+            requests BIGINT NOT NULL, tokens_in BIGINT NOT NULL, tokens_out BIGINT NOT NULL,
+            PRIMARY KEY (day, session, key, model))""",
+        "CREATE INDEX usage_session ON usage (session, day)",
+    ),
 )
 
 

@@ -14,7 +14,7 @@ from .base import Lease, NewSession, Relabel, StaleSession
 from .journal_events import Detail, Event
 from .listing import BrokenSession
 from .record_tables import RecordTables
-from .relational_upkeep import RelationalUpkeep
+from .relational_usage import RelationalUsage
 from .rows import Params, Row
 from .token import Token
 from .transaction import journal_rows, record_in
@@ -24,7 +24,7 @@ LONGEST_LEASE = 3600.0
 """Seconds. A lease that seems to last longer was taken before the clock was set back, and is ignored."""
 
 
-class RelationalStore(RelationalUpkeep, VerdictTables, RecordTables):
+class RelationalStore(RelationalUsage, VerdictTables, RecordTables):
     """A `Store` over an engine's `_read`, `_write` and `revision`."""
 
     def __enter__(self) -> Self:

@@ -19,6 +19,7 @@ from .journal_events import Detail, Event, ProviderRenamed, SessionRemoved
 from .listing import BrokenSession, Choice, PartlyRenamed, SessionPage
 from .rows import Params, Row
 from .transaction import SqlEngine, Transaction, record_in
+from .usage import day_of
 
 PORTION = 500
 """Sessions that are changed in one transaction, so that no other writer waits long."""
@@ -55,6 +56,7 @@ RENAME = f"""UPDATE session SET version = version + 1, changed_at = :now, seq = 
 UNUSED = """SELECT id, pin FROM session
     WHERE removed_at IS NULL AND changed_at < :before AND id > :after AND NOT EXISTS
     (SELECT 1 FROM journal WHERE journal.session = session.id AND journal.at >= :before)
+    AND NOT EXISTS (SELECT 1 FROM usage WHERE usage.session = session.id AND usage.day >= :day)
     ORDER BY id LIMIT :limit"""
 
 
@@ -142,12 +144,12 @@ class RelationalSessions(SqlEngine):
         return [str(session_id) for session_id, _ in matches]
 
     def unused_sessions(self, before: float, limit: int, after: str = "") -> list[str]:
-        params: Params = {"before": before, "after": after, "limit": limit}
+        params: Params = {"before": before, "day": day_of(before), "after": after, "limit": limit}
         return [str(session_id) for session_id, _ in self._read(UNUSED, params)]
 
     def forget_sessions(self, before: float) -> int:
         with self._numbered() as transaction:
-            params: Params = {"before": before, "after": "", "limit": PORTION}
+            params: Params = {"before": before, "day": day_of(before), "after": "", "limit": PORTION}
             matches = transaction.execute(UNUSED, params).fetchall()
             if matches:
                 now = self.now()

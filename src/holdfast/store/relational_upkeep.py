@@ -18,10 +18,9 @@ from .token import TOKEN_KEPT
 from .upkeep import LINES_KEPT, PORTION, StoreStatus, TableStatus
 
 _DAY = 86_400.0
-OLD_LINES = "SELECT id FROM journal WHERE at < :oldest ORDER BY at LIMIT :portion"
-FIRST_LINES = """SELECT id FROM journal WHERE id <= (SELECT MAX(id) FROM journal) - :least
+_OLD = "SELECT id FROM journal WHERE at < :oldest ORDER BY at LIMIT :portion"
+_FIRST = """SELECT id FROM journal WHERE id <= (SELECT MAX(id) FROM journal) - :least
     ORDER BY id LIMIT :portion"""
-DELETE_LINE = "DELETE FROM journal WHERE id = :id"
 COUNT_OLD = "SELECT COUNT(*) FROM journal WHERE at < :oldest"
 NEWEST_EVIDENCE = """SELECT MAX(CASE WHEN COALESCE(last_fault_at, 0) > COALESCE(last_ok, 0)
     THEN last_fault_at ELSE last_ok END) FROM evidence"""
@@ -56,6 +55,7 @@ TABLES: Mapping[str, str] = {
     "evidence": "COALESCE(last_ok, last_fault_at)",
     "cooldown": "since",
     "journal": "at",
+    "usage": "NULL",
     "account_object": "at",
     "token": "created_at",
     "provision": "NULL",
@@ -81,7 +81,9 @@ class RelationalUpkeep(RelationalSessions):
 
     def prune(self, keep_days: float) -> int:
         oldest: Params = {"oldest": self.newest() - keep_days * _DAY, "portion": PORTION}
-        deleted = self._delete_lines(OLD_LINES, oldest)
+        deleted = self._delete_lines(_OLD, oldest)
+        if deleted == PORTION:  # there are more
+            return deleted
         now = self.now()
         of_evidence = [at for (at,) in self._read(NEWEST_EVIDENCE, {}) if at is not None]
         times = {
@@ -104,14 +106,13 @@ class RelationalUpkeep(RelationalSessions):
     def prune_to_size(self, most: int) -> int:
         if self._used() <= most:
             return 0
-        return self._delete_lines(FIRST_LINES, {"least": LINES_KEPT, "portion": PORTION})
+        return self._delete_lines(_FIRST, {"least": LINES_KEPT, "portion": PORTION})
 
     def _delete_lines(self, search: str, params: Params) -> int:
-        old = self._read(search, params)
-        if old:
-            with self._write() as transaction:
-                transaction.executemany(DELETE_LINE, [{"id": line} for (line,) in old])
-        return len(old)
+        if not self._read(search, {**params, "portion": 1}):
+            return 0
+        with self._write() as transaction:
+            return transaction.execute(f"DELETE FROM journal WHERE id IN ({search})", params).rowcount
 
     def count_old(self, keep_days: float) -> int:
         ((count,),) = self._read(COUNT_OLD, {"oldest": self.newest() - keep_days * _DAY})

@@ -14,6 +14,7 @@ from ...core.changes import NO_KEY, Cooldown, Evidence, subject_prefixes
 from ...core.identity import Endpoint, Key, Provider
 from ...core.session import Session
 from ...engine.journal import why
+from ...engine.provenance import usage_values
 from ...engine.resting import Resting
 from ...engine.sessions import kept_key, obstacle
 from ...engine.state import Engine
@@ -176,6 +177,7 @@ def session(engine: Engine, session_id: str, token: Token) -> dict[str, Any] | N
     value: dict[str, Any] = {"id": session_id, "removed": True}
     if stored is not None:
         value = _session(engine, stored)
+        value["usage"] = [usage_values(sums) for sums in engine.store.usage(["pin"], session=session_id)]
     return value | {"last_explanation": engine.explained.get(session_id), **_story(events)}
 
 

@@ -30,6 +30,7 @@ from .objects import ObjectContract
 from .provisions import ProvisionContract
 from .records import RecordContract
 from .sessions import SessionContract
+from .usage import UsageContract
 from .verdicts import VerdictContract
 
 __all__ = ["DurableStoreContract", "ManualClock", "StoreContract"]
@@ -43,6 +44,7 @@ class StoreContract(
     FeedContract,
     RecordContract,
     ObjectContract,
+    UsageContract,
     LeaseContract,
     ProvisionContract,
 ):

@@ -1,0 +1,82 @@
+"""Counting usage in memory, and adding it to the store's sums every few seconds.
+
+Nothing is lost while the store is away: what could not be added is added later. A process that is killed
+loses the last seconds of its own counts; one that ends in order loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..core.errors import StoreError
+from ..store.base import Store
+from ..store.usage import Usage, day_of
+from ..wire.usage import by_kind
+from .background import BackgroundWorker
+
+_GATHER = 5.0
+"""Seconds for which counts gather: the more, the fewer rows are written."""
+_MOST_WAITING = 200_000
+"""Requests that may wait to be summed, which takes no store."""
+_MOST_SUMS = 50_000
+"""Sums that may wait for the store; then the requests of further sessions are summed together."""
+_PORTION = 500
+"""Sums that are added in one transaction."""
+_PATIENCE = 5.0
+"""Seconds that closing waits for the store."""
+
+
+class Counted(NamedTuple):
+    """An answered request at `at` (epoch seconds), with the provider's counts under its names or by kind."""
+
+    at: float
+    session: str
+    key: str
+    pin: str
+    usage: Mapping[str, int]
+
+
+class UsageCounts:
+    """The counts of one process. `count` takes a `Counted` and is cheap: every request passes it."""
+
+    def __init__(self, store: Store, tell: Callable[[Exception], object]) -> None:
+        self._store, self._tell = store, tell
+        self._sums: dict[tuple[str, str, str, str], list[int]] = {}
+        self._worker: BackgroundWorker[Counted] = BackgroundWorker(
+            "holdfast-usage", self._add, most=_MOST_WAITING, gather=_GATHER, failed=tell, at_exit=True
+        )
+        self.count = self._worker.submit
+
+    def flush(self) -> None:
+        """Add what is counted to the store's sums, now and on this thread."""
+        self._worker.flush()
+
+    def close(self) -> None:
+        """Add what is counted, and end the thread; wait a few seconds for the store at most."""
+        self._worker.close(_PATIENCE)
+        if self._sums:
+            self._save()
+
+    def _add(self, requests: Sequence[Counted]) -> None:
+        for at, session, key, pin, usage in requests:
+            kinds = {**usage, **by_kind(usage)}
+            name = (day_of(at), session, key, pin)
+            if name not in self._sums and len(self._sums) >= _MOST_SUMS:
+                name = (name[0], "", key, pin)
+            counts = self._sums.setdefault(name, [0, 0, 0])
+            counts[0] += 1
+            counts[1] += sum(kinds.get(kind, 0) for kind in ("input", "cache-read", "cache-write"))
+            counts[2] += kinds.get("output", 0)
+        self._save()
+
+    def _save(self) -> None:
+        """Add the sums to the store's, in portions; those that cannot be added stay."""
+        names = sorted(self._sums)
+        try:
+            for first in range(0, len(names), _PORTION):
+                portion = names[first : first + _PORTION]
+                self._store.add_usage([Usage(*name, *self._sums[name]) for name in portion])
+                for name in portion:
+                    del self._sums[name]
+        except StoreError as error:
+            self._tell(error)
