@@ -183,3 +183,4 @@ def test_two_pods_of_the_chart_serve_as_one_from_a_home_that_they_cannot_write(
         assert list((tmp_path / "one/etc/holdfast").glob("*.db")) == []
         doctor = pods[0].run("doctor")
     assert doctor.returncode == 0, doctor.stdout
+    assert doctor.stdout.count("uses this database") == 2, doctor.stdout

@@ -4,15 +4,17 @@ that are connected to it."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .._files import quoted
 from ..core.config import Config
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, HoldfastError
 from .context import CliContext
 from .doctor_files import Finding
 
 if TYPE_CHECKING:
+    from ..gateway.on_database import DatabaseGateway
     from ..gateway.registry import RunningGateway
 
 
@@ -20,6 +22,7 @@ def check_gateways(context: CliContext, config: Config | None, edit: str) -> Ite
     """Check the gateways that run, and what `holdfast serve` would refuse. `edit` is the command that edits
     the configuration; `config` is None while it cannot be read."""
     from ..config.listen import Listen
+    from ..gateway.on_database import gateways_on
     from ..gateway.registry import running
 
     gateways = running(context.home.state)
@@ -27,6 +30,11 @@ def check_gateways(context: CliContext, config: Config | None, edit: str) -> Ite
         yield from _running(context, gateway)
     if config is None:
         return
+    if config.gateway.store.startswith("postgresql:"):
+        with suppress(HoldfastError):  # `check_store` reports it
+            others = [*gateways_on(context.existing_store)]
+            here = {gateway.instance for gateway in gateways}
+            yield from (on_database(other) for other in others if other.instance not in here)
     settings = config.gateway
     try:
         listen = Listen.parse(settings.listen)
@@ -36,6 +44,26 @@ def check_gateways(context: CliContext, config: Config | None, edit: str) -> Ite
         return
     if listen.url not in [gateway.url for gateway in gateways if not gateway.draining]:
         yield _configured(context, listen.url, settings.listen)
+
+
+def on_database(gateway: DatabaseGateway) -> Finding:
+    """Check a gateway of another home that uses the same database: its clock, and its version."""
+    from ..distribution import version
+    from ..gateway.on_database import MOST_SKEW
+
+    host = gateway.address.rpartition(":")[0]
+    name = f"the gateway at {gateway.address} (process {gateway.pid}, version {gateway.version})"
+    if abs(gateway.ahead) > MOST_SKEW:
+        side = "behind"
+        if gateway.ahead > 0:
+            side = "ahead of"
+        what = f"{name}: its clock is {abs(gateway.ahead):.0f} s {side} the database's"
+        step = f"date   (on {host}; keep the clocks of all machines together: cooldowns are dated)"
+        return Finding("gateway", "wrong", what, step)
+    if gateway.version != version():
+        what = f"{name} uses this database, and is of another version than this command, {version()}"
+        return Finding("gateway", "note", what, f"holdfast serve --replace   (on {host}, once it is updated)")
+    return Finding("gateway", "ok", f"{name} uses this database")
 
 
 def _running(context: CliContext, gateway: RunningGateway) -> Iterator[Finding]:

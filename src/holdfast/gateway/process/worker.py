@@ -29,6 +29,7 @@ from ..admin.routes import AdminRoutes
 from ..gateway import Gateway
 from ..limits import Bounds
 from ..listener import proof_key
+from ..on_database import Presence, facts_of, stay_listed
 from ..registry import Publish
 from ..telemetry.log import Bridge, Log
 from ..telemetry.metrics import Metrics
@@ -158,11 +159,14 @@ class _Worker:
         self._report_ready(engine)
         _freeze_garbage_collection()
         self._watch_offer()
+        listed = self._listed_in_database(gateway)
         await self._end.wait()
         slot[Gauge.READY] = 0
         if resources.lifeline is None:
             resources.publish(draining=True)
         self._ignore_offer().close()
+        if listed is not None:
+            listed.cancel()
         await self._drain(gateway)
         watch.cancel()
         cut = gateway.busy
@@ -174,6 +178,15 @@ class _Worker:
         else:
             self._log.say("ended", worker=resources.slot)
         return self._was_interrupted
+
+    def _listed_in_database(self, gateway: Gateway) -> asyncio.Task[None] | None:
+        """List the gateway in its database, where other machines may use that, until the task is
+        cancelled."""
+        engine, resources = self._engine, self._resources
+        if resources.slot or not engine.config().gateway.store.startswith("postgresql:"):
+            return None
+        presence = Presence(engine.store, facts_of(resources.instance, resources.listen.port))
+        return asyncio.create_task(stay_listed(presence, gateway.in_thread))
 
     def _gateway(self) -> Gateway:
         engine = self._engine
