@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from .fields import Fields
-from .form import FREE, Choose, File, Image, Part, Refusal, Text, Tool
+from .form import FREE, Choose, File, Image, Part, Refusal, Shape, Text, Tool
 from .media import detail_read, from_address, is_data, type_by_name
 
 P = TypeVar("P", bound=Part)
@@ -18,6 +18,7 @@ _TEXT = frozenset({"type", "text", "logprobs"})
 _FUNCTION = frozenset({"type", "name", "description", "parameters", "strict", "defer_loading"})
 _CUSTOM = frozenset({"type", "name", "description", "format", "defer_loading"})
 _ADDRESSES = ("https://", "http://")
+_FORMS = ("text", "json_object", "json_schema")
 _MODES = {"auto": Choose.AUTO, "none": Choose.NONE, "required": Choose.ANY}
 
 
@@ -115,6 +116,22 @@ def _grammar(shape: Fields | None) -> tuple[str, str]:
     if kind == "grammar":
         grammar.needed("definition")
     return grammar.text("definition"), grammar.text("syntax")
+
+
+def schema_in(wanted: Fields) -> Shape:
+    """Return the form of an answer that must follow a schema."""
+    schema = wanted.mapping("schema")
+    if schema is None:
+        wanted.refuse("schema", "is missing")
+    return Shape(schema, wanted.text("name"), wanted.flag("strict"), wanted.text("description"))
+
+
+def form_of(wanted: Fields) -> str:
+    """Return the kind of answer that is wanted."""
+    kind = wanted.needed("type")
+    if kind not in _FORMS:
+        wanted.refuse("type", f"'{kind}' cannot be translated; known are {', '.join(_FORMS)}")
+    return kind
 
 
 def name_of(fields: Fields) -> str:

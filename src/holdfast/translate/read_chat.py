@@ -13,7 +13,7 @@ from .envelope import Sealer
 from .fields import Fields
 from .form import ASSISTANT, OFF, ON, SYSTEM, USER, Effort, Limits, Refusal, Request, Result, Shape, Turn
 from .losses import Losses
-from .openai_parts import content
+from .openai_parts import content, form_of, schema_in
 
 _KNOWN = {
     "max_completion_tokens", "max_tokens", "messages", "modalities", "model", "n", "parallel_tool_calls",
@@ -119,22 +119,15 @@ def _shape(fields: Fields) -> Shape | None:
     wanted = fields.inner("response_format")
     if wanted is None:
         return None
-    kind = wanted.text("type")
-    if kind not in ("text", "json_object", "json_schema"):
-        wanted.refuse("type", f"'{kind}' cannot be translated; known are text, json_object, json_schema")
+    kind = form_of(wanted)
     wanted.only({"type", "json_schema"})
     if kind == "text":
         return None
-    inner = wanted.inner("json_schema")
     if kind == "json_object":
         return Shape()
-    if inner is None:
-        wanted.refuse("json_schema", "is missing")
+    inner = wanted.required("json_schema")
     inner.only({"schema", "name", "strict", "description"})
-    schema = inner.mapping("schema")
-    if schema is None:
-        inner.refuse("schema", "is missing")
-    return Shape(schema, inner.text("name"), inner.flag("strict"), inner.text("description"))
+    return schema_in(inner)
 
 
 def _effort(fields: Fields) -> Effort:

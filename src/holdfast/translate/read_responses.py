@@ -9,6 +9,7 @@ from .envelope import Sealer
 from .fields import Fields
 from .form import ON, SYSTEM, USER, Effort, Limits, Request, Shape
 from .losses import Losses
+from .openai_parts import form_of, schema_in
 from .responses_input import Items
 from .responses_tools import NATIVE, Offers, choice_of
 
@@ -141,15 +142,10 @@ def _text(fields: Fields) -> tuple[Shape | None, str]:
 def _shape(wanted: Fields | None) -> Shape | None:
     if wanted is None:
         return None
-    kind = wanted.needed("type")
-    if kind not in ("text", "json_object", "json_schema"):
-        wanted.refuse("type", f"'{kind}' cannot be translated; known are text, json_object, json_schema")
+    kind = form_of(wanted)
     wanted.only({"type", "schema", "name", "strict", "description"})
     if kind == "text":
         return None
     if kind == "json_object":
         return Shape()
-    schema = wanted.mapping("schema")
-    if schema is None:
-        wanted.refuse("schema", "is missing")
-    return Shape(schema, wanted.text("name"), wanted.flag("strict"), wanted.text("description"))
+    return schema_in(wanted)

@@ -183,21 +183,21 @@ class Items:
         self._answer([call], item.at)
 
     def _answer(self, parts: list[Part], at: str) -> None:
-        self._join(ASSISTANT, parts, at, joins=True)
+        turns = self._turns
+        if turns and turns[-1][0] is ASSISTANT:
+            turns[-1][1].extend(parts)
+        else:
+            self._new(ASSISTANT, parts, at)
 
     def _result(self, result: Result) -> None:
-        joins = bool(self._turns) and isinstance(self._turns[-1][1][-1], Result)
-        self._join(USER, [result], result.at, joins=joins)
+        turns = self._turns
+        if turns and type(turns[-1][1][-1]) is Result:
+            turns[-1][1].append(result)
+        else:
+            self._new(USER, [result], result.at)
 
     def _new(self, role: Role, parts: list[Part], at: str) -> None:
-        self._join(role, parts, at, joins=False)
-
-    def _join(self, role: Role, parts: list[Part], at: str, *, joins: bool) -> None:
-        if not parts:
-            return
-        if joins and self._turns and self._turns[-1][0] is role:
-            self._turns[-1][1].extend(parts)
-        else:
+        if parts:
             self._turns.append((role, parts, at))
 
 
