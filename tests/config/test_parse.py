@@ -449,8 +449,8 @@ NO_REFERENCE = (
         (
             {"url": URL, "zzz": 1},
             (
-                "zzz: unknown key 'zzz' | known here: answers_as, auth, dialect, endpoints, forward_headers, "
-                "headers, keys, models, preset, profile, strategy, translate, url"
+                "zzz: unknown key 'zzz' | known here: answers_as, auth, caps, dialect, endpoints, "
+                "forward_headers, headers, keys, models, preset, profile, strategy, translate, url"
             ),
         ),
         (

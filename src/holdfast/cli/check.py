@@ -48,10 +48,13 @@ class Step:
 @click.command()
 @click.argument("pin", metavar="PIN|PROVIDER", shell_complete=complete.pins_and_providers)
 @click.option("--no-probe", is_flag=True, help="Do not ask the host which other dialects it speaks.")
-@click.option("--yes", is_flag=True, help="Add the endpoints that are found.")
+@click.option(
+    "--caps", is_flag=True, help="Find out, by some ten small calls of the model, what its endpoint takes."
+)
+@click.option("--yes", is_flag=True, help="Write what is found into holdfast.toml: endpoints, and caps.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, yes: bool) -> None:
+def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, caps: bool, yes: bool) -> None:
     """Test a provider/model with one small call.
 
     Reads the keys, lists the models and makes one small call. Without a model there is no call. If all is
@@ -76,6 +79,8 @@ def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, yes: bo
             tell(step)
         if _passed(steps) and not no_probe:
             _probe(ctx.obj, pin, tell, yes=yes, as_json=as_json)
+        if _passed(steps) and caps:
+            _caps(ctx.obj, pin, tell, yes=yes, as_json=as_json)
     finally:
         if as_json:
             show_json({"subject": pin, "ok": _passed(steps), "steps": [asdict(step) for step in steps]})
@@ -117,6 +122,21 @@ def _probe(context: CliContext, text: str, tell: Callable[[Step], None], *, yes:
         tell(Step("probe", ok=True, what=line, note=True))
     for line in siblings.offer(context, provider, asked, yes=yes, ask=not as_json):
         tell(Step("probe", ok=True, what=line, note=True))
+
+
+def _caps(context: CliContext, text: str, tell: Callable[[Step], None], *, yes: bool, as_json: bool) -> None:
+    """Find out what the endpoint takes. Raises ConfigError without a model."""
+    from ..core.errors import ConfigError
+    from ..core.identity import Pin
+    from .check_caps import caps_steps
+
+    if "/" not in text:
+        step = f"holdfast check {text}/MODEL --caps"
+        raise ConfigError("what an endpoint takes is found out with a model", next_step=step)
+    pin = Pin.parse(text)
+    provider = _resolved(context, pin, text)
+    for ok, line in caps_steps(context, provider, pin, yes=yes, ask=not as_json):
+        tell(Step("caps", ok=ok, what=line, note=ok))
 
 
 def _asked(provider: Provider, readable: list[Key]) -> list[Dialect]:

@@ -112,7 +112,7 @@ def choice_of(
     )
     _check_offered(provider, pin)
     route = route_for(config, pin, dialect, key, translates=not direct)
-    connection, secret = _readable(holdfast.engine.vault, route)
+    connection, secret = readable(holdfast.engine.vault, route)
     return Choice(harness, session, pin=pin, dialect=dialect, connection=connection, secret=secret)
 
 
@@ -135,7 +135,7 @@ def _check_offered(provider: Provider, pin: Pin) -> None:
     raise CannotHandOver(what, details=details, next_step=f"holdfast models --provider {provider.name}")
 
 
-def _readable(vault: Vault, route: Route) -> tuple[Connection, Secret | None]:
+def readable(vault: Vault, route: Route) -> tuple[Connection, Secret | None]:
     """Return the route's first connection whose key can be read, and the key. Raises SecretMissing for the
     first key when none can be read."""
     failed: SecretMissing | None = None

@@ -6,6 +6,7 @@ literal key that somebody wrote into the file never appears in a message."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from ..core.config import Config, GatewaySettings, Limits, Locate, ModelFacts, SignIn, StoreSettings, near
@@ -15,7 +16,7 @@ from ..core.key_labels import label_of
 from ..core.known_hosts import KnownAt, knows_none
 from ..core.routes import FallbackChain
 from ..core.secret import redact
-from . import assertions, model_tables, schema
+from . import assertions, caps_tables, model_tables, schema
 from . import endpoints as endpoints_of
 from .toml_text import join
 
@@ -70,6 +71,7 @@ def parse(
         store=store,
         sign_ins={name: sign_in for name, sign_in in reader.sign_ins.items() if sign_in},
         facts=reader.facts,
+        caps=reader.caps,
         sources=reader.sources,
         locate=locate,
         known_at=known_at,
@@ -85,6 +87,7 @@ class _Reader:
         self.sources: dict[tuple[str, str, Dialect], tuple[str, str]] = {}
         self.sign_ins: dict[str, SignIn | None] = {}
         self.facts: dict[Pin, ModelFacts] = {}
+        self.caps: dict[tuple[ProviderName, Dialect], dict[str, Any]] = {}
 
     def wrong(self, path: str, what: str, fix: str = "") -> None:
         """Record a mistake at a TOML path, and how to correct it."""
@@ -107,13 +110,10 @@ class _Reader:
             if name not in allowed:
                 self._unknown(join(path, name), name, allowed, owner)
                 continue
-            field = self._converted(join(path, name), allowed[name], raw)
+            field = self.tried(join(path, name), partial(allowed[name], raw))
             if field is not None:
                 fields[name] = field
         return fields
-
-    def _converted(self, path: str, convert: Callable[[Any], Any], raw: object) -> Any:
-        return self.tried(path, lambda: convert(raw))
 
     def _unknown(self, path: str, name: str, allowed: schema.Fields, owner: str) -> None:
         """Record a key that the table does not have, with the nearest one that it has."""
@@ -143,6 +143,7 @@ class _Reader:
         endpoints = {dialect: endpoint for dialect, (_, endpoint) in written.items()}
         keys = self._keys(path, owner, given.get("keys", []), endpoints)
         models = self._models(path, owner, given)
+        self.caps |= caps_tables.declared(self, join(path, "caps"), owner, given.get("caps", {}))
         if keys and endpoints and all(endpoint.auth is Auth.NONE for endpoint in endpoints.values()):
             self.wrong(
                 join(path, "keys"),
@@ -172,7 +173,7 @@ class _Reader:
         """Return the names of the declared models; None where there is no list. Names that could be part of
         no pin are mistakes."""
         for model, _ in given.get("answers_as", ()):
-            self._converted(join(path, "answers_as"), lambda name: Pin(owner, name), model)
+            self.tried(join(path, "answers_as"), partial(Pin, owner, model))
         if "models" not in given:
             return None
         models = model_tables.declared(self, join(path, "models"), owner, given["models"])

@@ -221,6 +221,7 @@ PROVIDER: Fields = {
     "answers_as": _names,
     "forward_headers": _forwarded,
     "translate": _translate,
+    "caps": table,
 }
 MODEL: Fields = {
     "id": _text,

@@ -120,10 +120,10 @@ class ModelFacts(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that the user decided. `facts` has what is written about models. `sources` gives for each
-    endpoint (provider, label of the key whose own it is or "", dialect) the TOML path that wrote it ("" if
-    its preset did) and the preset that its provider names ("" if none). `known_at` is asked only for refusals
-    and hints."""
+    """Everything that the user decided. `facts` has what is written about models, `caps` about endpoints
+    (members of `translate.caps.Caps`). `sources` gives for each endpoint (provider, label of the key whose
+    own it is or "", dialect) the TOML path that wrote it ("" if its preset did) and the preset that its
+    provider names ("" if none). `known_at` is asked only for refusals and hints."""
 
     providers: Mapping[ProviderName, Provider] = field(default_factory=dict)
     fallbacks: Mapping[Pin, FallbackChain] = field(default_factory=dict)
@@ -132,6 +132,7 @@ class Config:
     store: StoreSettings = StoreSettings()
     sign_ins: Mapping[str, SignIn] = field(default_factory=dict)
     facts: Mapping[Pin, ModelFacts] = field(default_factory=dict)
+    caps: Mapping[tuple[ProviderName, Dialect], Mapping[str, object]] = field(default_factory=dict)
     sources: Mapping[tuple[str, str, Dialect], tuple[str, str]] = field(
         default_factory=dict, compare=False, repr=False
     )

@@ -126,4 +126,5 @@ class Translations:
             config.facts.get(connection.pin),
             endpoint=connection.endpoint,
             listed=self._engine.lists.facts(connection),
+            own=config.caps.get((connection.provider.name, connection.dialect)),
         )
