@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,7 +80,7 @@ def test_a_forked_child_goes_on_with_connections_of_its_own(url: str) -> None:
 def test_a_store_of_a_newer_version_is_left_alone(url: str) -> None:
     PostgresStore(url).close()
     with psycopg.connect(url, autocommit=True) as plain:
-        plain.execute("INSERT INTO holdfast_schema (number) VALUES (99)")
+        plain.execute("INSERT INTO holdfast_schema (number) SELECT generate_series(6, 99)")
     with pytest.raises(StoreError, match="newer Holdfast"):
         PostgresStore(url)
 
@@ -112,3 +113,29 @@ def test_a_home_remembers_in_the_database_that_its_configuration_names(url: str,
         )
         assert output in ran.stdout, f"{ran.stdout}{ran.stderr}"
     assert not (tmp_path / "state.db").exists()
+
+
+def test_a_home_with_another_pepper_is_refused_and_doctor_says_so(url: str, tmp_path: Path) -> None:
+    homes = [tmp_path / name for name in ("first", "second")]
+    for home in homes:
+        home.mkdir(mode=0o700)
+        (home / "holdfast.toml").write_text(f'[gateway]\nstore = "{url}"\n')
+    holdfast.open(homes[0]).close()
+    with pytest.raises(StoreError, match="homes with another pepper"):
+        holdfast.open(homes[1])
+
+    def run(*command: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-P", "-m", "holdfast", *command],
+            check=False,
+            env=os.environ | {"HOLDFAST_HOME": str(homes[1])},
+            capture_output=True,
+            text=True,
+        )
+        return f"{ran.stdout}{ran.stderr}"
+
+    assert "homes with another pepper" in run("doctor")
+    assert "belongs to homes with this home's pepper" in run("store", "pepper", "--replace")
+    holdfast.open(homes[1]).close()
+    shutil.copy(homes[1] / "pepper", homes[0] / "pepper")
+    holdfast.open(homes[0]).close()

@@ -429,6 +429,31 @@ def test_a_damaged_pepper_is_reported_and_kept(tmp_path: Path, content: str) -> 
     assert (tmp_path / "pepper").read_text() == content
 
 
+def test_a_pepper_is_read_where_its_reference_leads_and_no_file_is_made(tmp_path: Path) -> None:
+    digits = "5a" * 32
+    (tmp_path / "mounted").write_text(digits + "\n")
+    (tmp_path / "mounted").chmod(0o600)
+    home, environ = tmp_path / "home", {"PEPPER": digits, "SHORT": "5a5a"}
+
+    def pepper(reference: str) -> bytes:
+        vault = Vault(
+            home / "secrets.toml",
+            environ=environ,
+            run=lambda *_: (0, digits.encode(), b""),
+            pepper=lambda: reference,
+        )
+        return vault.pepper()
+
+    references = ("env:PEPPER", f"file:{tmp_path}/mounted", "cmd:print-it")
+    assert {pepper(reference) for reference in references} == {bytes.fromhex(digits)}
+    for reference, reason in (("env:NONE", "not set"), ("env:SHORT", "does not hold 64 hexadecimal digits")):
+        with pytest.raises(ConfigError, match=rf"store.pepper: env: .*{reason}") as error:
+            pepper(reference)
+        assert "token_hex(32)" in str(error.value.next_step)
+        assert "5a5a" not in f"{error.value!r}{error.value.__context__!r}"
+    assert not home.exists()
+
+
 def test_a_pepper_that_cannot_be_read_or_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "pepper").mkdir()
     with pytest.raises(ConfigError, match=r"cannot read .*pepper: Is a directory"):

@@ -242,6 +242,48 @@ def test_a_migration_that_fails_leaves_the_schema_before_it(
         assert store._read("SELECT count(*) FROM sqlite_master WHERE name = 'half'", {}) == [(0,)]
 
 
+def test_a_store_of_a_version_without_numbers_goes_on_as_it_was_and_that_version_beside_it(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what a version knows that has five steps is used for its part."""
+    with monkeypatch.context() as older:
+        older.setattr(sqlite, "MIGRATIONS", migrations.MIGRATIONS[: migrations.READABLE_BY])
+        SqliteStore(state).close()
+    edit(
+        state,
+        f"{INTO} ('s', 'p/m', 'eu', 'q/n', '429 on every key', 9e9, 'a', 1.0, 2.0, 7, '[\"p/old\"]')",
+        "INSERT INTO evidence VALUES ('f', 'u', 1.0, 2.0, 'auth_rejected', 3.0)",
+        "INSERT INTO token (id, hash, label, created_at) VALUES ('t', 'hash', 'laptop', 1.0)",
+    )
+    chosen = Session(
+        "s",
+        Pin.parse("p/m"),
+        key="eu",
+        active_fallback=ActiveFallback(Pin.parse("q/n"), "429 on every key", 9e9),
+        kept_key="a",
+        created_at=1.0,
+        changed_at=2.0,
+        version=7,
+        former=(Pin.parse("p/old"),),
+    )
+    with SqliteStore(state) as store, closing(sqlite3.connect(state, isolation_level=None)) as older_one:
+        assert store.session("s") == chosen
+        assert [(known.last_ok, known.last_fault_at) for known in store.evidence()] == [(2.0, 3.0)]
+        assert [token.id for token in store.tokens()] == ["t"]
+        (needed,) = older_one.execute("PRAGMA user_version").fetchone()
+        assert needed == migrations.READABLE_BY, "the older version opens it"
+        before = store.revision()
+        older_one.execute(
+            "INSERT INTO evidence (fingerprint, url, first_ok, last_ok) VALUES ('g', 'u', 4, 4)"
+        )
+        older_one.execute("UPDATE counter SET value = value + 1 WHERE name = 'revision'")
+        assert not store.revision().continues(before), "everything is read again"
+        store.remove_session("s")
+        assert older_one.execute("SELECT id FROM session WHERE id = 's'").fetchall() == []
+        store.save_session(Session("s", Pin.parse("q/m")), None)
+        assert older_one.execute("SELECT pin FROM session WHERE id = 's'").fetchall() == [("q/m",)]
+
+
 @pytest.fixture
 def powerless() -> Iterator[Path]:
     """A directory that we may read and not write, also as root."""

@@ -52,6 +52,7 @@ class CliContext:
             self.home.secrets,
             refresh=renewals(self.home, read=read),
             exchange=exchanges(self.home, lambda: vault),
+            pepper=lambda: self.config.store.pepper,
         )
         return vault
 

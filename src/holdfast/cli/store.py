@@ -115,6 +115,24 @@ def vacuum(context: CliContext, as_json: bool) -> None:
     _tell_sizes(context, before, {}, as_json=as_json)
 
 
+@command.command()
+@click.option("--replace", is_flag=True, required=True, help="Let this home's pepper be the database's.")
+@click.pass_obj
+def pepper(context: CliContext, replace: bool) -> None:  # noqa: ARG001 - it says what is done
+    """Let this home's pepper be the one of the database, whose homes had another.
+
+    Homes that have the other one are refused from then on, and what was known of keys is not recognised.
+
+    \b
+    Example:
+      holdfast store pepper --replace
+    """
+    from ..engine.home_store import take_over_store
+
+    take_over_store(context.home, context.config)
+    say("The database belongs to homes with this home's pepper now")
+
+
 def _tell_sizes(context: CliContext, before: int, done: dict[str, Any], *, as_json: bool) -> None:
     """Say what was done and how large the store is, which was `before` bytes large."""
     size = context.existing_store.status().size

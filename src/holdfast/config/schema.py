@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -34,8 +34,6 @@ REFERENCES: Mapping[str, tuple[str, str]] = {
     "call": (r"[A-Za-z0-9][A-Za-z0-9._-]*", "call:NAME"),
 }
 """The kinds of reference to a key, by scheme: the pattern of what follows the colon, and an example."""
-_OF_CLIENTS = ("env", "file", "cmd", "keyring")
-"""The kinds that may hold the secret of a sign-in's client, or an assertion."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)", re.ASCII)
 _DAY = 86_400.0
 _UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -197,11 +195,20 @@ def _translate(value: Any) -> Mapping[str, Any]:
     return {"translates": _translates(value)}
 
 
-def _client_secret(value: Any) -> str:
-    reference = checked_reference(_text(value))
-    if reference.partition(":")[0] not in _OF_CLIENTS:
-        raise ValueError(f"must be a reference of the kind {':, '.join(_OF_CLIENTS)}:")
-    return reference
+def _reference_of(kinds: Sequence[str]) -> Callable[[Any], str]:
+    """Return a converter that takes references of these kinds only."""
+
+    def checked(value: Any) -> str:
+        reference = checked_reference(_text(value))
+        if reference.partition(":")[0] not in kinds:
+            raise ValueError(f"must be a reference of the kind {':, '.join(kinds)}:")
+        return reference
+
+    return checked
+
+
+_client_secret = _reference_of(("env", "file", "cmd", "keyring"))
+_pepper = _reference_of(("env", "file", "cmd"))
 
 
 # --- the tables of the file: the converter of each key ---
@@ -270,4 +277,4 @@ GATEWAY: Fields = {
     "names": _texts,
     "comment_after": _seconds,
 }
-STORE: Fields = {"keep": _kept, "max_size": _room, "forget_sessions": _kept}
+STORE: Fields = {"keep": _kept, "max_size": _room, "forget_sessions": _kept, "pepper": _pepper}

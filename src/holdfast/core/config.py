@@ -68,11 +68,13 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """The table `[store]`: seconds for which the journal and unused sessions are kept, and bytes in all."""
+    """The table `[store]`: seconds for which the journal and unused sessions are kept, bytes in all, and the
+    reference to the pepper ("": the home's file)."""
 
     keep: float = 90 * 86400.0
     max_size: int = 256 * 1024**2
     forget_sessions: float = float("inf")
+    pepper: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from .._files import cannot, locked, quoted, write_private
 from ..core.errors import ConfigError
-from ..core.identity import Key
+from ..core.identity import Key, ProviderName
 from ..core.secret import Secret, fingerprint
 from ..secrecy.frames import bare
 from .cached_source import (
@@ -30,6 +29,7 @@ from .foreign_call import ForeignCall
 from .in_flight import InFlight
 from .key_errors import error_of, silence_of
 from .oauth_source import LONGEST, OAuthSource, Refresh
+from .pepper import Pepper
 from .printed_json import part_at
 from .secrets_file import SecretsFile
 from .sources import (
@@ -45,7 +45,6 @@ from .sources import (
 
 _REMEMBERED_VALUES = 4
 """How many of a key's latest values are redacted."""
-_PEPPER_BYTES = 32
 _NAMED = ("cmd:", "call:", "wif:")
 """Schemes whose values change while the credential stays the same: the command, function or workload."""
 _EXPIRING = (*_NAMED, "oauth:")
@@ -101,7 +100,8 @@ class _CacheEntry:
 class Vault:
     """Reads the secrets of keys by their references. `secrets` is the path of secrets.toml; over the network,
     `refresh` renews a sign-in (`oauth:NAME`) and `exchange` gets the token of a workload (`wif:NAME`);
-    `suppliers` are the program's own functions (`call:NAME`); the other parameters are for tests."""
+    `suppliers` are the program's own functions (`call:NAME`); `pepper` returns the reference to the
+    pepper, "" for the file beside secrets.toml; the other parameters are for tests."""
 
     # Each argument is another way to a key, or to the world.
     def __init__(  # noqa: PLR0913
@@ -111,6 +111,7 @@ class Vault:
         refresh: Refresh = _cannot_refresh,
         exchange: Exchange = no_exchange,
         suppliers: Mapping[str, Supplier] | None = None,
+        pepper: Callable[[], str] = str,
         environ: Mapping[str, str] = os.environ,
         run: Run = run_program,
         keyring: Callable[[], Any] = load_keyring,
@@ -123,6 +124,7 @@ class Vault:
         self._background, self._began = background, clock()
         self._in_flight = InFlight(LONGEST)
         self._entries: dict[tuple[str, str, str], _CacheEntry] = {}
+        self._pepper = Pepper(secrets.with_name("pepper"), pepper, self._source_of_pepper)
 
     def secret(self, key: Key) -> Secret:
         """Return the secret of `key`, read if it is not cached; the last one while its source gives none, if
@@ -207,25 +209,8 @@ class Vault:
         return self._entry(key).source.note()
 
     def pepper(self) -> bytes:
-        """Return the 32 random bytes in the file `pepper` beside secrets.toml, which is created on first use.
-        All processes get the same. Raises ConfigError."""
-        path = self.file.path.with_name("pepper")
-        if not path.exists():
-            with locked(path):
-                if not path.exists():
-                    write_private(path, os.urandom(_PEPPER_BYTES).hex() + "\n")
-        try:
-            pepper = bytes.fromhex(path.read_text("ascii"))
-        except OSError as error:
-            raise cannot("read", path, error) from None
-        except ValueError:
-            pepper = b""
-        if len(pepper) != _PEPPER_BYTES:
-            raise ConfigError(
-                f"{path} is damaged",
-                next_step=f"rm {quoted(path)}   (forgets what is known about keys)",
-            )
-        return pepper
+        """Return the 32 random bytes by which this home recognises keys (`Pepper`). Raises ConfigError."""
+        return self._pepper.value()
 
     def _entry(self, key: Key) -> _CacheEntry:
         name = (key.provider, key.ref, key.value)
@@ -233,6 +218,9 @@ class Vault:
         if entry is not None:
             return entry
         return self._entries.setdefault(name, _CacheEntry(self._source(key)))
+
+    def _source_of_pepper(self, reference: str) -> Source:
+        return self._source(Key(ProviderName("pepper"), "pepper", reference))
 
     def _source(self, key: Key) -> Source:
         scheme, _, rest = key.ref.partition(":")

@@ -9,25 +9,59 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from .._files import quoted
 from ..config.home import Home, unchanged_since
 from ..core.config import Config
 from ..core.errors import HoldfastError, StoreError
 from ..core.identity import Key
 from ..core.key_labels import is_position, label_of
 from ..core.session import Session
+from ..credentials import Vault
+from ..credentials.pepper import check_value
 from ..store import opening
 from ..store.base import Store
 from ..store.journal_events import Detail, Event, KeysRelabelled
 
+_PEPPER = "pepper"
+"""The name in a shared store of what tells which pepper its homes have."""
+
 
 def open_store(home: Home, config: Config) -> Store:
     """Return the store of a home, with the current labels of keys. Raises StoreError when it cannot be
-    opened, ConfigError when this version has no such store."""
+    opened, or belongs to homes with another pepper, ConfigError when this version has no such store."""
     store = opening.open_store(config.gateway.store, home.state)
     path = opening.database(config.gateway.store, home.state)
     if path is not None and path.is_relative_to(home.state):
         _replace_positions(home, config, store, path)
+    if store.far:
+        _check_pepper(home, config, store)
     return store
+
+
+def take_over_store(home: Home, config: Config) -> None:
+    """Let this home's pepper be the one of its store, which homes with another can use no more. Raises
+    StoreError and ConfigError."""
+    with opening.open_store(config.gateway.store, home.state) as store:
+        store.claim(_PEPPER, _pepper_check(home, config), replace=True)
+
+
+def _check_pepper(home: Home, config: Config, store: Store) -> None:
+    """Raise StoreError if the other homes of a shared store recognise keys by another pepper."""
+    try:
+        mine = _pepper_check(home, config)
+        if store.claim(_PEPPER, mine) == mine:
+            return
+    except BaseException:
+        store.close()
+        raise
+    store.close()
+    what = "the database belongs to homes with another pepper: by this one no key would be recognised"
+    step = f"cp THE-OTHER-HOME/pepper {quoted(home.pepper)}   (or the same [store] pepper in both; "
+    raise StoreError(what, next_step=step + "holdfast store pepper --replace keeps this home's)")
+
+
+def _pepper_check(home: Home, config: Config) -> str:
+    return check_value(Vault(home.secrets, pepper=lambda: config.store.pepper).pepper())
 
 
 def update_store(home: Home, config: Config) -> None:

@@ -96,6 +96,7 @@ def build_engine(
         refresh=renewals(home, send, read),
         exchange=exchanges(home, lambda: opened, send),
         suppliers=keys,
+        pepper=partial(_pepper_of, home, serving),
     )
     list_models = partial(_list_models, network)
     return Engine(home, opened, store or open_store(home), list_models, serving=serving, network=network)
@@ -109,6 +110,11 @@ def open_store(home: Home) -> Store:
     from . import home_store
 
     return home_store.open_store(home, load_config(home))
+
+
+def _pepper_of(home: Home, serving: Config | None) -> str:
+    """Return the reference to a home's pepper."""
+    return (serving or load_config(home)).store.pepper
 
 
 def _list_models(network: Network, connection: Any, secret: Any) -> Any:

@@ -210,8 +210,9 @@ class Store(ChangeFeed, SessionLists, Upkeep, UsageSums, Protocol):
         """Mark a token as revoked now. Return False if there is none or it was revoked before."""
         ...
 
-    def claim(self, name: str, value: str) -> str:
-        """Store `value` under `name` if nothing is stored there yet. Return what is stored."""
+    def claim(self, name: str, value: str, *, replace: bool = False) -> str:
+        """Store `value` under `name` if nothing is stored there yet, or it is to `replace` that. Return what
+        is stored."""
         ...
 
     def save_models(self, provider: str, url: str, models: Mapping[str, ModelFacts], at: float) -> None:

@@ -178,9 +178,11 @@ class RelationalStore(RelationalUsage, VerdictTables, RecordTables):
     def renew_token(self, token_id: str, until: float) -> bool:
         return self._change((sql.TOKEN_RENEW, {"id": token_id, "until": until})) > 0
 
-    def claim(self, name: str, value: str) -> str:
+    def claim(self, name: str, value: str, *, replace: bool = False) -> str:
         known = self._read(sql.META, {"name": name})
-        if not known:
+        if replace:
+            known = self._once(sql.META_SET, {"name": name, "value": value})
+        elif not known:
             self._once(sql.META_CLAIM, {"name": name, "value": value})
             known = self._read(sql.META, {"name": name})
         return str(known[0][0])

@@ -61,7 +61,7 @@ CHANGES = " UNION ALL ".join(
 META_TABLE = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 META = "SELECT value FROM meta WHERE name = :name"
 META_SET = """INSERT INTO meta (name, value) VALUES (:name, :value)
-    ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING value"""
 META_CLAIM = """INSERT INTO meta (name, value) VALUES (:name, :value)
     ON CONFLICT (name) DO NOTHING RETURNING name"""
 

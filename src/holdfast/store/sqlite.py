@@ -221,7 +221,7 @@ def _mark(connection: sqlite3.Connection, taken: int) -> None:
         connection.execute(f"PRAGMA user_version = {taken}")
     else:
         connection.execute(sql.META_TABLE)
-        connection.execute(sql.META_SET, {"name": SCHEMA, "value": str(taken)})
+        connection.execute(sql.META_SET, {"name": SCHEMA, "value": str(taken)}).fetchall()
 
 
 def _build(path: Path) -> None:

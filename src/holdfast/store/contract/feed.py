@@ -282,3 +282,5 @@ class FeedContract(OpenedStore):
         assert store.claim("pepper", "mine") == "mine"
         assert store.claim("pepper", "theirs") == "mine"
         assert store.claim("other", "theirs") == "theirs"
+        assert store.claim("pepper", "theirs", replace=True) == "theirs"
+        assert store.claim("pepper", "mine") == "theirs"
