@@ -219,6 +219,7 @@ DEFINE_ERRORS = (
     "holdfast.engine.other_account",
     "holdfast.importers.hermes_running",
     "holdfast.store.base",
+    "holdfast.store.listing",
     "holdfast.translate.losses",
 )
 OWN = "| class | status | type (OpenAI, Anthropic) | when |\n|---|---|---|---|\n"

@@ -65,6 +65,7 @@ DECIDED: dict[str, tuple[int, str]] = {
     "NotSignedIn": (409, "not_signed_in"),
     "NotTranslated": (404, "not_translated"),
     "OtherAccount": (409, "other_account"),
+    "PartlyRenamed": (503, "store_unavailable"),
     "Refused": (401, "auth_rejected"),
     "SecretMissing": (409, "secret_missing"),
     "SignInEnded": (409, "sign_in_ended"),

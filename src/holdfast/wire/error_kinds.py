@@ -138,6 +138,7 @@ ERRORS: dict[str, ErrorKind] = {
     "ConnectionLost": _kind("connection_lost", 409),
     "NoSession": _kind("no_session", 409),
     "OtherAccount": _kind("other_account", 409),
+    "PartlyRenamed": _kind("store_unavailable", 503),
     "UnknownModel": _kind("model_not_found", 404),
     "AmbiguousModel": _kind("model_ambiguous", 400),
     "CannotHandOver": _kind("cannot_hand_over", 409),
