@@ -23,13 +23,20 @@ _VALUES: tuple[Any, ...] = (
 )
 
 
+_NEEDED = ("model", "messages", "input", "max_tokens")
+_STOPS = ("stop", "stop_sequences")
+"""Responses has no texts to stop at: with them a request is refused there."""
+
+
 def request(rng: Random, dialect: Dialect) -> dict[str, Any]:
     """Return a request of a dialect: with fewer members, and up to three changes somewhere in it."""
     body = copy.deepcopy(WHOLE[dialect])
     kept = rng.random()
     for name in list(body):
-        if name not in ("model", "messages", "input", "max_tokens") and rng.random() > kept:
+        if name not in _NEEDED and rng.random() > (kept / 4 if name in _STOPS else kept):
             del body[name]
+    if not {"tools", "tool_choice"} <= body.keys():  # a choice names a tool
+        body.pop("tool_choice", None)
     for _ in range(rng.randrange(4)):
         holder, key = rng.choice(_slots(body))
         if rng.random() < 0.3 and isinstance(holder, dict):
@@ -39,7 +46,7 @@ def request(rng: Random, dialect: Dialect) -> dict[str, Any]:
     return body
 
 
-_SCHEMAS = ("parameters", "input_schema", "schema")
+_PASSED_ON = ("parameters", "input_schema", "schema", "service_tier")
 """What a caller writes there is passed on as it is."""
 
 
@@ -47,7 +54,7 @@ def _slots(value: Any) -> list[tuple[Any, Any]]:
     """Return every object and list in a value, with each of its keys."""
     keys: list[Any] = []
     if isinstance(value, dict):
-        keys = [key for key in value if key not in _SCHEMAS]
+        keys = [key for key in value if key not in _PASSED_ON]
     elif isinstance(value, list):
         keys = list(range(len(value)))
     return [(value, key) for key in keys] + [slot for key in keys for slot in _slots(value[key])]
