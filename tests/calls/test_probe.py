@@ -51,6 +51,7 @@ def test_the_models_of_an_endpoint_are_listed_in_its_order(dialect: Dialect) -> 
         ({"models": [{"name": "a", "model": "a"}]}, ("a",)),
         ({"data": ["a", 7, None, {}, {"id": "\x1b[2J"}]}, ("a",)),
         ({"data": [{"model_name": "a", "id": "7f3c"}]}, ("a",)),
+        ({"data": [{"id": "a", "max_model_len": 0}]}, ("a",)),
         ({"data": []}, ()),
     ],
 )
@@ -76,6 +77,11 @@ def test_what_is_no_list_comes_back_as_a_reply(answer: Any) -> None:
     assert isinstance(reply, Reply)
     assert (reply.status, reply.body) == (answer.status, answer.body)
     assert len(provider.requests) == 1
+
+
+def test_what_a_list_says_of_its_models_comes_with_it() -> None:
+    with Listing({"data": [{"id": "a", "max_model_len": 9}, {"id": "b"}]}) as provider:
+        assert list_models(connect(provider), SECRET) == {"a": {"context": 9}, "b": {}}
 
 
 def test_pages_are_followed_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

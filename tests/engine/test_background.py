@@ -101,6 +101,33 @@ def test_what_is_submitted_after_closing_is_worked_on_too(desk: Desk, rounds: in
     assert desk.done == [*range(rounds)]
 
 
+def test_closing_waits_for_a_thread_that_is_just_about_to_start(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = BackgroundWorker("test", desk.work, most=10)
+    about_to, go_on = threading.Event(), threading.Event()
+    closed: list[bool] = []
+    submitting = threading.Thread(target=worker.submit, args=(1,))
+    closing = threading.Thread(target=lambda: closed.append(worker.close(10)))
+    start = threading.Thread.start
+
+    class Slow(threading.Thread):
+        def start(self) -> None:
+            about_to.set()
+            assert go_on.wait(10)
+            start(self)
+
+    monkeypatch.setattr(threading, "Thread", Slow)
+    start(submitting)
+    assert about_to.wait(10)
+    start(closing)
+    closing.join(0.05)
+    go_on.set()
+    closing.join(10)
+    submitting.join(10)
+    assert (closed, desk.done) == ([True], [1])
+
+
 def test_closing_from_within_the_work_is_no_deadlock() -> None:
     closed: list[bool] = []
     worker: BackgroundWorker[int] = BackgroundWorker(

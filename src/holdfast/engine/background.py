@@ -118,7 +118,8 @@ class BackgroundWorker(Generic[T]):
         seconds. An entry that is submitted later is still worked on."""
         self._closing.set()
         self._wake.set()
-        thread = self._thread
+        with self._starting:  # a thread that is not started yet cannot be waited for
+            thread = self._thread
         if thread is threading.current_thread():
             return True
         if thread is not None:
