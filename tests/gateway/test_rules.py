@@ -297,11 +297,30 @@ def test_an_idle_connection_may_be_used_once_more_while_a_gateway_ends(
     assert ended == [True]
 
 
-def test_a_request_that_has_only_begun_to_arrive_holds_up_no_end(
-    gateway: Any, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+def test_a_connection_whose_stream_outlasts_the_others_may_be_used_once_more_after_it(
+    gateway: Any, provider: ScriptedProvider
 ) -> None:
-    monkeypatch.setattr("holdfast.gateway.gateway._ONCE_MORE", 0.1)
-    plane = gateway(provider)
+    """Its head, which was sent before, let the client believe that the connection is kept."""
+    provider.follow(ok("a few words", event_delay=0.1))
+    plane = gateway(provider, bounds=Bounds(look_every=0.02, last_idle=0.2))
+    with plane.connect() as used:
+        used.sendall(request("chat/completions", json.dumps(chat(stream=True)).encode()))
+        got = used.recv(4096)
+        ended: list[bool] = []
+        ends = threading.Thread(target=lambda: ended.append(plane.call(plane.plane.drain(5))))
+        ends.start()
+        while b"0\r\n\r\n" not in got:
+            got += used.recv(4096)
+        used.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert b"connection: close" in read_all(used)
+        ends.join()
+    assert ended == [True]
+
+
+def test_a_request_that_has_only_begun_to_arrive_holds_up_no_end(
+    gateway: Any, provider: ScriptedProvider
+) -> None:
+    plane = gateway(provider, bounds=Bounds(look_every=0.02, last_idle=0.1, linger=0.1))
     begun = plane.connect()
     begun.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n")
     while not any(client._held for client in [*plane.plane.clients]):

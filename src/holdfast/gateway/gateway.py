@@ -36,8 +36,6 @@ _TURNS = 5
 _TOKENS_EVERY = 0.1
 """Seconds between two looks whether a token of a request under way has ended."""
 _THREADS = 32
-_ONCE_MORE = 2.0
-"""Seconds for which an idle connection may send one more request while the gateway ends."""
 
 
 class Gateway:
@@ -126,27 +124,25 @@ class Gateway:
         """Stop accepting, and let the answers under way end. Return whether all connections ended within
         `seconds`.
 
-        An idle connection may be used once more for `_ONCE_MORE` seconds, unless it has to end `at_once`: a
-        client may be sending just now, and would meet a closed connection. `replaced`: another process goes
-        on at the same address.
+        A connection that is idle, or becomes so, may be used once more for `last_idle` seconds, unless it has
+        to end `at_once`: a client may be sending just now, and would meet a closed connection. `replaced`:
+        another process goes on at the same address.
         """
         self.draining, self.replaced = True, replaced
         for server in self._servers:
             server.close()
-        until = self.loop.time() + seconds
-        if not at_once:
-            await self._until_empty(min(until, self.loop.time() + _ONCE_MORE))
-        self.retired = True
+        self.retired = at_once
         for client in [*self.clients]:
-            client.retire()
-        await self._until_empty(until)
-        return not self.clients
-
-    async def _until_empty(self, until: float) -> None:
-        """Wait until there is no client, at most until the loop's time `until`."""
+            if at_once:
+                client.retire()
+            else:
+                client.expire()
+        until = self.loop.time() + seconds
+        await asyncio.sleep(0)  # what was just accepted becomes a client
         # It runs once in a process's life, so looking again and again costs nothing.
         while self.clients and self.loop.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(min(0.02, max(0.0, until - self.loop.time())))
+        return not self.clients
 
     async def close(self) -> None:
         """Cut the connections that are left and free all resources, but not the engine, which its opener

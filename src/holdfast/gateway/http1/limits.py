@@ -10,11 +10,11 @@ class HttpLimits:
     """Limits of the connections of clients and providers. Sizes in bytes, times in seconds.
 
     `high_water`: unsent bytes to a slow reader at which the other side is paused. `idle`: for a client's
-    connection without a request. `head`, `body`: until a request's head is complete, and between two pieces
-    of its body. `slowest`: bytes a second below which a body's pieces, of a request or an answer, give it no
-    more time. `linger`: for reading and dropping the rest of a refused request. `connect`: until a provider
-    is reached. `pool_idle`, `pool_age`: for a connection to a provider without a request, and for its whole
-    life.
+    connection without a request, and `last_idle` while the server ends. `head`, `body`: until a request's
+    head is complete, and between two pieces of its body. `slowest`: bytes a second below which a body's
+    pieces, of a request or an answer, give it no more time. `linger`: for reading and dropping the rest of a
+    refused request. `connect`: until a provider is reached. `pool_idle`, `pool_age`: for a connection to a
+    provider without a request, and for its whole life.
 
     `upload_bytes`: the body of a file, which is passed on as it comes where it has more than `held_bytes`.
     `local_body_bytes`: the body of a request that is answered here, not by a provider. A request without a
@@ -34,6 +34,7 @@ class HttpLimits:
     local_body_bytes: int = 64 * 1024
     high_water: int = 256 * 1024
     idle: float = 120.0
+    last_idle: float = 2.0
     head: float = 20.0
     body: float = 30.0
     slowest: float = 8 * 1024.0

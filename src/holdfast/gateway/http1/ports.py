@@ -194,6 +194,10 @@ class ServedConnection(ClientConnection, Protocol):
         """Take no further request; close at once if none is under way."""
         ...
 
+    def expire(self) -> None:
+        """Close soon if no request is under way, and answer one that comes until then."""
+        ...
+
 
 class OutboundMessage(Protocol):
     """A request to a provider, which writes itself: what it holds is shown nowhere else."""

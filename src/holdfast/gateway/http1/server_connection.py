@@ -49,7 +49,7 @@ class ServerConnection(BodyReader):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._server.opened(self)
-        self._deadline = self._server.loop.time() + self._limits.idle
+        self._deadline = self._idle_until()
         if self._server.retired:
             self._transport.close()
 
@@ -83,6 +83,17 @@ class ServerConnection(BodyReader):
         self._keep = False
         if self._state in (self._HEAD_STATE, self._HELD) and self._transport is not None:
             self._transport.close()
+
+    def expire(self) -> None:
+        """Close soon if no request is under way. One that its client sends until then is answered: it may be
+        on its way."""
+        if self._state in (self._HEAD_STATE, self._HELD):
+            self._deadline = min(self._deadline, self._idle_until())
+
+    def _idle_until(self) -> float:
+        """Return the loop's time until which the connection may be idle."""
+        limits, server = self._limits, self._server
+        return server.loop.time() + (limits.last_idle if server.draining else limits.idle)
 
     def look(self, now: float) -> None:
         """Check the time limits. `now` is the loop's time in seconds."""
@@ -127,7 +138,7 @@ class ServerConnection(BodyReader):
         if self._state == self._BODY:  # of an upload that was answered before its end
             self._linger(self._transport)
             return
-        self._deadline = self._server.loop.time() + self._limits.idle
+        self._deadline = self._idle_until()
         if self.paused:
             self._state, self._unsent = self._FULL, self._transport.get_write_buffer_size()
         else:
