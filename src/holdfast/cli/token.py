@@ -42,14 +42,22 @@ def command() -> None:
     shell_complete=complete.pins,
 )
 @click.option("--expires", metavar="WHEN", help="Let it end after a time (8h, 30d), or at one (2027-01-31).")
+@click.option(
+    "--new-sessions",
+    metavar="NUMBER",
+    type=click.IntRange(0),
+    help="How many sessions its requests may begin in a day (100,000 where none is given).",
+)
 @json_option
 @click.pass_obj
 def new(
     context: CliContext,
+    /,
     label: str,
     session: str | None,
     pins: tuple[str, ...],
     expires: str | None,
+    new_sessions: int | None,
     as_json: bool,
 ) -> None:
     """Create a token and show it once.
@@ -73,7 +81,13 @@ def new(
     if expires is not None:
         lasts = _seconds_until(expires, context.store.now())
     token, shown = issue(
-        context.store, label, session, pins=list(dict.fromkeys(checked)), strict=bool(checked), lasts=lasts
+        context.store,
+        label,
+        session,
+        pins=list(dict.fromkeys(checked)),
+        strict=bool(checked),
+        lasts=lasts,
+        new_sessions=new_sessions,
     )
     if as_json:
         show_json(_view(token) | {"token": shown})
@@ -191,6 +205,7 @@ def _view(token: Token) -> dict[str, Any]:
         "strict": token.strict,
         "expires_at": token.expires_at,
         "instance": token.instance,
+        "new_sessions": token.new_sessions,
         "created_at": token.created_at,
         "revoked_at": token.revoked_at,
     }

@@ -11,6 +11,7 @@ from ..engine.sessions import begin_or_refuse
 from ..engine.state import Engine
 from ..store.token import Token
 from ..wire.error_bodies import ClientError, refusal
+from .begun_sessions import begun_sessions
 from .permissions import is_limited, usable_pins, without_others
 
 
@@ -53,6 +54,21 @@ def begin(
 
     Raises the refusal `lost`, with the candidates that the token may use. May block on the store.
     """
+    if not isinstance(lost, NoSession):
+        return _begin(engine, token, lost, session_id=session_id, model=model)
+    counts = begun_sessions(engine)
+    if not counts.may_begin(token):
+        return refusal("too_many_sessions", session=session_id)
+    refused = _begin(engine, token, lost, session_id=session_id, model=model)
+    if refused is None:
+        counts.begun(token)
+    return refused
+
+
+def _begin(
+    engine: Engine, token: Token, lost: ConnectionLost, *, session_id: str, model: str | None
+) -> ClientError | None:
+    """Create the session of a first request on a pin that the token may use, as `begin` says."""
     pins = pins_in_session(engine, token, session_id)
     if pins is None:
         begin_or_refuse(engine, lost, session_id, model)

@@ -208,11 +208,12 @@ def issue(
     strict: bool = False,
     lasts: float | None = None,
     instance: str | None = None,
+    new_sessions: int | None = None,
 ) -> tuple[Token, str]:
     """Issue a token and store its hash. Return it with its text, which exists nowhere else.
 
-    `session`, `pins`, `strict` and `instance` are its limits (`store.token.Token`); it ends after `lasts`
-    seconds, if that is given. Raises StoreError.
+    `session`, `pins`, `strict`, `instance` and `new_sessions` are its limits (`store.token.Token`); it ends
+    after `lasts` seconds, if that is given. Raises StoreError.
     """
     token_id = secrets.token_hex(_ID_BYTES)
     shown = f"hf-{token_id}-{secrets.token_urlsafe(_RANDOM_BYTES)}"
@@ -227,6 +228,7 @@ def issue(
         strict=strict,
         expires_at=None if lasts is None else now + lasts,
         instance=instance,
+        new_sessions=new_sessions,
     )
     store.add_token(token)
     return token, shown

@@ -92,6 +92,11 @@ MIGRATIONS: tuple[Migration, ...] = (
             PRIMARY KEY (day, session, key, model))""",
         "CREATE INDEX usage_session ON usage (session, day)",
     ),
+    (
+        "ALTER TABLE token ADD COLUMN new_sessions BIGINT",
+        """CREATE TABLE begun (
+            day TEXT NOT NULL, token TEXT NOT NULL, sessions BIGINT NOT NULL, PRIMARY KEY (day, token))""",
+    ),
 )
 
 

@@ -16,6 +16,7 @@ from .relational_sessions import RelationalSessions
 from .rows import Params
 from .token import TOKEN_KEPT
 from .upkeep import LINES_KEPT, PORTION, StoreStatus, TableStatus
+from .usage import day_of
 
 _DAY = 86_400.0
 _OLD = "SELECT id FROM journal WHERE at < :oldest ORDER BY at LIMIT :portion"
@@ -30,6 +31,7 @@ _REMOVED = "removed_at < :told"
 _UNKNOWN = "COALESCE(last_ok, 0) < :known AND COALESCE(last_fault_at, 0) < :known"
 _GONE = "instance IS NOT NULL AND (revoked_at < :tokens OR expires_at < :tokens)"
 _OF_NOBODY = "until <= :now AND substr(name, 1, 6) = 'probe:'"
+_PAST = "day < :yesterday"
 SMALL: Mapping[str, str] = {
     f"SELECT subject FROM cooldown WHERE {_ENDED} LIMIT :portion": (
         f"DELETE FROM cooldown WHERE subject = :first AND {_ENDED}"
@@ -42,6 +44,9 @@ SMALL: Mapping[str, str] = {
         f"DELETE FROM session WHERE id = :first AND {_REMOVED}"
     ),
     f"SELECT id FROM token WHERE {_GONE} LIMIT :portion": f"DELETE FROM token WHERE id = :first AND {_GONE}",
+    f"SELECT day, token FROM begun WHERE {_PAST} LIMIT :portion": (
+        f"DELETE FROM begun WHERE day = :first AND token = :second AND {_PAST}"
+    ),
     # The row of a key that is still in use stays, so that the fence of its lease only grows.
     f"""SELECT name FROM lease WHERE {_OF_NOBODY}
         AND substr(name, 7) NOT IN (SELECT fingerprint || '@' || url FROM evidence) LIMIT :portion""": (
@@ -92,6 +97,7 @@ class RelationalUpkeep(RelationalSessions):
             "ended": now - COOLDOWN_KEPT,
             "known": min([now, *of_evidence]) - EVIDENCE_KEPT,
             "tokens": now - TOKEN_KEPT,
+            "yesterday": day_of(now - _DAY),
             "told": now - TOLD_FOR,
         }
         for search, delete in SMALL.items():

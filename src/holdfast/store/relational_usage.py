@@ -20,6 +20,8 @@ ADD = f"""INSERT INTO usage (day, session, key, model, requests, tokens_in, toke
     VALUES (:day, :session, :key, :pin, :requests, :tokens_in, :tokens_out)
     ON CONFLICT (day, session, key, model) DO UPDATE SET
         {", ".join(f"{name} = usage.{name} + excluded.{name}" for name in _COUNTS)}"""
+ADD_BEGUN = """INSERT INTO begun (day, token, sessions) VALUES (:day, :token, :sessions)
+    ON CONFLICT (day, token) DO UPDATE SET sessions = begun.sessions + excluded.sessions RETURNING sessions"""
 OLD = """SELECT day, session, key, model, requests, tokens_in, tokens_out FROM usage
     WHERE day < :latest AND session <> '' ORDER BY day LIMIT :portion"""
 REMOVE = "DELETE FROM usage WHERE day = :day AND session = :session AND key = :key AND model = :pin"
@@ -44,6 +46,10 @@ class RelationalUsage(RelationalUpkeep):
             {f"GROUP BY {groups} ORDER BY {groups}" if groups else ""}"""
         params: Params = {"since": since, "session": session}
         return [Usage(*row[:4], *map(int, row[4:])) for row in self._read(text, params) if row[4] is not None]
+
+    def add_begun(self, day: str, token_id: str, sessions: int) -> int:
+        ((begun,),) = self._once(ADD_BEGUN, {"day": day, "token": token_id, "sessions": sessions})
+        return int(begun)
 
     def shorten_usage(self, keep_days: float) -> int:
         newest = self.newest()

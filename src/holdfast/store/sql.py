@@ -203,7 +203,10 @@ LEASE_RENEW = """UPDATE lease SET until = :now + :ttl
 LEASE_END = "UPDATE lease SET until = 0 WHERE name = :name AND fence = :fence RETURNING name"
 
 # Tokens and model lists.
-_TOKEN = "id, hash, label, session, created_at, revoked_at, pins, strict, expires_at, instance, budget"
+_TOKEN = (
+    "id, hash, label, session, created_at, revoked_at, "
+    "pins, strict, expires_at, instance, budget, new_sessions"
+)
 TOKEN_COLUMNS = tuple(_TOKEN.split(", "))
 TOKEN = f"SELECT {_TOKEN} FROM token WHERE id = :id"
 TOKENS = f"SELECT {_TOKEN} FROM token ORDER BY created_at, id"

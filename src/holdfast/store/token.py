@@ -20,6 +20,7 @@ class Token:
     expires_at  when it ends; None: it does not end by itself
     instance    the only gateway at which it is good; None: all gateways of the store
     budget      not used yet
+    new_sessions  how many sessions its requests may begin in a day; None: the gateway's own number
     """
 
     id: str
@@ -33,3 +34,4 @@ class Token:
     expires_at: float | None = None
     instance: str | None = None
     budget: str | None = None
+    new_sessions: int | None = None

@@ -38,6 +38,11 @@ class UsageSums(Protocol):
         them: of all sessions or of one, from the day `since` on."""
         ...
 
+    def add_begun(self, day: str, token_id: str, sessions: int) -> int:
+        """Add to the number of sessions that requests with a token began on a day. Return the sum. Two days
+        later it is forgotten."""
+        ...
+
     def shorten_usage(self, keep_days: float) -> int:
         """Take the sessions out of a portion of the sums that are older than `keep_days`, and delete some
         that are older than `USAGE_KEPT` days. Return the number of sums; 0 when nothing is left to do."""

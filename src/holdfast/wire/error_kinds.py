@@ -166,6 +166,11 @@ _REFUSALS: tuple[Refusal, ...] = (
         "this token is limited, and may see only its own models, sessions and requests",
         _UNBOUND,
     ),
+    Refusal(
+        _kind("too_many_sessions", 403),
+        "this token has begun as many sessions today as it may: there is no session '{session}' yet",
+        "holdfast token new --new-sessions 1000000   (how many a day; sessions that exist go on)",
+    ),
     Refusal(_kind("bad_session", 400), "'{session}' cannot be a session's id", "holdfast session list"),
     Refusal(_kind("no_such_session", 404), "there is no session '{session}'", "holdfast session list"),
     Refusal(
