@@ -16,7 +16,7 @@ from .shared_health import SharedHealth
 _LOOK_EVERY = 0.005
 """Seconds between two looks where they wait for no network. A look costs a fifth of all that we add to a
 request."""
-_FAR_LOOK_EVERY = 0.05
+FAR_LOOK_EVERY = 0.05
 """The same where they wait for a network."""
 _FORGET_EVERY = 3600.0
 """Seconds between two times at which what ended long ago leaves memory."""
@@ -35,9 +35,9 @@ class Following:
         self.sessions, self.health = KnownSessions(store), SharedHealth()
         self.provisions_changed = 0
         self.follower = Follower(store, self._take)
-        self._every = _FAR_LOOK_EVERY if store.far else _LOOK_EVERY
+        self._every = FAR_LOOK_EVERY if store.far else _LOOK_EVERY
         self._poll: BackgroundWorker[None] = BackgroundWorker(
-            "holdfast-feed", self._look_and_wait, most=1, gather=_FAR_LOOK_EVERY, failed=warn
+            "holdfast-feed", self._look_and_wait, most=1, gather=FAR_LOOK_EVERY, failed=warn
         )
         self.due = self._forgot_at = 0.0
         self.polls = False

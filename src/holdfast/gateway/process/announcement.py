@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 
 from ...core.config import Config
+from ...engine.following import FAR_LOOK_EVERY
 from ...providers.presets import rows
 from ...store.base import Store
 from ..tokens import is_a_persons, issue
@@ -23,6 +25,8 @@ def announce_start(options: Options, listening: Listening, config: Config, store
         replaced = listening.predecessor.gateway.pid
     if not any(map(is_a_persons, store.tokens())):
         _, first = issue(store, "first")
+        if store.far:  # whoever reads the token may use it at once, at any worker
+            time.sleep(2 * FAR_LOOK_EVERY)
     text, warnings = "", [*_warnings(config, os.environ)]
     if options.as_json:
         values: dict[str, object] = {"url": url, "pid": os.getpid(), "workers": options.workers}
