@@ -57,6 +57,7 @@ def test_what_was_made_is_known_at_once_and_to_others_when_it_is_written(store: 
     assert there.owner("resp_1") is None
     assert here.writer.waiting == 1, "what is known is not written again"
     here.writer.flush()
+    there.objects.load("s1")
     assert (there.owner("resp_1"), there.objects.first_owner("s1")) == (owner, owner)
     assert store.account_object("resp_1") == AccountObject("resp_1", "s1", owner, 1000.0)
     assert there.objects.first_owner("other") is None

@@ -15,6 +15,7 @@ from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Endpoint, Pin
 from holdfast.core.session import Session
 from holdfast.engine import known_sessions
+from holdfast.engine.change_writer import ChangeWriter
 from holdfast.engine.following import Following
 from holdfast.engine.known_sessions import KnownSessions
 from holdfast.engine.shared_health import SharedHealth
@@ -61,7 +62,8 @@ def following(store: Any, warn: Callable[[Exception], None] | None = None) -> Fo
     def fail(error: Exception) -> None:
         raise error
 
-    return Following(store, Objects(), warn or fail)  # type: ignore[arg-type]
+    changes = ChangeWriter(store, warn or fail)
+    return Following(store, Objects(), changes, warn or fail)  # type: ignore[arg-type]
 
 
 def verdict(subject: str, *, since: float = NOW, level: int = 1) -> Cooldown:
@@ -227,7 +229,7 @@ def test_sessions_in_memory_are_bounded_and_those_in_use_stay(monkeypatch: pytes
     monkeypatch.setattr(known_sessions, "_MOST", 20)
     with MemoryStore() as store:
         store.create_sessions((Session(f"s{number}", PIN), ()) for number in range(100))
-        sessions = KnownSessions(store)
+        sessions = KnownSessions(store, ChangeWriter(store, print))
         for number in range(100):
             assert sessions.get(f"s{number}") is not None
             assert sessions.get("s0") is not None
@@ -238,7 +240,7 @@ def test_sessions_in_memory_are_bounded_and_those_in_use_stay(monkeypatch: pytes
 
 def test_an_absent_session_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with MemoryStore() as store:
-        sessions = KnownSessions(store)
+        sessions = KnownSessions(store, ChangeWriter(store, print))
         assert sessions.get("s") is None
         store.create_sessions([(Session("s", PIN), ())])
         sessions.look_for("s")
@@ -252,11 +254,11 @@ def test_an_absent_session_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) 
 def test_what_a_request_changes_of_its_session_is_known_before_it_is_stored() -> None:
     with MemoryStore() as store:
         store.create_sessions([(Session("s", PIN, changed_at=NOW), ())])
-        sessions = KnownSessions(store)
+        sessions = KnownSessions(store, ChangeWriter(store, print))
         assert sessions.get("s") is not None
         for at, expected in ((NOW - 1, (None, False)), (NOW + 1, ("a", True))):
-            sessions.change(KeyKept("s", "a"), at)
-            sessions.change(FallbackStarted("s", "q/m", "why", NOW + 60), at)
+            sessions.change([KeyKept("s", "a")], at)
+            sessions.change([FallbackStarted("s", "q/m", "why", NOW + 60)], at)
             row = sessions.get("s")
             assert row is not None
             assert (row.kept_key, row.active_fallback is not None) == expected

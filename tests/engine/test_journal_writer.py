@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.core.changes import Change, KeySucceeded
 from holdfast.engine import journal_writer
 from holdfast.engine.journal_writer import JournalWriter
+from holdfast.store.base import StoreAway
 from holdfast.store.journal_events import Event, SessionCreated
 from holdfast.store.memory import MemoryStore
 from holdfast.testing import FakeClock
@@ -91,7 +92,7 @@ def test_a_change_of_evidence_is_written_before_the_lines_that_tell_of_it() -> N
     writer = JournalWriter(Noting())
     change = KeySucceeded("f", "https://mimo.example/v1", "m1", "", 5.0, durable=True)
     writer.journal(lambda: [Event(1.0, SessionCreated(), "s1")])
-    writer.note(change, 7.0)
+    writer.changes.add([change], 7.0)
     writer.close()
     assert written == [change, 7.0, "s1"]
 
@@ -107,3 +108,31 @@ def test_a_line_that_cannot_be_made_costs_its_batch_and_not_the_writer(
     writer.close()
     assert [event.session for event in store.journal()] == ["s2"]
     assert "requests continue" in caplog.text
+
+
+def test_lines_wait_for_a_store_that_is_away_as_far_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_writer, "_QUEUE", 3)
+
+    class Away(MemoryStore):
+        away = True
+
+        def record(self, events: Iterable[Event]) -> None:
+            if self.away:
+                raise StoreAway("it is away")
+            super().record(events)
+
+    store = Away()
+    writer = JournalWriter(store)
+    for number in range(3):
+        writer.journal(lambda name=f"s{number}": [Event(1.0, SessionCreated(), name)])
+    writer.flush()
+    assert (writer.waiting, writer.lost) == (3, 0)
+    writer.journal(lambda: [Event(2.0, SessionCreated(), "s3")])
+    store.away = False
+    writer.flush()
+    assert [event.session for event in store.journal()] == ["s1", "s2", "s3"]
+    assert (writer.waiting, writer.lost) == (0, 1)
+    store.away = True
+    writer.journal(lambda: [Event(3.0, SessionCreated(), "s4")])
+    writer.close()
+    assert writer.lost == 2

@@ -42,6 +42,7 @@ from holdfast.gateway.limits import Bounds
 from holdfast.gateway.ports import AdminContext, FinishedRequest
 from holdfast.store.token import Token
 from holdfast.testing import ScriptedProvider
+from off_the_loop import off_the_loop
 
 T = TypeVar("T")
 TOKEN = "hf-test-0123456789"
@@ -81,6 +82,11 @@ class Books:
 
     def check(self, value: bytes) -> Token | None:
         return self.tokens.get(value)
+
+    may_have_changed = False
+
+    def look(self) -> None:
+        """There are no others."""
 
     def is_unchanged(self, token: Token) -> bool:
         return token in self.tokens.values()
@@ -127,8 +133,11 @@ class Books:
 class Running:
     """A gateway that runs in its thread."""
 
-    def __init__(self, home: Path, bounds: Bounds, strict: Pin | None, loop: str) -> None:
-        self.holdfast = holdfast.open(home)
+    def __init__(
+        self, home: Path, bounds: Bounds, strict: Pin | None, loop: str, *, far: bool = False
+    ) -> None:
+        self.store = off_the_loop(home, far=far)
+        self.holdfast = holdfast.open(home, store=self.store)
         self.books = Books()
         if strict is not None:
             self.books.tokens[TOKEN.encode()] = Token("1", "", "test", pins=(strict,), strict=True)

@@ -186,10 +186,10 @@ def test_readiness_tells_the_reason_only_to_whoever_has_a_token(
     assert (status, health["ready"]) == (200, True)  # the last good one serves on
     assert "holdfast.toml is wrong" in health["config"]
 
-    def failing() -> int:
+    def failing(_: str) -> None:
         raise StoreError("the store is gone")
 
-    monkeypatch.setattr(engine.store, "revision", failing)
+    monkeypatch.setattr(engine.guard.inner, "session", failing)
     assert asked(engine, "/health/ready", None) == (503, "")
     assert asked(engine, "/health/ready")[1]["store"] == "the store is gone"
     assert asked(engine, "/health/live", None) == (200, "")

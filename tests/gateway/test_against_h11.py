@@ -103,9 +103,18 @@ class Handler:
         self.messages: list[Message] = []
         self.refused = ""
 
-    def admit(self, head: Any) -> Any:
-        more = {"refusal": None, "repeatable": False, "streams": False}
-        return SimpleNamespace(authenticated=True, body_bytes=1 << 26, **more)
+    def admit(self, head: Any, *, again: bool = False) -> Any:
+        decided = {
+            "refusal": None,
+            "repeatable": False,
+            "authenticated": True,
+            "unsure": False,
+            "streams": False,
+        }
+        return SimpleNamespace(body_bytes=1 << 26, **decided)
+
+    def look_at_tokens(self, then: Any) -> None:
+        """No head is unsure."""
 
     def still_admits(self, admission: Any) -> bool:
         return True

@@ -63,7 +63,7 @@ class FakePlane:
     def check(self, value: bytes) -> Token | None:
         return Token("t", "", "laptop") if value == b"hf-good" else None
 
-    def in_thread(self, call: Any) -> Any:
+    def in_store_thread(self, call: Any) -> Any:
         return call()
 
 

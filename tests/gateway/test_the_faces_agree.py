@@ -71,6 +71,7 @@ DECIDED: dict[str, tuple[int, str]] = {
     "SignInEnded": (409, "sign_in_ended"),
     "SourceSilent": (503, "source_silent"),
     "StaleSession": (409, "session_changed"),
+    "StoreAway": (503, "store_unavailable"),
     "StoreError": (503, "store_unavailable"),
     "UnknownModel": (404, "model_not_found"),
     "Untranslatable": (400, "untranslatable"),

@@ -202,12 +202,12 @@ def test_a_variable_that_the_program_changes_is_a_changed_key_also_while_it_serv
 
 def test_two_programs_that_create_one_session_at_once_both_get_it(provider: ScriptedProvider) -> None:
     with holdfast.open() as hf, holdfast.open() as other:
-        save = hf.engine.store.save_session
+        create = hf.engine.store.create_sessions
 
-        def late(*row: Any) -> None:
-            hf.engine.store.save_session = save  # type: ignore[method-assign]
+        def late(new: Any) -> set[str]:
+            hf.engine.store.create_sessions = create  # type: ignore[method-assign]
             other.session("s1", "twin/m2")
-            save(*row)
+            return create(new)
 
-        hf.engine.store.save_session = late  # type: ignore[assignment, method-assign]
+        hf.engine.store.create_sessions = late  # type: ignore[method-assign]
         assert str(hf.session("s1", "mimo/m1").pin) == "twin/m2"

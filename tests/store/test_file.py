@@ -341,7 +341,7 @@ def test_a_write_waits_for_other_processes_only_so_long_and_reads_do_not_wait(fi
 
 def test_a_call_waits_for_other_threads_only_so_long(filled: Path) -> None:
     with SqliteStore(filled) as store, store._writing, time_limit(0.02):
-        with pytest.raises(StoreError, match=r"another call kept it for 0\.02 s"):
+        with pytest.raises(StoreError, match=r"others kept it locked for 0\.02 s"):
             store.remove_session("s")
         assert store.session("s") == SESSION
 

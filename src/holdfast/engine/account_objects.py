@@ -124,14 +124,17 @@ class AccountObjects:
         return None
 
     def first_owner(self, session: str) -> Owner | None:
-        """Return who made the first known object of a session."""
+        """Return who made the first object of a session, as far as it was loaded."""
+        return self._firsts.get(session)
+
+    def load(self, session: str) -> None:
+        """Look up who made the first object of a session. May wait for the store."""
         if session not in self._firsts:
             first = self._stored(self._store.first_object, session)
             self._firsts = _with(self._firsts, session, None if first is None else first.owner)
-        return self._firsts[session]
 
     def knows(self, session: str) -> bool:
-        """Return whether `first_owner` needs no store."""
+        """Return whether the first object of a session was loaded."""
         return session in self._firsts
 
     def none_yet(self, session: str) -> None:

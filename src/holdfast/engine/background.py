@@ -107,6 +107,15 @@ class BackgroundWorker(Generic[T]):
             self._working.release()
         return True
 
+    def put_back(self, entries: Sequence[T]) -> None:
+        """Queue entries again, before all others: called by the work, which could not be done. What there is
+        no room for is lost."""
+        room = len(entries)
+        if self._most is not None:
+            room = min(room, self._most - len(self._queue))
+        self.lost += len(entries) - room
+        self._queue.extendleft(reversed(entries[len(entries) - room :]))
+
     def fail(self, error: Exception) -> None:
         """Count an error of the work, and report the first."""
         self.failures += 1

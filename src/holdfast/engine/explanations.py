@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -23,6 +24,28 @@ from .journal import local
 
 _OBTAINED = re.compile(rf"store:(?:{'|'.join(KINDS)})-\d+-\w+")
 """References to keys that were obtained for their provider."""
+_MOST = 1_000
+"""Sessions whose last explanation is kept."""
+
+
+class LastExplanations(dict[str, str]):
+    """The explanations of the last fault of the sessions that failed last, by session. Thread-safe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.renew()
+
+    def remember(self, session: str, explanation: str) -> None:
+        """Keep the explanation of a session's last fault."""
+        with self._lock:
+            self.pop(session, None)
+            self[session] = explanation
+            if len(self) > _MOST:
+                del self[next(iter(self))]
+
+    def renew(self) -> None:
+        """Replace the lock, in a forked child."""
+        self._lock = threading.Lock()
 
 
 class Knowing(Protocol):

@@ -26,6 +26,7 @@ from ..wire.usage import NO_USAGE, by_kind
 from .answered_request import AnsweredRequest
 from .ports import FastPathContext
 from .request import Begun, RequestRun
+from .store_guard import Unsettled, from_memory
 from .usage_counts import Counted
 
 if TYPE_CHECKING:
@@ -94,13 +95,12 @@ class FastPath:
 
     def recall(self, question: Question, body: bytes) -> Recalled | None:
         """Return the request as it is sent now, if the full path has decided about its like and would decide
-        in the same way now. Raises StoreError, ConfigError and Closed."""
+        in the same way now. Raises ConfigError."""
         learnt = self._known.get(question)
         if learnt is None:
             return None
         engine, key, connection = self._engine, learnt.key, learnt.connection
-        engine.keep_up()
-        session = engine.session(question[0])
+        session = engine.sessions.peek(question[0])
         if session is not learnt.session:
             if session != learnt.session:
                 self._known.pop(question, None)
@@ -112,10 +112,18 @@ class FastPath:
             return None
         if not engine.health.is_good(key.fingerprint, connection):
             return None
-        if learnt.plan.several and engine.objects.bind(question[1], body, to_model=True)[0]:
+        if learnt.plan.several and self._is_bound(question[1], body):
             return None
         now = engine.store.now()
         return Recalled(learnt, f"{int(now):08x}{random.getrandbits(32):08x}", now)
+
+    def _is_bound(self, dialect: Dialect, body: bytes) -> bool:
+        """Return whether a request refers to what only one account knows, or may do so."""
+        try:
+            with from_memory():
+                return self._engine.objects.bind(dialect, body, to_model=True)[0]
+        except Unsettled:
+            return True
 
     def sends(self, recalled: Recalled) -> None:
         """Take note that the request leaves: count one use of the key."""
@@ -157,7 +165,7 @@ class FastPath:
         health.bucket(connection.endpoint).succeed()
         health.apply(change)
         if change.durable:
-            engine.journal_writer.note(change, recalled.sent_at)
+            engine.take_changes([change], recalled.sent_at)
         if facts.objects:
             engine.objects.made(learnt.session.id, connection, facts.objects)
         engine.journal_writer.journal(_events, recalled, now, facts.usage)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from ..core.changes import Change
 from ..core.errors import StoreError
 from ..store.base import Store
 from ..store.feed import Changes, Follower
 from .account_objects import AccountObjects
 from .background import BackgroundWorker
+from .change_writer import ChangeWriter, take_again
 from .known_sessions import KnownSessions
 from .shared_health import SharedHealth
 
@@ -27,13 +29,17 @@ class Following:
 
     `provisions_changed` is another number whenever provisioning records have changed. `warn` is called with
     errors of the store: what is known already stays in use. A request is to look when it is `due` (monotonic
-    seconds), unless a thread `polls`.
+    seconds), unless a thread `polls`. `changes` that are not
+    stored yet count all the same.
     """
 
-    def __init__(self, store: Store, objects: AccountObjects, warn: Callable[[Exception], None]) -> None:
-        self._store, self._objects, self._warn = store, objects, warn
-        self.sessions, self.health = KnownSessions(store), SharedHealth()
+    def __init__(
+        self, store: Store, objects: AccountObjects, changes: ChangeWriter, warn: Callable[[Exception], None]
+    ) -> None:
+        self._store, self._objects, self._changes, self._warn = store, objects, changes, warn
+        self.sessions, self.health = KnownSessions(store, changes), SharedHealth()
         self.provisions_changed = 0
+        self._unsaved: Sequence[Change] = ()
         self.follower = Follower(store, self._take)
         self._every = FAR_LOOK_EVERY if store.far else _LOOK_EVERY
         self._poll: BackgroundWorker[None] = BackgroundWorker(
@@ -44,6 +50,8 @@ class Following:
 
     def look(self) -> None:
         """Take over what other processes wrote since the last look."""
+        # What waits now may be missing in what is read now.
+        self._unsaved = self._changes.waiting
         try:
             self.follower.look()
         except StoreError as error:
@@ -52,7 +60,7 @@ class Following:
 
     def start(self) -> None:
         """Look on a thread of its own from now on, where a look waits for a network."""
-        if self._store.far:
+        if self._store.far and not self.polls:
             self.polls = True
             self._poll.submit(None)
 
@@ -60,11 +68,21 @@ class Following:
         """Return whether what a request of this session needs is in memory, as far as is seen without
         waiting."""
         if time.monotonic() >= self.due and not self.polls:
-            seen = self._store.glance()
-            if seen is None or seen != self.follower.revision:
+            if not self.sees_all():
                 return False
             self.due = time.monotonic() + self._every
-        return self.sessions.knows(session_id) and self._objects.knows(session_id)
+        if not self.sessions.knows(session_id):
+            return False
+        return self._store.far or self._objects.knows(session_id)
+
+    def sees_all(self) -> bool:
+        """Return whether all that others wrote is taken over, as far as is seen without waiting."""
+        if self._store.far and self.follower.revision is not None:
+            self.start()
+        if self.polls:
+            return True
+        seen = self._store.glance()
+        return seen is not None and seen == self.follower.revision
 
     def close(self) -> None:
         """End the thread, unless the store holds it up."""
@@ -92,6 +110,7 @@ class Following:
             self.health.load(self._store.evidence(), self._store.cooldowns())
         else:
             self.health.learn(changes.evidence, changes.cooldowns)
+        take_again(self.health, self._unsaved)
         if changes is None or changes.provisions:
             self.provisions_changed += 1
         if not 0.0 <= time.monotonic() - self._forgot_at < _FORGET_EVERY:

@@ -1,7 +1,7 @@
-"""Background writing of the journal and of repeated evidence, off the request path.
+"""Background writing of the journal, off the request path.
 
-The queue is bounded: a slow or full disk costs journal lines (reported once), never a request. Verdicts that
-change behaviour do not pass through here."""
+The queue is bounded: a slow or full disk costs journal lines (reported once), never a request. What requests
+learnt is written by `changes`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVarTuple, cast
 
-from ..core.changes import CLOCK_SLACK, Change
-from ..store.base import AccountObject, Store
+from ..core.changes import CLOCK_SLACK
+from ..store.base import AccountObject, Store, StoreAway
 from ..store.journal_events import Detail, Event
 from .background import BackgroundWorker
+from .change_writer import ChangeWriter
 from .usage_counts import UsageCounts
 
 Ts = TypeVarTuple("Ts")
 _Entry = tuple[Callable[..., Iterable[Event[Detail]]] | None, tuple[object, ...]]
-"""A function that makes events, and its arguments; or None, a change or an object of an account, and its
-time."""
+"""A function that makes events, and its arguments; or None and an object of an account."""
 _log = logging.getLogger("holdfast")
 _QUEUE = 20_000
 """Entries that may wait."""
@@ -38,13 +38,14 @@ class JournalWriter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._warned = False
+        self.changes = ChangeWriter(store, self.warn_once)
+        self._warned = self._ends = False
         self.wrote: Callable[[bool], object] = bool
         """Is called when something is written, with True where the clock was set back since the last time."""
         self._wrote_at = 0.0
         self._unpruned = 0
         self._worker: BackgroundWorker[_Entry] = BackgroundWorker(
-            "holdfast-journal", self._write, most=_QUEUE, gather=_GATHER, failed=self.warn_once, at_exit=True
+            "holdfast-journal", self._work, most=_QUEUE, gather=_GATHER, failed=self.warn_once, at_exit=True
         )
         self._submit = self._worker.submit
         self.usage = UsageCounts(store, self.warn_once)
@@ -56,13 +57,9 @@ class JournalWriter:
         it."""
         self._submit((make, arguments))
 
-    def note(self, change: Change, at: float) -> None:
-        """Queue a change made at `at` (epoch seconds) that other processes may see a little later."""
-        self._submit((None, (change, at)))
-
     def keep(self, made: AccountObject) -> None:
         """Queue an object of an account."""
-        self._submit((None, (made, made.at)))
+        self._submit((None, (made,)))
 
     @property
     def waiting(self) -> int:
@@ -72,10 +69,11 @@ class JournalWriter:
     @property
     def lost(self) -> int:
         """Return the number of dropped entries: the queue was full, or the store could not be written."""
-        return self._worker.lost
+        return self._worker.lost + self.changes.lost
 
     def flush(self) -> None:
-        """Write what is queued and counted, now and on this thread."""
+        """Write what is queued and counted, the changes first, now and on this thread."""
+        self.changes.flush()
         self._worker.flush()
         self.usage.flush()
 
@@ -91,8 +89,19 @@ class JournalWriter:
     def close(self) -> None:
         """Write what is queued and end the thread, without gathering more; wait a few seconds for the store
         at most."""
+        self._ends = True
+        self.changes.close()
         self._worker.close(_PATIENCE)
         self.usage.close()
+
+    def _work(self, entries: Sequence[_Entry]) -> None:
+        try:
+            self._write(entries)
+        except StoreAway as error:
+            if self._ends:
+                raise
+            self._worker.put_back(entries)  # they are written when it is back, as far as there is room
+            self.warn_once(error)
 
     def _write(self, entries: Sequence[_Entry]) -> None:
         now = self._store.now()
@@ -101,11 +110,7 @@ class JournalWriter:
         objects: list[AccountObject] = []
         for make, arguments in entries:
             if make is None:
-                change, at = cast("tuple[Change | AccountObject, float]", arguments)
-                if isinstance(change, AccountObject):
-                    objects.append(change)
-                else:
-                    self._store.apply([change], at)
+                objects.append(cast("AccountObject", arguments[0]))
         self._save(objects)
         events = [event for make, arguments in entries if make is not None for event in make(*arguments)]
         if events:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ..core.changes import Change, FallbackEnded, FallbackStarted, KeyKept
+from ..core.changes import Change, FallbackEnded, FallbackStarted, KeyKept, KeySucceeded
 from ..core.identity import Pin
 from ..core.session import ActiveFallback, Session
 from ..store.base import Store
 from ..store.rows import is_choice_at
+from .change_writer import ChangeWriter
 
 _MOST = 20_000
 """Sessions in memory. Those that were used are kept when room is made."""
@@ -22,10 +23,13 @@ goes on with what was found."""
 
 
 class KnownSessions:
-    """The sessions of one process, by id. Thread-safe."""
+    """The sessions of one process, by id: as they are stored, with the `changes` that are not stored yet.
+    Thread-safe; who reads one holds up nobody who needs another."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, changes: ChangeWriter) -> None:
+        self._store, self._changes = store, changes
+        self._turn = 0
+        """The number of times that rows were read again."""
         self._recent: dict[str, Session] = {}
         self._older: dict[str, Session] = {}
         self._absent: dict[str, float] = {}
@@ -33,7 +37,17 @@ class KnownSessions:
 
     def get(self, session_id: str) -> Session | None:
         """Return a session, from memory if it is known; None if there is none. Raises StoreError."""
-        return self._recent.get(session_id) or self._find(session_id)
+        return self.peek(session_id) or self._find(session_id)
+
+    def peek(self, session_id: str) -> Session | None:
+        """Return a session if it is in memory."""
+        session = self._recent.get(session_id)
+        if session is None:
+            session = self._older.get(session_id)
+            if session is not None:
+                with self._lock:
+                    self._put(self._older.get(session_id, session))
+        return session
 
     def knows(self, session_id: str) -> bool:
         """Return whether `get` needs no store."""
@@ -52,45 +66,62 @@ class KnownSessions:
     def read_again(self, ids: Iterable[str] | None) -> None:
         """Replace the known ones of these sessions, of all for None, by what is stored. Raises StoreError."""
         with self._lock:
+            self._turn += 1
             known = self._older | self._recent
-            names = [name for name in (known if ids is None else ids) if name in known]
-            if not names:
-                return
-            stored = {session.id: session for session in self._store.sessions_named(names)}
+        names = [name for name in (known if ids is None else ids) if name in known]
+        if not names:
+            return
+        stored = {session.id: session for session in self._store.sessions_named(names)}
+        with self._lock:
+            self._turn += 1
             for name in names:
                 if name not in stored:
                     self._older.pop(name, None)
                     self._recent.pop(name, None)
-                elif stored[name] != known[name]:
-                    self._put(stored[name])
+                    continue
+                session = self._as_changed(stored[name])
+                if session != known[name]:
+                    self._put(session)
 
-    def change(self, change: Change, at: float) -> None:
-        """Take over what a request begun at `at` (epoch seconds) changes of its session, as the store will
-        have it."""
-        if not isinstance(change, KeyKept | FallbackStarted | FallbackEnded):
+    def change(self, changes: Sequence[Change], at: float) -> None:
+        """Take over what requests begun at `at` (epoch seconds) changed. It counts at once, and is stored a
+        moment later, but for a success that the store knows."""
+        changes = [change for change in changes if not isinstance(change, KeySucceeded) or change.durable]
+        if not changes:
             return
         with self._lock:
-            session = self._recent.get(change.session) or self._older.get(change.session)
-            if session is not None and is_choice_at(session, at):
-                self._put(_changed(session, change))
+            self._changes.add(changes, at)
+            for change in changes:
+                name = getattr(change, "session", "")
+                session = self._recent.get(name) or self._older.get(name)
+                if session is not None:
+                    self._put(_changed(session, change, at))
 
     def renew(self) -> None:
         """Replace the lock, in a forked child."""
         self._lock = threading.RLock()
 
     def _find(self, session_id: str) -> Session | None:
-        with self._lock:
-            session = self._recent.get(session_id) or self._older.get(session_id)
-            if session is None and not self._is_absent(session_id):
-                # Under the lock: what changes meanwhile is read again after it.
-                session = self._store.session(session_id)
-            if session is not None:
-                self._put(session)
-                return session
-            if len(self._absent) >= _MOST:
-                self._absent.clear()
-            self._absent[session_id] = time.monotonic() + _ABSENT_FOR
-            return None
+        while not self._is_absent(session_id):
+            turn, session = self._turn, self._store.session(session_id)
+            with self._lock:
+                if turn != self._turn:  # it may have changed since it was read
+                    continue
+                if session is not None:
+                    session = self._as_changed(session)
+                    self._put(session)
+                    return session
+                if len(self._absent) >= _MOST:
+                    self._absent.clear()
+                self._absent[session_id] = time.monotonic() + _ABSENT_FOR
+                return None
+        return None
+
+    def _as_changed(self, session: Session) -> Session:
+        """Return a row with the changes that are not stored yet."""
+        for change, at in self._changes.of(session.id):
+            session = _changed(session, change, at)
+        return session
 
     def _put(self, session: Session) -> None:
         if len(self._recent) >= _MOST // 2 and session.id not in self._recent:
@@ -101,11 +132,16 @@ class KnownSessions:
         return time.monotonic() < self._absent.get(session_id, 0.0)
 
 
-def _changed(session: Session, change: KeyKept | FallbackStarted | FallbackEnded) -> Session:
+def _changed(session: Session, change: Change, at: float) -> Session:
+    """Return a session after a change by a request begun at `at`, as the store will have it."""
+    if not is_choice_at(session, at):
+        return session
     match change:
         case KeyKept(_, label):
-            return replace(session, kept_key=label)
+            return session if session.kept_key == label else replace(session, kept_key=label)
         case FallbackStarted(_, fallback, reason, until):
             return replace(session, active_fallback=ActiveFallback(Pin.parse(fallback), reason, until))
         case FallbackEnded():
             return replace(session, active_fallback=None)
+        case _:
+            return session

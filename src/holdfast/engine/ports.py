@@ -13,13 +13,13 @@ from ..core.health import HealthRegistry
 from ..core.identity import Connection, Key, Pin
 from ..core.key_selection import DecisionContext
 from ..core.secret import Secret
-from ..core.session import Session
 from ..core.steps import Attempt, Outcome
 from ..credentials import Vault
 from ..store.base import Store
 from ..store.journal_events import Detail, Event
 from .account_objects import AccountObjects
 from .journal_writer import JournalWriter
+from .known_sessions import KnownSessions
 from .translations import Translations
 
 
@@ -41,12 +41,8 @@ class RequestContext(Protocol):
         """Take over what other processes wrote since the last look."""
         ...
 
-    def take_changes(self, changes: Sequence[Change], at: float) -> list[Change]:
-        """Take changes of a request begun at `at` into memory. Return those that are to be stored at once."""
-        ...
-
-    def store_changes(self, changes: Sequence[Change], at: float) -> None:
-        """Make changes known to the other processes. May block."""
+    def take_changes(self, changes: Sequence[Change], at: float) -> None:
+        """Take changes of a request begun at `at`, and have them stored. Returns at once."""
         ...
 
     def soon(self, call: Callable[[], object]) -> None:
@@ -93,15 +89,8 @@ class FastPathContext(RequestContext, Protocol):
     """The engine as the fast path sees it."""
 
     health: HealthRegistry
+    sessions: KnownSessions
     translations: Translations
-
-    def keep_up(self) -> None:
-        """Take over what others wrote, as often as a request does. Raises Closed."""
-        ...
-
-    def session(self, session_id: str) -> Session | None:
-        """Return a session's row, from memory while it is unchanged; None if there is none."""
-        ...
 
     def config(self) -> Config:
         """Return the configuration in force. Raises ConfigError."""

@@ -1,5 +1,5 @@
 """A running request, between a driver and the core. It performs the steps that need no provider's answer,
-stores what was learnt before the next step is taken, and builds the headers and errors for the client. It
+has what was learnt stored behind the next step, and builds the headers and errors for the client. It
 contains no rule of recovery."""
 
 from __future__ import annotations
@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..core.changes import Change
 from ..core.errors import HoldfastError, StoreError
 from ..core.faults import FaultClass
 from ..core.identity import Connection, Pin
@@ -17,6 +16,7 @@ from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
 from ..store.base import Lease
 from ..store.journal_events import RequestGivenUp
+from ..store.time_limit import time_limit
 from ..wire.error_bodies import ClientError, from_error
 from .answered_request import AnsweredRequest
 from .journal import events_of
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from ..wire.translated import TranslatedRequest
     from .dispatch import RequestPlan
     from .translator import Translator
+
+
+_BRIEFLY = 0.25
+"""Seconds that the test of a key waits for the store: without a lease a request tests the key for itself."""
 
 
 class Begun(NamedTuple):
@@ -52,7 +56,6 @@ class RequestRun(AnsweredRequest):
         "_patience",
         "_refusal",
         "_sends",
-        "_unsaved",
         "_unsettled",
         "_until",
         "_used",
@@ -77,7 +80,6 @@ class RequestRun(AnsweredRequest):
         self.translator = translator
         self.plan, self._began = plan, now
         self._gone = self._unsettled = self._is_open = False
-        self._unsaved: list[Change] = []
         self._refusal: HoldfastError | None = None
         self._held: Lease | None = None
         self._waiting, self._patience, self._until = False, 0.0, 0.0
@@ -142,22 +144,21 @@ class RequestRun(AnsweredRequest):
         return super().client_error()
 
     def answer(self, answer: Answer) -> None:
-        """Report the result of `step`, set the next one, and save what was learnt. May block."""
+        """Report the result of `step`, set the next one, and settle the lease of a test. May block."""
         self.take(answer)
         self.save()
 
     @property
     def unsaved(self) -> bool:
         """Return whether there is something for `save`."""
-        return not self._is_open and (self._unsettled or bool(self._unsaved))
+        return not self._is_open and self._unsettled
 
     def save(self) -> None:
-        """Make known to the other processes what was learnt. May block on the store."""
-        changes, self._unsaved = self._unsaved, []
-        self.engine.store_changes(changes, self._began)
+        """Keep the lease of the test, or end it once its verdict is stored. May block on the store."""
         if self._unsettled and self._held is not None:
             self._unsettled = False
-            self._keep_or_release(self._held)
+            with time_limit(_BRIEFLY):
+                self._keep_or_release(self._held)
 
     def perform(self) -> bool:
         """Perform a step that needs no driver (a key's reference, the probe's lease, a model list) and report
@@ -189,7 +190,7 @@ class RequestRun(AnsweredRequest):
         if by_caller and self.outcome is None:
             left = f"its caller left before there was an answer; sent until then: {self._sends}"
             self._note(RequestGivenUp(left))
-        if self._held is not None or self._unsaved:
+        if self._held is not None:
             self._unsettled = True
             self.engine.soon(self.save)
 
@@ -197,19 +198,21 @@ class RequestRun(AnsweredRequest):
         store, name = self.engine.store, f"probe:{step.fingerprint}@{step.connection.endpoint.url}"
         alone = False
         try:
-            if self._waiting and store.holder(name) is not None:
-                return False
-            if not self._waiting:
-                self._patience = step.patience
-                self._held = store.lease(name, self.engine.owner, step.patience)
-                if self._held is None:
-                    self._waiting = True
+            with time_limit(_BRIEFLY):
+                if self._waiting and store.holder(name) is not None:
                     return False
+                if not self._waiting:
+                    self._patience = step.patience
+                    self._held = store.lease(name, self.engine.owner, step.patience)
+                    if self._held is None:
+                        self._waiting = True
+                        return False
         except StoreError as error:  # no lease to wait for: this request tests the key for itself
             self.engine.journal_writer.warn_once(error)
             alone = True
         self._waiting = False
-        self.engine.catch_up()
+        if not alone:
+            self.engine.catch_up()
         self.answer(Answer(self.now(), yes=alone or self._held is not None))
         return True
 
@@ -224,8 +227,9 @@ class RequestRun(AnsweredRequest):
         return answer is not None
 
     def take(self, answer: Answer | None, *, is_open: bool = False) -> None:
-        """Report the result of `step`, None at the start, and set the next one. What is `unsaved` is to be
-        saved before that is taken; where a good answer `is_open`, it is saved soon."""
+        """Report the result of `step`, None at the start, and set the next one. What was learnt counts at
+        once. A lease that is `unsaved` is settled before the next step is taken; soon, where a good answer
+        `is_open`."""
         if self._gone:
             if self._held is not None:
                 self._keep_or_release(self._held)
@@ -241,7 +245,7 @@ class RequestRun(AnsweredRequest):
             self.step, self.outcome, changes = None, outcome, outcome.changes
             self._end(outcome, answer)
         if changes:
-            self._unsaved += self.engine.take_changes(changes, self._began)
+            self.engine.take_changes(changes, self._began)
         # The reference of a key under test is read again under the same lease: requests that wait for the
         # verdict start no test of their own.
         self._unsettled = self._held is not None and not isinstance(self.step, Refresh)
@@ -270,6 +274,7 @@ class RequestRun(AnsweredRequest):
                 self.engine.store.renew(held, self._patience + self.step.after)
             else:
                 self._held = None
+                self.engine.journal_writer.changes.flush()
                 self.engine.store.release(held)
         except StoreError as error:  # the lease expires by itself
             self.engine.journal_writer.warn_once(error)

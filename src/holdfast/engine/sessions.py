@@ -14,7 +14,7 @@ from ..core.errors import ConnectionLost, HoldfastError, NoSession
 from ..core.identity import Pin
 from ..core.routing import pin_for_first, provider_of, route_for
 from ..core.session import Session
-from ..store.base import StaleSession, Store
+from ..store.base import Store
 from ..store.journal_events import (
     Choice,
     Event,
@@ -77,9 +77,8 @@ def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
 
 def create_first(engine: Engine, session: Session, reason: Reason) -> bool:
     """Store a new session. Return False if another program created it since the engine looked."""
-    try:
-        create(engine.store, session, reason)
-    except StaleSession:
+    event = _event(session, SessionCreated(key=session.key or "", **asdict(reason)))
+    if not engine.new_sessions.create((session, [event])):
         engine.sessions.look_for(session.id)
         return False
     engine.sessions.add(session)
@@ -179,5 +178,8 @@ def _heal(store: Store, broken: BrokenSession, wanted: Session, reason: Reason) 
 
 
 def _save(store: Store, session: Session, expect_version: int | None, detail: Choice) -> None:
-    event = Event(session.changed_at, detail, session=session.id, pin=str(session.pin))
-    store.save_session(session, expect_version, [event])
+    store.save_session(session, expect_version, [_event(session, detail)])
+
+
+def _event(session: Session, detail: Choice) -> Event[Choice]:
+    return Event(session.changed_at, detail, session=session.id, pin=str(session.pin))

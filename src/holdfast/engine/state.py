@@ -15,9 +15,9 @@ from functools import partial
 
 from ..calls.network import Network
 from ..config import Home
-from ..core.changes import Change, KeyKept, KeySucceeded
+from ..core.changes import Change
 from ..core.config import Config
-from ..core.errors import ConfigError, HoldfastError, StoreError
+from ..core.errors import ConfigError, HoldfastError
 from ..core.faults import Reply
 from ..core.health import HealthRegistry
 from ..core.identity import Connection, Dialect, Key, Pin
@@ -31,6 +31,7 @@ from ..providers import profiles
 from ..store.base import Store
 from ..store.feed import Changes
 from ..store.journal_events import Detail, Event
+from ..store.time_limit import time_limit
 from ..wire.api_routes import TO_A_MODEL, BodyRule
 from .account_objects import AccountObjects
 from .background import BackgroundWorker, call_all, renew_after_fork
@@ -38,18 +39,20 @@ from .candidates import FormerNames
 from .closed import Closed
 from .config_watch import ConfigWatch
 from .dispatch import Dispatcher
-from .explanations import explanation_of, plan_host_of
+from .explanations import LastExplanations, explanation_of, plan_host_of
 from .fastpath import FastPath
 from .following import Following
 from .journal_writer import JournalWriter
 from .key_reads import KeyReads
 from .model_lists import ListModels, ModelLists
+from .new_sessions import NewSessions
 from .request import RequestRun
+from .store_guard import PATIENCE, guarded
 from .translations import Translations, routes_of
 from .unclassified import UnclassifiedReplies
 
-_MOST_EXPLAINED = 1_000
-"""Sessions whose last explanation is kept."""
+_MOMENT = 0.1
+"""Seconds for which a request of a known session waits for a look at what others changed."""
 
 
 class Engine:
@@ -69,11 +72,14 @@ class Engine:
         serving: Config | None = None,
         network: Network | None = None,
     ) -> None:
-        self.home, self.vault, self.store, self.network = home, vault, store, network or Network()
+        self.home, self.vault, self.network = home, vault, network or Network()
+        self.store, self.guard = guarded(store, self._store_is_back)
+        store = self.store
         self.owner = secrets.token_hex(8)
         self.journal_writer = JournalWriter(store)
         self.unclassified = UnclassifiedReplies(home.state)
-        self.explained: dict[str, str] = {}
+        self.explained = LastExplanations()
+        self.remember = self.explained.remember
         self.explain = partial(explanation_of, self)
         self._plan_host = partial(plan_host_of, vault, self.profile)
         self.watch: Callable[[Outcome], None] = lambda _outcome: None
@@ -82,8 +88,12 @@ class Engine:
         self.dispatcher.names = FormerNames(store, self.note)
         self.objects = AccountObjects(store, self.journal_writer, self.fingerprint)
         self.dispatcher.objects = self.objects
-        self.following = Following(store, self.objects, self.journal_writer.warn_once)
+        self.following = Following(
+            store, self.objects, self.journal_writer.changes, self.journal_writer.warn_once
+        )
         self.sessions = self.following.sessions
+        self.take_changes = self.sessions.change
+        self.new_sessions = NewSessions(store, self.journal_writer.warn_once)
         self.session: Callable[[str], Session | None] = self.sessions.get
         self.health: HealthRegistry = self.following.health
         self.following.follower.take.append(self._load_lists)
@@ -143,12 +153,15 @@ class Engine:
         return time.monotonic() < self.config_watch.due
 
     def settle(self, session_id: str) -> None:
-        """Look at what others changed before a request. What fails is told by its start."""
-        with suppress(HoldfastError):
-            self.catch_up()
-            self.session(session_id)
-            self.objects.first_owner(session_id)
+        """Look at what others changed before a request, for a moment only where its session is known. What
+        fails is told by its start. May wait for the store."""
+        known = self.sessions.knows(session_id)
+        with suppress(HoldfastError), time_limit(_MOMENT if known else PATIENCE):
             self.config()
+            self.keep_up()
+            self.session(session_id)
+            if not (known and self.store.far):
+                self.objects.load(session_id)
 
     def fingerprint(self, key: Key) -> str | None:
         return self.vault.fingerprint(key, self._pepper)
@@ -182,6 +195,7 @@ class Engine:
         others changed is looked at, unless it is `settled`. Raises HoldfastError."""
         if self._closed or not settled:
             self.keep_up()
+            self.objects.load(session_id)
         now = self.store.now()
         plan, call = self.dispatcher.call(
             session_id,
@@ -205,34 +219,15 @@ class Engine:
         return DecisionContext._make(parts)
 
     def persist(self, changes: Sequence[Change], at: float) -> None:
-        """Take changes made at `at` (epoch seconds), and store those that are to be stored at once."""
-        self.store_changes(self.take_changes(changes, at), at)
+        """Take changes made at `at` (epoch seconds), and store them now. May wait for the store."""
+        self.take_changes(changes, at)
+        self.journal_writer.changes.flush()
 
-    def take_changes(self, changes: Sequence[Change], at: float) -> list[Change]:
-        """Take changes of a request begun at `at` (epoch seconds). Return the verdicts, which are to be
-        stored at once: a kept key and a further success are written later, a known success is not."""
-        now: list[Change] = []
-        for change in changes:
-            if isinstance(change, KeySucceeded):
-                if change.durable and change.routine:
-                    self.journal_writer.note(change, at)
-                elif change.durable:
-                    now.append(change)
-                continue
-            self.sessions.change(change, at)
-            if isinstance(change, KeyKept):
-                self.journal_writer.note(change, at)
-            else:
-                now.append(change)
-        return now
-
-    def store_changes(self, changes: Sequence[Change], at: float) -> None:
-        """Store changes for the other processes. May block."""
-        try:
-            if changes:
-                self.store.apply(changes, at)
-        except StoreError as error:  # the changes apply in this process all the same
-            self.journal_writer.warn_once(error)
+    def _store_is_back(self) -> None:
+        """Go on where the store was away."""
+        self.journal_writer.flush()
+        with suppress(Closed):
+            self.catch_up()
 
     def soon(self, call: Callable[[], object]) -> None:
         """Have this called on a thread of ours."""
@@ -245,14 +240,6 @@ class Engine:
         """Queue an event about what the user did with a session."""
         self.journal(Event(self.store.now(), detail, session.id, pin=str(session.pin)))
 
-    def remember(self, session: str, explanation: str) -> None:
-        """Keep the explanation of a session's last fault, for the sessions that failed last."""
-        with self._lock:
-            self.explained.pop(session, None)
-            self.explained[session] = explanation
-            if len(self.explained) > _MOST_EXPLAINED:
-                del self.explained[next(iter(self.explained))]
-
     def keep_unclassified(self, reply: Reply, connection: Connection) -> tuple[Event[Detail], ...]:
         """Keep the shape of a reply that has no class; on the journal writer's thread. Return no events."""
         self.unclassified.keep(reply, self.profile(connection), self.store.now())
@@ -262,6 +249,7 @@ class Engine:
         self._closed = True
         try:
             self.following.close()
+            self.new_sessions.close()
             self._soon.close(5.0)
             self.journal_writer.close()
             self.vault.settle()
@@ -271,6 +259,13 @@ class Engine:
     def renew(self) -> None:
         """Replace the locks in a forked child, where a lock held by a thread of the parent stays locked."""
         self._lock = threading.RLock()
-        parts = (self.config_watch, self._key_reads, self.vault, self.fast_path, self.following)
+        parts = (
+            self.config_watch,
+            self._key_reads,
+            self.vault,
+            self.fast_path,
+            self.following,
+            self.explained,
+        )
         for part in parts:
             part.renew()

@@ -3,15 +3,13 @@ first, in a thread, since the store may have to be read."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 
-from ..core.errors import ConnectionLost
 from ..engine.request import RequestRun
 from ..wire.error_bodies import ClientError
 from ..wire.exchange import ConversationResult
 from .relay import Relay
-from .token_refusals import begin, object_refusal
+from .token_refusals import object_refusal
 
 Begun = RequestRun | ClientError
 # Anthropic's SDKs fetch the results of a batch at the address that its description gives, with their key,
@@ -28,21 +26,17 @@ class AccountRelay(Relay):
 
     def start(self) -> None:
         if self.request.readable:
-            self._gateway.in_thread(self._look_up).add_done_callback(self._looked_up)
+            self._gateway.in_store_thread(self._look_up).add_done_callback(self._slowly_begun)
         else:
             super().start()
 
     def _look_up(self) -> Begun:
         """Have the engine start the request, if its token may use what it is about. May block."""
-        engine, token, request = self._gateway.engine, self._token, self.request
-        refused = object_refusal(engine, token, self.session, request.rule.about)
+        about = self.request.rule.about
+        refused = object_refusal(self._gateway.engine, self._token, self.session, about)
         if refused is not None:
             return refused
-        try:
-            return self._started()
-        except ConnectionLost as lost:
-            model = request.info.model
-            return begin(engine, token, lost, session_id=self.session, model=model) or self._started()
+        return self._begin_slowly()
 
     def _pass_on(self, result: ConversationResult) -> None:
         good = result.good
@@ -50,13 +44,3 @@ class AccountRelay(Relay):
             chunks = [_RESULTS_URL(rb"\1\2", chunk) for chunk in good.chunks]
             result = result._replace(good=good._replace(chunks=chunks))
         super()._pass_on(result)
-
-    def _looked_up(self, done: asyncio.Future[Begun]) -> None:
-        failed = done.cancelled() or done.exception() is not None
-        begun = None if failed else done.result()
-        if not isinstance(begun, RequestRun):
-            self._ready(done)
-        elif self.over:
-            begun.abandon()
-        else:
-            self._go_on(begun)

@@ -33,9 +33,20 @@ class Admission:
     `session` is "" unless the request goes to a provider. `token` is None on an open path without one.
     `repeatable`: the same head may be admitted again without being read (data routes only). `body_bytes`: the
     most that its body may have. `streams`: its body is passed on as it comes.
+    `unsure`: its token is not known, and may be new.
     """
 
-    __slots__ = ("body_bytes", "error", "refusal", "repeatable", "route", "session", "streams", "token")
+    __slots__ = (
+        "body_bytes",
+        "error",
+        "refusal",
+        "repeatable",
+        "route",
+        "session",
+        "streams",
+        "token",
+        "unsure",
+    )
 
     def __init__(self, route: HttpRoute) -> None:
         self.route = route
@@ -43,7 +54,7 @@ class Admission:
         self.session = ""
         self.error: ClientError | None = None
         self.refusal: LocalAnswer | None = None
-        self.repeatable = False
+        self.repeatable = self.unsure = False
         self.body_bytes = 0
         self.streams = False
 
@@ -140,7 +151,7 @@ class AdmissionControl:
         token = admission.token = self._token_of(head)
         refused = None
         if token is None:
-            refused = self._barred_without_token(head, route)
+            refused = self._barred_without_token(head, admission)
         if refused is None and head.method not in KNOWN_METHODS:
             refused = refusal("method_unknown", method=head.method.decode("ascii")[:20])
         if refused is not None or not route.name or token is None or head.method == b"OPTIONS":
@@ -158,10 +169,15 @@ class AdmissionControl:
         admission.session = chosen
         return None
 
-    def _barred_without_token(self, head: Head, route: HttpRoute) -> ClientError | None:
+    def _barred_without_token(self, head: Head, admission: Admission) -> ClientError | None:
         """Return the error for a request without a good token: what is open to all costs next to nothing."""
+        route = admission.route
         if route.path not in self._open_paths:
-            return refusal("invalid_token" if head.credentials else "no_token")
+            if not head.credentials:
+                return refusal("no_token")
+            # A look that ended just now may have brought the token.
+            admission.unsure = self._tokens.may_have_changed or self._token_of(head) is not None
+            return refusal("invalid_token")
         if head.length or head.chunked:
             return refusal("body_without_token", path=route.path)
         most = self._limits.unauthenticated_head_bytes

@@ -93,6 +93,11 @@ async def _renew(gateway: Gateway, token: Token) -> None:
 @contextmanager
 def _thread(engine: Engine, gate: Gate, token: Token) -> Iterator[None]:
     """Run the gateway's event loop in a thread: the main thread keeps the signals and the terminal."""
+    from .tokens import Tokens, noting_in
+
+    note = noting_in(engine.journal, engine.store)
+    instance, following = token.instance or "", engine.following
+    tokens = Tokens(engine.store, following, instance=instance, kept=token.id, foreign=note, soon=engine.soon)
     failures: list[Exception] = []
     ready, loop = threading.Event(), asyncio.new_event_loop()
     stop = asyncio.Event()
@@ -105,11 +110,7 @@ def _thread(engine: Engine, gate: Gate, token: Token) -> Iterator[None]:
         from .process.listen import open_files
         from .registry import RUN, registered
         from .telemetry.metrics import Metrics
-        from .tokens import Tokens, noting_in
 
-        note = noting_in(engine.journal, engine.store)
-        instance, following = token.instance or "", engine.following
-        tokens = Tokens(engine.store, following, instance=instance, kept=token.id, foreign=note)
         admin = AdminRoutes(Metrics(), version())
         gateway = Gateway(
             engine,

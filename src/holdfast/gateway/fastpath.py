@@ -48,9 +48,11 @@ class FastRelay(Relay):
     def start(self) -> None:
         self._recalled = self._known = self._answer = None
         self._peeked = []
+        if self._looks_first():
+            return
         recalled = self._recall()
         if recalled is None:
-            super().start()
+            self._start()
             return
         self._recalled = recalled
         self._gateway.engine.fast_path.sends(recalled)

@@ -71,6 +71,7 @@ class Gateway:
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = self.replaced = self.retired = False
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="holdfast-step")
+        self._store_threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="holdfast-store")
         self._servers: list[asyncio.Server] = []
         self._look: asyncio.TimerHandle | None = None
         self._look_at_tokens: asyncio.TimerHandle | None = None
@@ -161,7 +162,8 @@ class Gateway:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         for _ in range(_TURNS):  # a connection that was cut is freed in a later turn of the loop
             await asyncio.sleep(0)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._store_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def opened(self, connection: ServedConnection) -> None:
         """Add a client's new connection."""
@@ -176,6 +178,10 @@ class Gateway:
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Run a call that may block in a thread."""
         return self.loop.run_in_executor(self._threads, call)
+
+    def in_store_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Run a call that may wait for the store in a thread that no other call waits for."""
+        return self.loop.run_in_executor(self._store_threads, call)
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
         """Run a coroutine as a task that `close` ends."""

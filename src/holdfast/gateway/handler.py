@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..core.errors import HoldfastError
 from ..core.identity import Dialect
@@ -25,6 +26,9 @@ from .ports import AdminAnswer, AdminContext, AdminHandler, RelayContext
 from .relay import Relay
 from .routing import EVERYTHING, allowed_methods, unknown_route, wrong_method
 from .upload_relay import UploadRelay, UploadRequest
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 _log = logging.getLogger("holdfast.gateway")
 
@@ -59,13 +63,37 @@ class Handler:
 
     def __init__(self, gateway: HandlerContext, admission: AdmissionControl, admin: AdminHandler) -> None:
         self._gateway, self._admission, self._admin = gateway, admission, admin
+        self._waiting: list[Callable[[], None]] = []
+        self._looks = False
 
-    def admit(self, head: Head) -> Admission:
-        """Decide from the head whether the request's body is wanted. Raises MalformedMessage."""
+    def admit(self, head: Head, *, again: bool = False) -> Admission:
+        """Decide from the head whether the request's body is wanted; `again`, for good. Raises
+        MalformedMessage."""
         admission = self._admission.admit(head)
-        if admission.error is not None:
+        admission.unsure = admission.unsure and not again
+        if admission.error is not None and not admission.unsure:
             admission.refusal = self._refused(admission.error, admission)
         return admission
+
+    def look_at_tokens(self, then: Callable[[], None]) -> None:
+        """Look for new tokens in a thread, and call `then` after that. Looks that begin meanwhile are one."""
+        self._waiting.append(then)
+        if not self._looks:
+            self._look()
+
+    def _look(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._looks = bool(waiting)
+        if waiting:
+            looking = self._gateway.in_store_thread(self._gateway.tokens.look)
+            looking.add_done_callback(partial(self._looked, waiting))
+
+    def _looked(self, waiting: Sequence[Callable[[], None]], done: Future[None]) -> None:
+        self._look()
+        if not done.cancelled():
+            done.exception()  # what failed was reported; a token that is not known is refused
+            for then in waiting:
+                then()
 
     def handle(
         self, connection: ClientConnection, head: Head, admission: Admission, body: bytes | Upload

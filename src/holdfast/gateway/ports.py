@@ -67,6 +67,15 @@ class Tokens(Protocol):
         """Return the token with this raw value, or None; in constant time."""
         ...
 
+    @property
+    def may_have_changed(self) -> bool:
+        """Return whether the store may know of other tokens than these. Waits for nobody."""
+        ...
+
+    def look(self) -> None:
+        """Take over what changed in the store. Waits for it."""
+        ...
+
     def is_unchanged(self, token: Token) -> bool:
         """Return whether a token that was valid is valid now, with the same limits."""
         ...
@@ -100,6 +109,10 @@ class RelayContext(Protocol):
         """Run a call that may block in a thread."""
         ...
 
+    def in_store_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Run a call that may wait for the store in a thread that no other call waits for."""
+        ...
+
     def spawn(self, work: Coroutine[object, object, None]) -> None:
         """Run a coroutine as a task that ends with the gateway."""
         ...
@@ -127,6 +140,10 @@ class AdminContext(Protocol):
 
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Run a call that may block in a thread."""
+        ...
+
+    def in_store_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Run a call that may wait for the store in a thread that no other call waits for."""
         ...
 
 

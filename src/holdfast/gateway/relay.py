@@ -8,36 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 from typing import Any
 
-from ..core.errors import ConnectionLost, HoldfastError
 from ..engine.request import RequestRun
 from ..store.token import Token
 from ..wire.conversation import Conversation, run_conversation
-from ..wire.error_bodies import ClientError, from_error, refusal
+from ..wire.error_bodies import refusal
 from ..wire.operations import Close, Read, Wait, Whole
 from ..wire.request_head import OutboundRequest
-from .client_answer import ClientAnswer
 from .client_request import ClientRequest
 from .http1.errors import ReadTimeout, UpstreamErrors
 from .http1.ports import ClientConnection, UpstreamLink
 from .http1.response_head import ResponseHead
 from .ports import RelayContext
-from .token_refusals import begin, pin_refusal
+from .request_start import RequestStart
+from .token_refusals import pin_refusal
 
 _log = logging.getLogger("holdfast.gateway")
 ERRORS = UpstreamErrors()
 
 
-class Relay(ClientAnswer):
+class Relay(RequestStart):
     """A request between its client and a provider.
 
     `_waiting` is the operation whose answer is waited for, `_limit` the number of bytes of the provider's
     body that may come before a whole body is judged.
     """
 
-    __slots__ = ("_conversation", "_limit", "_outbound", "_timer", "_token", "_waiting")
+    __slots__ = ("_conversation", "_limit", "_outbound", "_timer", "_waiting")
 
     def __init__(
         self,
@@ -47,44 +45,15 @@ class Relay(ClientAnswer):
         session: str,
         token: Token,
     ) -> None:
-        super().__init__(gateway, client, request, session)
-        self._token = token
+        super().__init__(gateway, client, request, session=session, token=token)
         self._conversation: Conversation | None = None
         self._outbound: OutboundRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: type | None = None
         self._limit = 0
 
-    def start(self) -> None:
-        """Start the request. A session that does not exist yet is created first, in a thread."""
-        request, gateway = self.request, self._gateway
-        if not request.readable:
-            reading = gateway.in_thread(partial(request.make_readable, gateway.bounds.body_bytes))
-            reading.add_done_callback(self._ready)
-            return
-        try:
-            self._go_on(self._started())
-        except ConnectionLost as lost:
-            step = partial(begin, gateway.engine, self._token, lost, self.session, request.info.model)
-            gateway.in_thread(step).add_done_callback(self._ready)
-        except HoldfastError as error:
-            self._refuse(from_error(error))
-
-    def _started(self) -> RequestRun:
-        """Have the engine start the request. Raises HoldfastError."""
-        request, gateway, body = self.request, self._gateway, self.request.body or b""
-        return gateway.engine.start_request(
-            self.session,
-            request.dialect,
-            request.info.model,
-            replayable=request.body is not None and len(body) <= gateway.conversation_bounds.replay,
-            client_retries=request.retries,
-            rule=request.rule,
-            body=body,
-        )
-
-    def _go_on(self, request_run: RequestRun) -> None:
-        """Begin the conversation of a request that was started, if the token may use its pin."""
+    def _converse(self, request_run: RequestRun) -> None:
+        """Begin the conversation of a started request, unless its token may not use the pin."""
         gateway = self._gateway
         refused = pin_refusal(self._token, request_run.pin, request_run.call.route.connection.pin)
         if refused is not None:
@@ -208,20 +177,6 @@ class Relay(ClientAnswer):
             self._conversation.close()
         if self._stream is not None:
             self._stream.end_without_fault()
-
-    def _ready(self, done: asyncio.Future[Any]) -> None:
-        """Start once more, since the body can be read or the session exists now."""
-        if self.over or done.cancelled():
-            return
-        refused = done.exception() or done.result()
-        if refused is None:
-            self.start()
-        elif isinstance(refused, ClientError):
-            self._refuse(refused)
-        elif isinstance(refused, HoldfastError):
-            self._refuse(from_error(refused))
-        else:
-            self._fail_inside(refused)
 
     def _advance(self, result: Any, error: Exception | None = None) -> None:
         """Let the conversation go on with a result or an error, as far as it can without waiting."""

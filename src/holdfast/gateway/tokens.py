@@ -2,8 +2,8 @@
 
 A token is `hf-<id>-<256 random bits>`. It is looked up by the SHA-256 of the bytes that a client sent, so
 that the time of a look-up reveals nothing about a token; with 256 random bits a slow or salted hash would add
-nothing. Every process sees a new or a revoked token within 50 ms, and a new one at once where a look at the
-store waits for no network. No token is ever logged or stored.
+nothing. Every process sees a revoked token within 50 ms, and looks for a new one before it refuses one that
+it does not know. No token is ever logged or stored.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _LOOKED_AT_EVERY = 0.05
 """Seconds for which the tokens are used without looking for changes in the store."""
-_MISSED_EVERY = 0.002
-"""The same for an unknown token, which may be new."""
 _ID_BYTES, _RANDOM_BYTES = 4, 32
 _OF_PROGRAMS, _OF_PROGRAMS_BEFORE = "connect-", "connect "
 """How the labels of connected programs' tokens begin, also of those that older versions issued."""
@@ -43,9 +41,9 @@ class Tokens:
 
     What changes is learnt from `following`, the engine's, if it is given. `instance` is the id of the
     gateway. `kept` is the id of a token that lives as long as this process, so that it does not end here when
-    nobody could renew it. `tell` is called with errors of the store in `check`, which may be called from any
-    thread, and `foreign` once with each token that was presented here and is good at another gateway only.
-    Raises StoreError.
+    nobody could renew it. `tell` is called with errors of the store, and `foreign` once with each token that
+    was presented here and is good at another gateway only. `soon` calls what waits for the store on another
+    thread; then nothing but `look` waits for it. Raises StoreError.
     """
 
     def __init__(
@@ -57,9 +55,10 @@ class Tokens:
         kept: str = "",
         tell: Callable[[StoreError], None] = lambda _: None,
         foreign: Callable[[Token], None] = lambda _: None,
+        soon: Callable[[Callable[[], object]], object] = lambda call: call(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._tell, self._clock = store, tell, clock
+        self._store, self._tell, self._clock, self._soon = store, tell, clock, soon
         self._report_foreign = foreign
         self._reported: set[str] = set()
         self._instance, self._kept = instance, kept
@@ -79,30 +78,33 @@ class Tokens:
 
         A store that cannot be read changes nothing: no token becomes valid by it.
         """
-        now = self._clock()
-        if now >= self._due:
-            self._look(now)
+        if self._clock() >= self._due:
+            self._glance()
         token = self._known.get(sha256(value).digest())
-        if token is None and now >= self._due - _LOOKED_AT_EVERY + _MISSED_EVERY:
-            self._look(now)
-            token = self._known.get(sha256(value).digest())
         if token is None:
             self._notice(value)
         return token
 
+    @property
+    def may_have_changed(self) -> bool:
+        """Return whether the store may know of other tokens: then `look` tells about one that is unknown."""
+        try:
+            seen = self._store.glance()
+        except StoreError:  # `look` tells of it
+            return True
+        return seen is None or seen != self._follower.revision
+
     def is_unchanged(self, token: Token) -> bool:
         """Return whether a token that was good is good now, with the same limits."""
-        now = self._clock()
-        if now >= self._due:
-            self._look(now)
+        if self._clock() >= self._due:
+            self._glance()
         present = self._by_id.get(token.id)
         return present is token or present == token
 
     def ids(self) -> frozenset[str]:
         """Return the ids of the tokens that are good now: the same object while nothing has changed."""
-        now = self._clock()
-        if now >= self._due:
-            self._look(now)
+        if self._clock() >= self._due:
+            self._glance()
         return self._ids
 
     def new(self, label: str, session: str | None = None) -> tuple[Token, str]:
@@ -123,19 +125,26 @@ class Tokens:
             self._reported.add(token.id)
             self._report_foreign(token)
 
-    def _look(self, now: float) -> None:
-        """Take over what changed in the store, and end the tokens whose time is over."""
-        following = self._following
+    def look(self) -> None:
+        """Take over what changed in the store. Waits for it."""
         try:
-            if following is None:
+            if self._following is None:
                 self._follower.look()
-            elif not following.polls:
-                following.look()
+            else:
+                self._following.look()
         except StoreError as error:
             self._tell(error)
+        self._due = self._clock() + _LOOKED_AT_EVERY
+
+    def _glance(self) -> None:
+        """See, without waiting, whether anything changed; if so, have it taken over. End the tokens whose
+        time is over."""
+        self._due = self._clock() + _LOOKED_AT_EVERY
+        polled = self._following is not None and self._following.polls
+        if not polled and self.may_have_changed:
+            self._soon(self.look)
         if self._store.now() >= self._ends:
             self._choose()
-        self._due = now + _LOOKED_AT_EVERY
 
     def _take(self, changes: Changes | None) -> None:
         """Take over the tokens that changed, all for None."""

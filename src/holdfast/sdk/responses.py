@@ -16,6 +16,7 @@ from ..core.identity import Connection, Dialect
 from ..core.plain_text import plain
 from ..core.secret import Secret
 from ..engine.candidates import completed
+from ..engine.store_guard import Unsettled, from_memory, result_of
 from ..wire.api_routes import body_rule, dialect_of
 from ..wire.client_headers import filter_headers
 from ..wire.conversation import run_conversation
@@ -45,7 +46,6 @@ from .httpx_compat import HttpxAdapter, OpenedResponse, RequestLike
 
 if TYPE_CHECKING:
     from ..engine.state import Engine
-
 
 _LONGEST_SHOWN = 40
 
@@ -201,18 +201,25 @@ def serve(
     model = named(request.info.model)
     if not engine.is_settled(session):
         yield Perform(partial(engine.settle, session))
+    start = partial(
+        engine.start_request,
+        session,
+        request.dialect,
+        model,
+        replayable=request.body is not None and len(request.body) <= bounds.replay,
+        client_retries=request.headers.client_retries,
+        rule=request.rule,
+        body=request.body,
+        deadline=deadline,
+    )
     try:
-        request_run = engine.start_request(
-            session,
-            request.dialect,
-            model,
-            replayable=request.body is not None and len(request.body) <= bounds.replay,
-            client_retries=request.headers.client_retries,
-            rule=request.rule,
-            body=request.body,
-            deadline=deadline,
-            settled=True,
-        )
+        try:
+            with from_memory():
+                request_run = start(settled=True)
+        except (Unsettled, ConnectionLost):
+            request_run = yield Perform(partial(result_of, start))
+            if isinstance(request_run, HoldfastError):
+                raise request_run from None
     except ConnectionLost as lost:
         complete = partial(completed, engine, lost, session, model)
         return _error_response(request.dialect, from_error((yield Perform(complete))))

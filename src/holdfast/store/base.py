@@ -37,6 +37,10 @@ EVIDENCE_KEPT = 90 * 86400.0
 """Seconds for which it is kept what a key did that is not used any more."""
 
 
+class StoreAway(StoreError):
+    """The store did not do it, and may do it later: it is locked, full, read-only, silent or gone."""
+
+
 class StaleSession(StoreError):
     """The stored session is not the version that the caller had read: somebody else changed, created or
     removed it."""
@@ -86,6 +90,9 @@ NewSession = tuple[Session, Iterable[Event[Detail]]]
 
 class Store(ChangeFeed, SessionLists, Upkeep, UsageSums, Protocol):
     """The protocol. Times are epoch seconds of the store's clock, `now()`."""
+
+    far: bool
+    """Whether looking for changes waits for a network."""
 
     def now(self) -> float:
         """Return the time by which leases, cooldowns and the journal are dated."""

@@ -22,7 +22,7 @@ from typing import Any
 from ..core.errors import ConfigError, StoreError
 from ..distribution import install_command
 from . import postgres_size, sql
-from .base import NewSession
+from .base import NewSession, StoreAway
 from .feed import Revision
 from .migrations import MIGRATIONS, READABLE_BY, SCHEMA, check_readable
 from .relational import RelationalStore
@@ -283,11 +283,11 @@ class _Explained:
                 f"the store {self._shown} cannot keep this value: {error}", next_step=_NEXT_STEP
             ) from error
         if isinstance(error, psycopg.errors.LockNotAvailable):
-            raise StoreError(
+            raise StoreAway(
                 f"the store {self._shown} failed: another process kept it locked for {BUSY_SECONDS} s",
                 next_step=_NEXT_STEP,
             ) from error
         if isinstance(error, psycopg.Error):
-            raise StoreError(
+            raise StoreAway(
                 f"the store {self._shown} failed: {' '.join(str(error).split())}", next_step=_NEXT_STEP
             ) from error

@@ -23,6 +23,7 @@ from typing import Any
 
 from ..core.errors import StoreError
 from . import sql, sqlite_pages
+from .base import StoreAway
 from .dbfile import APPLICATION_ID, DOCTOR, ensure
 from .feed import Revision
 from .migrations import MIGRATIONS, READABLE_BY, SCHEMA, check_readable
@@ -101,17 +102,21 @@ class SqliteStore(RelationalStore):
             return self._revision
 
     def glance(self) -> Revision | None:
-        """Return the revision while there was no commit since it was read and no thread is reading: a reader
-        waits for no writer."""
+        """Return the revision while no thread is reading: a reader waits for no writer."""
         if self._pid != os.getpid() or not self._reading.acquire(blocking=False):
             return None
         try:
             (seen,) = self._reader.execute("PRAGMA data_version").fetchone()
+            if seen != self._seen:  # not for a moment longer, whatever another program does to the file
+                self._reader.execute("PRAGMA busy_timeout = 0")
+                self._patience[self._reader] = 0.0
+                self._revision = Revision(*self._reader.execute(_REVISION).fetchone())
+                self._seen = seen
+            return self._revision
         except sqlite3.Error:
             return None
         finally:
             self._reading.release()
-        return self._revision if seen == self._seen else None
 
     def close(self) -> None:
         self._here()
@@ -126,8 +131,8 @@ class SqliteStore(RelationalStore):
         Raises StoreError."""
         allowed = seconds_allowed()
         if not lock.acquire(timeout=allowed):
-            raise StoreError(
-                f"the store {self.path} failed: another call kept it for {allowed:g} s", next_step=DOCTOR
+            raise StoreAway(
+                f"the store {self.path} failed: others kept it locked for {allowed:g} s", next_step=DOCTOR
             )
         try:
             with self._explained:
@@ -264,7 +269,8 @@ class _Explained:
             name = getattr(error, "sqlite_errorname", "")
             reason = next((text for known, text in _REASONS.items() if name.startswith(known)), str(error))
             reason = reason.replace("{allowed}", f"{seconds_allowed():g}")
-            raise StoreError(f"the store {self._path} failed: {reason}", next_step=DOCTOR) from error
+            kind = StoreError if isinstance(error, sqlite3.ProgrammingError) else StoreAway
+            raise kind(f"the store {self._path} failed: {reason}", next_step=DOCTOR) from error
         if isinstance(error, UnicodeError | OverflowError):
             raise StoreError(
                 f"the store {self._path} cannot keep this value: {error}", next_step=DOCTOR

@@ -103,7 +103,7 @@ class AdminRoutes:
             return _refused(None, refusal("session_token"))
         if handler in _QUICK:
             return handler(request)
-        return gateway.in_thread(partial(handler, request))
+        return gateway.in_store_thread(partial(handler, request))
 
 
 def _live(request: AdminRequest) -> AdminAnswer:
@@ -114,15 +114,17 @@ def _live(request: AdminRequest) -> AdminAnswer:
 
 
 def _ready(request: AdminRequest) -> AdminAnswer:
-    """Report whether requests can be served: without a token by the status alone, and with one without limits
-    also the state of store and configuration."""
+    """Report whether all requests can be served: without a token by the status alone, and with one without
+    limits also the state of store and configuration. While the store is away, sessions that this gateway
+    knows are served all the same."""
     engine = request.gateway.engine
-    try:
-        engine.store.revision()
-        store = "ok"
-    except HoldfastError as error:
-        store = str(error)
-    ready = store == "ok" and (request.gateway.replaced or not request.gateway.draining)
+    away = engine.guard.why_not()
+    store, refused = "ok", ""
+    if away is not None:
+        store, refused = str(away), "new sessions"
+        if engine.guard.reads is not None:
+            refused = "new sessions, and sessions that this gateway has not served yet"
+    ready = away is None and (request.gateway.replaced or not request.gateway.draining)
     status = 200 if ready else 503
     if request.token is _NOBODY:
         return status, [], b""
@@ -130,6 +132,8 @@ def _ready(request: AdminRequest) -> AdminAnswer:
         return _json(status, {"ready": ready})
     config = str(engine.config_error or "ok")
     value = {"ready": ready, "store": store, "config": config, "draining": request.gateway.draining}
+    if refused:
+        value["refused"] = refused
     return _json(status, value)
 
 

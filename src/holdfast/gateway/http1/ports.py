@@ -41,7 +41,11 @@ class Admission(Protocol):
     same head again without reading it, as long as `RequestHandler.still_admits` agrees. `authenticated`: a
     good token was shown. `body_bytes`: the most that its body may have. `streams`: its body is passed on as
     it comes.
+    `unsure`: it is to be admitted again after `RequestHandler.look_at_tokens`.
     """
+
+    @property
+    def unsure(self) -> bool: ...
 
     @property
     def refusal(self) -> LocalAnswer | None: ...
@@ -127,8 +131,13 @@ class ClientConnection(Protocol):
 class RequestHandler(Protocol):
     """The program that decides about requests and answers them. `admission` is a result of its `admit`."""
 
-    def admit(self, head: Head) -> Admission:
-        """Decide from the head whether the request's body is wanted. Raises MalformedMessage."""
+    def admit(self, head: Head, *, again: bool = False) -> Admission:
+        """Decide from the head whether the request's body is wanted; `again`, for good. Raises
+        MalformedMessage."""
+        ...
+
+    def look_at_tokens(self, then: Callable[[], None]) -> None:
+        """Look for new tokens, without waiting, and call `then` after that."""
         ...
 
     def still_admits(self, admission: Any) -> bool:

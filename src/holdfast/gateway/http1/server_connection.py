@@ -25,6 +25,7 @@ class ServerConnection(BodyReader):
 
     __slots__ = (
         "_admission",
+        "_again",
         "_cached",
         "_handler",
         "_unsent",
@@ -36,6 +37,7 @@ class ServerConnection(BodyReader):
         super().__init__(server)
         self._handler = server.handler
         self._admission: Admission | None = None
+        self._again = False
         self._cached: CachedHead | None = None
         self._unsent = 0
         self.running: RunningRequest | None = None
@@ -191,7 +193,14 @@ class ServerConnection(BodyReader):
         head = self._head = Head(block, limits.header_count, limits.target_bytes, server.header_names)
         self._keep = head.keep and not server.draining
         self._cached = None
-        admission = self._admission = self._handler.admit(head)
+        admission = self._admission = self._handler.admit(head, again=self._again)
+        self._again = admission.unsure
+        if admission.unsure:
+            self._held[:] = b"%b\r\n\r\n%b" % (block, rest)
+            self._state = self._HELD
+            set_reading(self._transport, wanted=False)
+            self._handler.look_at_tokens(self._go_on)
+            return b""
         if not server.unauthenticated.admitted(self, admission, server.loop.time(), alone=not rest):
             self._keep = False
         if admission.refusal is not None:

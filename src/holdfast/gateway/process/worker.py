@@ -144,6 +144,14 @@ class _Worker:
         self._metrics = Metrics(resources.shared, resources.slot)
         self._seen: tuple[Config, ConfigError | None] = (engine.config(), engine.config_error)
         self._was_interrupted = self._replaced = False
+        self._tokens = Tokens(
+            engine.store,
+            engine.following,
+            instance=resources.instance,
+            tell=engine.journal_writer.warn_once,
+            foreign=noting_in(engine.journal, engine.store),
+            soon=engine.soon,
+        )
 
     async def run(self) -> bool:
         """Serve until a signal comes, then drain. Return True where it was a terminal's interrupt."""
@@ -192,13 +200,7 @@ class _Worker:
         engine = self._engine
         return Gateway(
             engine,
-            tokens=Tokens(
-                engine.store,
-                engine.following,
-                instance=self._resources.instance,
-                tell=engine.journal_writer.warn_once,
-                foreign=noting_in(engine.journal, engine.store),
-            ),
+            tokens=self._tokens,
             metrics=_Observers(self._metrics, self._log),
             admin=AdminRoutes(self._metrics, version()),
             bounds=Bounds().for_files(open_files()),

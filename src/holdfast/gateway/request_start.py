@@ -1,0 +1,135 @@
+"""The start of a request: from memory where that suffices, else on a thread that may wait for the store.
+
+Nothing here waits: the event loop's thread never asks the store."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from ..core.errors import ConnectionLost, HoldfastError
+from ..engine.request import RequestRun
+from ..engine.store_guard import Unsettled, from_memory
+from ..store.token import Token
+from ..wire.error_bodies import ClientError, from_error
+from .client_answer import ClientAnswer
+from .client_request import ClientRequest
+from .http1.ports import ClientConnection
+from .ports import RelayContext
+from .token_refusals import begin
+
+
+class RequestStart(ClientAnswer):
+    """A request that comes from its client, until its conversation begins (`_converse`)."""
+
+    __slots__ = ("_looked", "_token")
+
+    def __init__(
+        self,
+        gateway: RelayContext,
+        client: ClientConnection,
+        request: ClientRequest,
+        *,
+        session: str,
+        token: Token,
+    ) -> None:
+        super().__init__(gateway, client, request, session)
+        self._token, self._looked = token, False
+
+    def start(self) -> None:
+        """Start the request."""
+        if not self._looks_first():
+            self._start()
+
+    def _looks_first(self) -> bool:
+        """Return whether others may have changed something that counts for the request: then that is looked
+        at in a thread, for a moment, and the request started after that."""
+        gateway, session = self._gateway, self.session
+        engine = gateway.engine
+        if self._looked or engine.is_settled(session):
+            return False
+        self._looked = True
+        known = engine.sessions.peek(session) is not None
+        in_thread = gateway.in_thread if known else gateway.in_store_thread
+        in_thread(partial(engine.settle, session)).add_done_callback(self._ready)
+        return True
+
+    def _start(self) -> None:
+        """Start the request from memory. Where that does not suffice, it is started in a thread."""
+        request, gateway = self.request, self._gateway
+        if not request.readable:
+            reading = gateway.in_thread(partial(request.make_readable, gateway.bounds.body_bytes))
+            reading.add_done_callback(self._ready)
+            return
+        try:
+            with from_memory():
+                request_run = self._begun(settled=True)
+        except (Unsettled, ConnectionLost):
+            gateway.in_store_thread(self._begin_slowly).add_done_callback(self._slowly_begun)
+        except HoldfastError as error:
+            self._refuse(from_error(error))
+        else:
+            self._converse(request_run)
+
+    def _begun(self, *, settled: bool) -> RequestRun:
+        """Return the started request. Raises HoldfastError."""
+        request, gateway = self.request, self._gateway
+        body = request.body or b""
+        return gateway.engine.start_request(
+            self.session,
+            request.dialect,
+            request.info.model,
+            replayable=request.body is not None and len(body) <= gateway.conversation_bounds.replay,
+            client_retries=request.retries,
+            rule=request.rule,
+            body=body,
+            settled=settled,
+        )
+
+    def _begin_slowly(self) -> RequestRun | ClientError:
+        """Start the request on a thread that may wait for the store. A session that does not exist yet is
+        created first. Raises HoldfastError."""
+        try:
+            return self._begun(settled=False)
+        except ConnectionLost as lost:
+            engine, token, model = self._gateway.engine, self._token, self.request.info.model
+            refused = begin(engine, token, lost, session_id=self.session, model=model)
+            return refused or self._begun(settled=False)
+
+    def _slowly_begun(self, done: asyncio.Future[RequestRun | ClientError]) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            self._ready(done)
+            return
+        begun = done.result()
+        if isinstance(begun, ClientError):
+            self._ready(done)
+        elif self.over:
+            begun.abandon(by_caller=True)
+        else:
+            self._converse(begun)
+
+    def _ready(self, done: asyncio.Future[Any]) -> None:
+        """Start once more, since the body can be read now, or what others changed was looked at."""
+        if self.over or done.cancelled():
+            return
+        refused = done.exception() or done.result()
+        if refused is None:
+            self.start()
+        elif isinstance(refused, ClientError):
+            self._refuse(refused)
+        elif isinstance(refused, HoldfastError):
+            self._refuse(from_error(refused))
+        else:
+            self._fail_inside(refused)
+
+    def _converse(self, request_run: RequestRun) -> None:
+        """Begin the conversation of a started request."""
+        raise NotImplementedError
+
+    def _fail_inside(self, error: BaseException) -> None:
+        """Log an internal error, and end the request without details for the client."""
+        raise NotImplementedError
