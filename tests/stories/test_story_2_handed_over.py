@@ -15,7 +15,7 @@ import pytest
 
 from holdfast.config.catalog import options
 from holdfast.core.compatibility import dialect_for
-from holdfast.core.config import Config
+from holdfast.core.config import Config, ModelFacts
 from holdfast.core.errors import CannotHandOver
 from holdfast.core.identity import Auth, Dialect, Endpoint, Key, Provider, ProviderName, Translates
 from holdfast.providers import presets
@@ -109,11 +109,11 @@ OFFERS_NOTHING = entry("embeddings", CHAT, models=())
 LOCAL = entry("local", CHAT, keyless=True)
 NO_KEY = Provider(ProviderName("empty"), (Endpoint("https://empty.example"),), (), ("m",))
 ALL = Config({provider.name: provider for provider in (DECLARES, DISCOVERS, OFFERS_NOTHING, LOCAL, NO_KEY)})
-DISCOVERED = {
-    "mimo-plan": ["mimo-flash", "mimo-v2.5-pro"],
-    "my-gateway": ["z", "a"],
-    "embeddings": ["never-offered"],
-    "local": ["qwen3"],
+DISCOVERED: dict[str, dict[str, ModelFacts]] = {
+    "mimo-plan": {"mimo-flash": {}, "mimo-v2.5-pro": {}},
+    "my-gateway": {"z": {}, "a": {}},
+    "embeddings": {"never-offered": {}},
+    "local": {"qwen3": {}},
 }
 
 
