@@ -60,6 +60,18 @@ def test_a_mounted_home_without_a_pepper_is_told_what_to_mount(cli: Cli, mounted
     assert "secrets.token_hex(32)" in findings(cli, "home")[-1]["run"]
 
 
+def test_a_pepper_by_reference_is_read_where_it_is(
+    cli: Cli, mounted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (mounted / "pepper").unlink()
+    (mounted / "holdfast.toml").chmod(0o600)
+    (mounted / "holdfast.toml").write_text(f'{DATABASE}[store]\npepper = "env:PEPPER"\n')
+    _, (level, text) = of_home(cli)
+    assert (level, text.startswith("store.pepper: env: ")) == ("wrong", True)
+    monkeypatch.setenv("PEPPER", "5e" * 32)
+    assert [each[0] for each in of_home(cli)] == ["ok"]
+
+
 def test_a_home_that_cannot_be_written_is_wrong_where_it_has_to_hold_the_store(
     cli: Cli, mounted: Path
 ) -> None:

@@ -14,6 +14,7 @@ from .._files import quoted, trusted_owners, written_by_others
 from ..core.config import Config
 from ..core.errors import HoldfastError, StoreError
 from ..credentials.given_files import is_given
+from ..credentials.pepper import MAKE
 from .context import CliContext
 
 _OWN_COMMAND = "holdfast doctor"
@@ -80,16 +81,26 @@ def check_files(context: CliContext, config: Config | None) -> Iterator[Finding]
     shared = config is not None and config.gateway.store.startswith("postgresql:")
     exposed = [finding for path in _paths(context) if (finding := _exposure(path, shared=shared))]
     yield from exposed
-    if _is_missing(home.pepper) and _cannot_write(home.pepper.parent):
-        what = f"there is no {home.pepper}, and none can be made there: holdfast serve refuses to start"
-        step = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
-        yield Finding("home", "wrong", what, f"{step}   (its content, the same for all gateways)")
+    yield from _check_pepper(context, config)
     aside = sorted(home.state.glob(f"{context.database.name}.aside-*[0-9]"))
     for path in (*context.vault.file.quarantined(), *aside):
         step = f"rm {quoted(path)}   (once nothing in it is needed)"
         yield Finding("home", "note", f"{path} was set aside and is not read", step)
     if not exposed and not missing:
         yield Finding("home", "ok", str(home.config.parent))
+
+
+def _check_pepper(context: CliContext, config: Config | None) -> Iterator[Finding]:
+    """Check that there is a pepper, or that one can be made."""
+    path = context.home.pepper
+    if config is not None and config.store.pepper:
+        try:
+            context.vault.pepper()
+        except HoldfastError as error:
+            yield Finding("home", "wrong", error.what, error.next_step)
+    elif _is_missing(path) and _cannot_write(path.parent):
+        what = f"there is no {path}, none can be made there, and [store] pepper leads to none: "
+        yield Finding("home", "wrong", f"{what}holdfast serve refuses to start", MAKE)
 
 
 def _paths(context: CliContext) -> Iterator[Path]:
