@@ -98,7 +98,7 @@ def test_memory_and_store_are_bounded(store: MemoryStore, monkeypatch: pytest.Mo
     kept.writer.flush()
     assert kept.owner("resp_0") == Owner("mimo", "a", "a0"), "the store still knows"
     assert len(pruned) == 1, "once for so many"
-    kept.objects.made("s", CONNECTION, ["resp_last"])
+    kept.objects.made("s", CONNECTION, [f"resp_more_{number}" for number in range(20)])
     kept.writer.flush()
     assert len(pruned) == 2
 

@@ -238,7 +238,7 @@ def test_an_older_program_gets_settings_in_its_own_dialect(
             2,
             "codex speaks openai-responses; provider 'mimo' has openai-chat",
         ),
-        (("gemini", "--pin", "mimo/pro"), 2, "gemini speaks generateContent"),
+        (("gemini", "--pin", "mimo/pro"), 2, "it speaks generateContent"),
         (("pi",), 2, "Pi needs a pin"),
         (("pi", "--pin", "mimo/prp"), 2, "does not offer 'prp'"),
         (("pi", "--pin", "gone/pro"), 3, "there is no provider 'gone'"),
