@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,3 +174,38 @@ def test_codex_applies_a_patch_and_is_offered_no_search(on_stage: Stage) -> None
     assert "Success" in second["messages"][-1]["content"]
     assert "unrecognized configuration" not in ended.out + ended.err
     assert {request.method for request in on_stage.provider.requests} == {"POST"}
+
+
+def picture(folder: Path) -> Path:
+    """A picture of 8 x 8 white points, as PNG (RFC 2083)."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head, points = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0), zlib.compress(8 * (b"\0" + 24 * b"\xff"))
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", points) + chunk(b"IEND", b"")
+    path = folder / "white.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    return path
+
+
+@PROGRAMS
+def test_a_picture_that_the_program_shows_is_seen_by_the_model(program: str, on_stage: Stage) -> None:
+    configure(on_stage)
+    shown = picture(on_stage.project)
+    if program == "claude":
+        on_stage.provider.follow([answer(("Read", {"file_path": str(shown)})), answer(text="It is white.")])
+        ended = on_stage.run(program, *WORK[program])
+    else:
+        on_stage.provider.follow([answer(text="It is white.")])
+        words = ("exec", "--skip-git-repo-check", "-i", str(shown), "--", "What is it?")
+        ended = on_stage.run(program, *words)
+    assert ended.code == 0, ended.err
+    assert "It is white." in ended.out
+    parts = [
+        part
+        for message in sent(on_stage)[-1]["messages"]
+        for part in (message["content"] if isinstance(message["content"], list) else [])
+    ]
+    urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+    assert [url.partition(";")[0] for url in urls] == ["data:image/png"]
