@@ -119,9 +119,9 @@ def vacuum(context: CliContext, as_json: bool) -> None:
 @click.option("--replace", is_flag=True, required=True, help="Let this home's pepper be the database's.")
 @click.pass_obj
 def pepper(context: CliContext, replace: bool) -> None:  # noqa: ARG001 - it says what is done
-    """Let this home's pepper be the one of the database, whose homes had another.
+    """Let this home's pepper be the database's.
 
-    Homes that have the other one are refused from then on, and what was known of keys is not recognised.
+    Homes that have the one of before are refused from then on, and what was known of keys is not recognised.
 
     \b
     Example:
