@@ -114,6 +114,8 @@ COMMANDS = [
     "store status",
     "store pepper --replace",
     "store prune",
+    "store pepper --replace",
+    "usage",
     "store vacuum",
     "stop",
     "logs",
