@@ -136,3 +136,22 @@ def context(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     yield made
     for engine in made.engines:
         engine.close()
+
+
+def test_what_is_told_meanwhile_does_not_disturb_what_is_forgotten(store: MemoryStore) -> None:
+    """Requests tell of new sessions while another thread takes over what changed."""
+
+    class Telling(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            return hash("a")
+
+        def __eq__(self, other: object) -> bool:
+            here.objects.none_yet(f"new {len(here.objects._firsts)}")
+            return super().__eq__(other)
+
+    here = Kept(store)
+    here.objects.none_yet("a")
+    here.objects.forget((Telling("b"),))
+    assert here.objects.knows("a")

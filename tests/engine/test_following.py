@@ -265,20 +265,31 @@ def test_what_a_request_changes_of_its_session_is_known_before_it_is_stored() ->
 
 
 def test_a_far_store_is_followed_by_a_thread_and_no_request_looks(store: Counting, tmp_path: Path) -> None:
-    seen = threading.Event()
+    seen, goes_on = threading.Event(), threading.Event()
 
     class Far(SqliteStore):
         far = True
+
+        looks = 0
+
+        def revision(self) -> Any:
+            self.looks += 1
+            if self.looks == 3:
+                raise RuntimeError("whatever it may be")
+            if self.looks > 3:
+                goes_on.set()
+            return super().revision()
 
         def changes(self, after: int) -> Any:
             seen.set()
             return super().changes(after)
 
     with Far(tmp_path / "state.db") as far:
-        here = following(far)
+        here = following(far, lambda _: None)
         here.look()
         here.start()
         assert here.polls
+        assert goes_on.wait(10), "an error ends no thread"
         store.apply([worked("k")], NOW)
         assert seen.wait(10)
         here.close()

@@ -10,8 +10,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from holdfast.core.identity import Pin
+from holdfast.store.token import Token
 from holdfast.testing import ScriptedProvider
 from holdfast.wire.strict_body import MEMBERS, doubtful_member
+
+from .conftest import TOKEN  # type: ignore[import-not-found]
 
 PIN = "mine/scripted-1"
 DOUBTFUL = {
@@ -121,4 +125,19 @@ def test_under_a_strict_pin_a_broken_body_with_a_model_is_refused(
     plane = gateway(provider, strict=PIN)
     status, _, body = plane.post("chat/completions", f'{{"model":"{PIN}", nonsense}}'.encode())
     assert (status, json.loads(body)["error"]["code"]) == (400, "unreadable_body")
+    assert not provider.requests
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_no_spaces_or_marks_around_a_body_hide_its_model_from_a_limit(
+    strict: bool, gateway: Any, provider: ScriptedProvider
+) -> None:
+    plane = gateway(provider)
+    plane.books.tokens[TOKEN.encode()] = Token("1", "", "t", pins=(Pin.parse(PIN),), strict=strict)
+    plane.holdfast.session("work", PIN)
+    body = b'{"model":"image-1","input":"x"}'
+    for route in ("moderations", "images/generations", "audio/speech", "rerank", "embeddings"):
+        for hidden in (body, b" " * 64 + body, body + b"\n" * 64, b"\xef\xbb\xbf" + body):
+            status, _, _ = plane.post(route, hidden, holdfast_session="work")
+            assert status in (400, 409), (route, hidden)
     assert not provider.requests

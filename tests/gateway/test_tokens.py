@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdfast.core.errors import StoreError
 from holdfast.core.secret import redact
+from holdfast.gateway import tokens as module
 from holdfast.gateway.tokens import Tokens, issue
 from holdfast.store.memory import MemoryStore
 from holdfast.store.sqlite import SqliteStore
@@ -115,3 +118,25 @@ def test_a_store_that_fails_makes_no_token_good_and_none_bad(clock: Clock) -> No
     assert tokens.check(shown.encode()) == token
     assert tokens.check(b"hf-guess") is None
     assert errors
+
+
+def test_a_token_that_is_revoked_while_another_thread_chooses_stays_revoked(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MemoryStore() as store:
+        tokens = Tokens(store, clock=clock)
+        token, shown = tokens.new("laptop")
+        store.revoke_token(token.id)
+        feed = threading.Thread(target=tokens._follower.look)
+
+        def is_good(*args: Any, **limits: Any) -> bool:
+            monkeypatch.undo()
+            good = module.is_good(*args, **limits)
+            feed.start()
+            feed.join(0.2)
+            return good
+
+        monkeypatch.setattr(module, "is_good", is_good)
+        tokens._put({})
+        feed.join(10)
+        assert tokens.check(shown.encode()) is None

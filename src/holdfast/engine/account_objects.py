@@ -143,10 +143,11 @@ class AccountObjects:
 
     def forget(self, sessions: Collection[str] | None) -> None:
         """Forget that no object of these sessions is known, of any session for None."""
+        names = None if sessions is None else frozenset(sessions)
         self._firsts = {
             session: owner
-            for session, owner in self._firsts.items()
-            if owner is not None or (sessions is not None and session not in sessions)
+            for session, owner in self._firsts.copy().items()  # other threads add to it meanwhile
+            if owner is not None or (names is not None and session not in names)
         }
 
     def _look_up(self, name: str) -> AccountObject | None:

@@ -97,8 +97,10 @@ class Following:
 
     def _look_and_wait(self, _: Sequence[None]) -> None:
         if self.polls:
-            self.look()
-            self._poll.submit(None)
+            try:
+                self.look()
+            finally:  # whatever a look meets, the next one follows: else nobody would see a revoked token
+                self._poll.submit(None)
 
     def _take(self, changes: Changes | None) -> None:
         """Take over what changed, everything for None. Raises StoreError."""

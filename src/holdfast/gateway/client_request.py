@@ -69,7 +69,7 @@ class ClientRequest:
             self._uncertain = strict or (limited and not self.rule.judged)
         # Where no model was found, the body may be anything in braces.
         self.readable = self.info.span is not None or not self.rule.judged
-        if limited and self.rule.named and ENCODED in head.once:
+        if (strict or limited) and self.rule.named and (ENCODED in head.once or not is_plain(body)):
             self.readable = False
         if self._uncertain:
             self.readable = False

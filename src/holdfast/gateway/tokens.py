@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import secrets
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -68,6 +69,7 @@ class Tokens:
         self._ends = math.inf
         self._due = 0.0
         self._rows: dict[str, Token] = {}
+        self._lock = threading.Lock()  # never held while the store is asked
         self._following = following
         self._follower = following.follower if following else Follower(store)
         self._follower.take.append(self._take)
@@ -110,8 +112,7 @@ class Tokens:
     def new(self, label: str, session: str | None = None) -> tuple[Token, str]:
         """Issue a token, which is valid here at once (see `issue`). Raises StoreError."""
         token, shown = issue(self._store, label, session)
-        self._rows[token.id] = token
-        self._choose()
+        self._put({token.id: token})
         return token, shown
 
     def _notice(self, value: bytes) -> None:
@@ -144,27 +145,25 @@ class Tokens:
         if not polled and self.may_have_changed:
             self._soon(self.look)
         if self._store.now() >= self._ends:
-            self._choose()
+            with self._lock:
+                self._choose()
 
     def _take(self, changes: Changes | None) -> None:
         """Take over the tokens that changed, all for None."""
         if changes is None:
-            self._rows = {token.id: token for token in self._store.tokens()}
+            self._put({token.id: token for token in self._store.tokens()}, whole=True)
         elif changes.tokens:
-            rows = dict(self._rows)
-            for token_id in changes.tokens:
-                token = self._store.token(token_id)
-                if token is None:
-                    rows.pop(token_id, None)
-                else:
-                    rows[token_id] = token
-            self._rows = rows
-        else:
-            return
-        self._choose()
+            self._put({token_id: self._store.token(token_id) for token_id in changes.tokens})
+
+    def _put(self, rows: Mapping[str, Token | None], *, whole: bool = False) -> None:
+        """Take over rows, None for one that is gone; they are all that there are if they are the `whole`."""
+        with self._lock:
+            known = rows if whole else {**self._rows, **rows}
+            self._rows = {token_id: token for token_id, token in known.items() if token is not None}
+            self._choose()
 
     def _choose(self) -> None:
-        """Choose the tokens that are good now among those that were read last."""
+        """Choose the tokens that are good now among those that were read last. The lock is held."""
         now, rows = self._store.now(), list(self._rows.values())
         self._foreign = {token.hash: token for token in rows if token.instance not in (None, self._instance)}
         good = [
