@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.furnishing import CANARY, CONFIG, Cli, child_environment
-from holdfast.cli.known_provider import Address, _name_of
+from holdfast.cli.known_provider import Address, _name_of, _that_has
 from holdfast.config import Home, load
 from holdfast.core.identity import ProviderName
 from holdfast.fake_provider import ScriptedProvider, only_keys
@@ -50,6 +50,26 @@ def test_a_second_setup_of_an_address_adds_what_its_entry_lacks(
     mine = load(Home.at(furnished)).providers[ProviderName("mine")]
     assert [key.ref for key in mine.keys] == ["env:BOTH_KEY", "env:MIMO_KEY"]
     assert mine.models == ("small", "large")
+
+
+def test_a_presets_key_goes_to_no_provider_that_only_began_as_this_preset(
+    cli: Cli, home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    proxy = f'[provider.openai]\npreset = "openai"\nurl = "{provider.url}"\nauth = "none"\n'
+    home.mkdir(mode=0o700, exist_ok=True)
+    file = home / "holdfast.toml"
+    file.write_text(proxy)
+    file.chmod(0o600)
+    config = load(Home.at(home))
+    assert _that_has(config, Address(preset="openai")) is None
+    assert _that_has(config, Address(provider.url)) is not None
+    refused = cli("setup", "--preset", "openai", "--name", "openai")
+    assert (refused.exit_code, "openai" in refused.stderr) == (2, True)
+    assert (file.read_text(), provider.requests) == (proxy, [])
+    file.write_text('[provider.mine]\npreset = "openai"\nkeys = ["env:OPENAI_API_KEY"]\n')
+    found = _that_has(load(Home.at(home)), Address(preset="openai"))
+    assert found is not None
 
 
 @rows(

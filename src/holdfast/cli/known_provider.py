@@ -133,7 +133,7 @@ def _that_has(config: Config, address: Address) -> Provider | None:
     for provider in config.providers.values():
         if address.name not in (None, provider.name):
             continue
-        if address.url is None and provider.preset == address.preset:
+        if address.url is None and provider.preset == address.preset and _is_at_its_preset(provider):
             return provider
         if address.url is not None:
             dialect = Dialect(address.dialect or Dialect.OPENAI_CHAT)
@@ -141,6 +141,15 @@ def _that_has(config: Config, address: Address) -> Provider | None:
             if spoken is not None and spoken.url == Endpoint(address.url, dialect).url:
                 return provider
     return None
+
+
+def _is_at_its_preset(provider: Provider) -> bool:
+    """Return whether a provider has addresses of its preset only, so that the preset's keys may go there."""
+    from ..core.identity import Endpoint
+    from ..providers import presets
+
+    known = {Endpoint(url).url for url in presets.find(provider.preset or "")["endpoints"].values()}
+    return all(endpoint.url in known for endpoint in provider.endpoints)
 
 
 def _name_of(address: Address) -> str:

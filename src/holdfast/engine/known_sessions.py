@@ -42,11 +42,11 @@ class KnownSessions:
     def peek(self, session_id: str) -> Session | None:
         """Return a session if it is in memory."""
         session = self._recent.get(session_id)
-        if session is None:
-            session = self._older.get(session_id)
-            if session is not None:
-                with self._lock:
-                    self._put(self._older.get(session_id, session))
+        if session is None and session_id in self._older:
+            with self._lock:  # another thread may have replaced or removed it meanwhile
+                session = self._recent.get(session_id) or self._older.get(session_id)
+                if session is not None:
+                    self._put(session)
         return session
 
     def knows(self, session_id: str) -> bool:

@@ -1,0 +1,44 @@
+"""The sessions in memory are those that were stored last, whichever threads use them at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from holdfast.core.identity import Pin
+from holdfast.core.session import Session
+from holdfast.engine.change_writer import ChangeWriter
+from holdfast.engine.known_sessions import KnownSessions
+from holdfast.store.memory import MemoryStore
+
+OLD, NEW = (Session("s", Pin.parse(f"p/{model}"), version=version) for version, model in enumerate("mn"))
+
+
+class Disturbed(dict[str, Session]):
+    """Sessions that another thread changes at the moment when one was not found among those used last."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def get(self, *args: object) -> Session | None:  # type: ignore[override]
+        found = super().get(str(args[0]))
+        now, self.meanwhile = self.meanwhile, None
+        if now is not None:
+            now()
+        return found
+
+
+@pytest.mark.parametrize("stored", [NEW, None])
+def test_a_session_that_is_replaced_or_removed_while_it_is_looked_up_stays_so(stored: Session | None) -> None:
+    with MemoryStore() as store:
+        store.create_sessions([(OLD, ())])
+        sessions = KnownSessions(store, ChangeWriter(store, print))
+        sessions._older, recent = {"s": OLD}, Disturbed()
+        sessions._recent = recent
+        if stored is None:
+            store.remove_session("s")
+        else:
+            store.save_session(stored, 0)
+        recent.meanwhile = lambda: sessions.read_again(["s"])
+        sessions.get("s")
+        assert sessions.get("s") == stored
