@@ -68,8 +68,8 @@ def test_a_presets_key_goes_to_no_provider_that_only_began_as_this_preset(
     assert (refused.exit_code, "openai" in refused.stderr) == (2, True)
     assert (file.read_text(), provider.requests) == (proxy, [])
     file.write_text('[provider.mine]\npreset = "openai"\nkeys = ["env:OPENAI_API_KEY"]\n')
-    found = _that_has(load(Home.at(home)), Address(preset="openai"))
-    assert found is not None
+    kept = _that_has(load(Home.at(home)), Address(preset="openai"))
+    assert kept is not None
 
 
 @rows(

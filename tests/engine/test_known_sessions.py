@@ -21,11 +21,11 @@ class Disturbed(dict[str, Session]):
     meanwhile: Callable[[], object] | None = None
 
     def get(self, *args: object) -> Session | None:  # type: ignore[override]
-        found = super().get(str(args[0]))
+        session = super().get(str(args[0]))
         now, self.meanwhile = self.meanwhile, None
         if now is not None:
             now()
-        return found
+        return session
 
 
 @pytest.mark.parametrize("stored", [NEW, None])
