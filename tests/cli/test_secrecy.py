@@ -114,8 +114,6 @@ COMMANDS = [
     "store status",
     "store pepper --replace",
     "store prune",
-    "store pepper --replace",
-    "usage",
     "store vacuum",
     "stop",
     "logs",

@@ -133,7 +133,7 @@ def test_a_run_keeps_the_provider_whose_address_it_was_given(
 
 
 def test_in_a_terminal_it_asks_for_what_is_not_given(home: Path, provider: ScriptedProvider) -> None:
-    answers = {"preset": provider.url, "not shown": CANARY, "number or name": "2"}
+    answers = {"preset": provider.url, "not shown": CANARY, "number or name": "2", "Add ": "y"}
     environment = child_environment(HOLDFAST_HOME=str(home), PATH=os.environ["PATH"], TERM="dumb")
     child, terminal = pty.fork()
     if child == 0:
@@ -154,4 +154,5 @@ def test_in_a_terminal_it_asks_for_what_is_not_given(home: Path, provider: Scrip
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
     assert CANARY not in shown
     assert "holdfast session pin SESSION local/large" in shown
-    assert [call.model for call in provider.calls] == ["large"]
+    assert provider.calls[0].model == "large"
+    assert "anthropic-messages" in (home / "holdfast.toml").read_text()

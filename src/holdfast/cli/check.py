@@ -78,7 +78,7 @@ def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, caps: b
         for step in steps_of(ctx.obj, pin):
             tell(step)
         if _passed(steps) and not no_probe:
-            _probe(ctx.obj, pin, tell, yes=yes, as_json=as_json)
+            probe_dialects(ctx.obj, pin, tell, yes=yes, as_json=as_json)
         if _passed(steps) and caps:
             _caps(ctx.obj, pin, tell, yes=yes, as_json=as_json)
     finally:
@@ -111,7 +111,9 @@ def steps_of(context: CliContext, text: str) -> Iterator[Step]:
         yield from _call(context, provider, dialects[0], pin.model)
 
 
-def _probe(context: CliContext, text: str, tell: Callable[[Step], None], *, yes: bool, as_json: bool) -> None:
+def probe_dialects(
+    context: CliContext, text: str, tell: Callable[[Step], None], *, yes: bool, as_json: bool
+) -> None:
     """Ask the host for the dialects that the provider lacks, and offer those that are found."""
     from ..core.identity import Pin
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import complete
-from .check import steps_of
+from .check import probe_dialects, steps_of
 from .context import CliContext
 from .known_provider import Address, misplaced_keys, provider_at
 from .models import known_models
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **given: str | None) -> None:
     """Set up a provider, and make one call that proves it.
 
-    In a terminal it asks for what is not given; without one it never asks. A key that is typed is stored in
-    secrets.toml (mode 0600). A provider with this address is completed, not added twice.
+    In a terminal it asks for what is not given, and the host for the dialects that the provider lacks;
+    without one it never asks. A key that is typed is stored in secrets.toml (mode 0600). A provider with this
+    address is completed, not added twice.
 
     Exit 1: a step failed. 4: the provider refused the call. What was written stays.
 
@@ -111,6 +112,8 @@ def _proved(context: CliContext, provider: Provider, model: str | None, *, asks:
     pin = f"{provider.name}/{model}"
     if not _checked(context, pin):
         return 1
+    if asks:
+        probe_dialects(context, pin, lambda step: say(step.line), yes=False, as_json=False)
     say("", *_next(pin))
     return 0
 
