@@ -33,10 +33,8 @@ class AccountRelay(Relay):
     def _look_up(self) -> Begun:
         """Have the engine start the request, if its token may use what it is about. May block."""
         about = self.request.rule.about
-        refused = object_refusal(self._gateway.engine, self._token, self.session, about)
-        if refused is not None:
-            return refused
-        return self._begin_slowly()
+        refused = object_refusal(self._gateway.engine, self._token, self.session, about) or self._ask_whose()
+        return refused or self._begin_slowly()
 
     def _pass_on(self, result: ConversationResult) -> None:
         good = result.good

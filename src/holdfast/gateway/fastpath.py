@@ -84,7 +84,7 @@ class FastRelay(Relay):
         request, gateway, body = self.request, self._gateway, self.request.body or b""
         if not (request.readable and request.inspected) or request.retries:
             return None
-        if len(body) > gateway.conversation_bounds.replay:
+        if len(body) > gateway.conversation_bounds.replay or self._has_to_ask_whose():
             return None
         try:
             recalled = gateway.engine.fast_path.recall(self._question, body)

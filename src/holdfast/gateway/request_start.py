@@ -12,18 +12,20 @@ from ..core.errors import ConnectionLost, HoldfastError
 from ..engine.request import RequestRun
 from ..engine.store_guard import Unsettled, from_memory
 from ..store.token import Token
+from ..wire.account_objects import may_name_objects
 from ..wire.error_bodies import ClientError, from_error
 from .client_answer import ClientAnswer
 from .client_request import ClientRequest
 from .http1.ports import ClientConnection
+from .permissions import is_limited
 from .ports import RelayContext
-from .token_refusals import begin
+from .token_refusals import begin, reference_refusal
 
 
 class RequestStart(ClientAnswer):
     """A request that comes from its client, until its conversation begins (`_converse`)."""
 
-    __slots__ = ("_looked", "_token")
+    __slots__ = ("_asked_whose", "_looked", "_token")
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class RequestStart(ClientAnswer):
     ) -> None:
         super().__init__(gateway, client, request, session)
         self._token, self._looked = token, False
+        self._asked_whose = not is_limited(token)
 
     def start(self) -> None:
         """Start the request."""
@@ -62,6 +65,10 @@ class RequestStart(ClientAnswer):
             reading = gateway.in_thread(partial(request.make_readable, gateway.bounds.body_bytes))
             reading.add_done_callback(self._ready)
             return
+        if self._has_to_ask_whose():
+            self._asked_whose = True
+            gateway.in_store_thread(self._ask_whose).add_done_callback(self._ready)
+            return
         try:
             with from_memory():
                 request_run = self._begun(settled=True)
@@ -71,6 +78,18 @@ class RequestStart(ClientAnswer):
             self._refuse(from_error(error))
         else:
             self._converse(request_run)
+
+    def _has_to_ask_whose(self) -> bool:
+        """Return whether the token is limited, and the request may name what another session made."""
+        request = self.request
+        if self._asked_whose or not request.rule.judged:
+            return False
+        return may_name_objects(request.dialect, request.body or b"")
+
+    def _ask_whose(self) -> ClientError | None:
+        """Return the refusal of a request that names what another session made. May block on the store."""
+        body = self.request.body or b""
+        return reference_refusal(self._gateway.engine, self._token, self.session, body)
 
     def _begun(self, *, settled: bool) -> RequestRun:
         """Return the started request. Raises HoldfastError."""

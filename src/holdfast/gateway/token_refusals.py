@@ -10,9 +10,13 @@ from ..core.routing import pin_for_first
 from ..engine.sessions import begin_or_refuse
 from ..engine.state import Engine
 from ..store.token import Token
+from ..wire.account_objects import objects_in
 from ..wire.error_bodies import ClientError, refusal
 from .begun_sessions import begun_sessions
 from .permissions import is_limited, usable_pins, without_others
+
+_MOST_NAMED = 200
+"""Objects that one request with a limited token may name: each is looked up."""
 
 
 def pin_refusal(token: Token, chosen: Pin, requested: Pin) -> ClientError | None:
@@ -44,6 +48,18 @@ def object_refusal(engine: Engine, token: Token, session_id: str, about: str) ->
         return None
     made = engine.objects.maker(about) if about else None
     return None if made is not None and made.session == session_id else refusal("session_token")
+
+
+def reference_refusal(engine: Engine, token: Token, session_id: str, body: bytes) -> ClientError | None:
+    """Return the refusal of a request whose body has the id of what another session made, where its token is
+    limited. What nobody is known to have made is no session's. May block on the store."""
+    if not is_limited(token):
+        return None
+    names = objects_in(body)
+    if len(names) > _MOST_NAMED:
+        return refusal("session_token")
+    makers = [made for made in map(engine.objects.maker, names) if made is not None]
+    return None if all(made.session == session_id for made in makers) else refusal("session_token")
 
 
 def begin(

@@ -43,6 +43,7 @@ _SEARCH = {
         rb'|revious_response_id|rompt|ector_store_ids)"'
     ).search,
 }
+_ESCAPED_WORD = re.compile(rb"\\u00(?:5[0-9aAfF]|7[0-9aA]|[46][1-9a-fA-F])").search
 _SEARCH_BATCH = re.compile(rb'"(?:input_file_id|file_id|batch_id)"').search
 _STORE = b'"store"'
 _STORES = re.compile(rb'"store"\s*:\s*true').search
@@ -63,15 +64,29 @@ def references(dialect: Dialect, body: bytes, *, to_model: bool = True) -> list[
     return _references(dialect, body)
 
 
+def may_name_objects(dialect: Dialect, body: bytes) -> bool:
+    """Return whether a request to a model may name objects, also by words that are written as escapes."""
+    return _SEARCH[dialect](body) is not None or _ESCAPED_WORD(body) is not None
+
+
+def objects_in(body: bytes) -> set[str]:
+    """Return the names of all objects of which a request's body has the ids. What it brings along itself
+    (encrypted reasoning) is none."""
+    return {name_of(text) for text in _all_texts(body, encrypted=False)}
+
+
 def _references(dialect: Dialect, body: bytes) -> list[str]:
+    texts = _all_texts(body, encrypted=dialect is Dialect.OPENAI_RESPONSES)
+    return [name_of(text) for text in texts[-_NEWEST:]]
+
+
+def _all_texts(body: bytes, *, encrypted: bool) -> list[str]:
     if not is_plain(body):
         return []
     try:
-        document = json.loads(body)
-        texts = list(_texts(document, encrypted=dialect is Dialect.OPENAI_RESPONSES))
+        return list(_texts(json.loads(body), encrypted=encrypted))
     except (ValueError, RecursionError):
         return []
-    return [name_of(text) for text in texts[-_NEWEST:]]
 
 
 def is_stored(body: bytes | None) -> bool:
