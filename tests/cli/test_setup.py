@@ -72,6 +72,17 @@ def test_a_presets_key_goes_to_no_provider_that_only_began_as_this_preset(
     assert kept is not None
 
 
+def test_the_key_of_a_presets_variable_goes_to_no_url_unless_it_is_named(
+    cli: Cli, home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    refused = cli("setup", "--preset", "openai", "--url", provider.url, "--model", "small")
+    assert (refused.exit_code, provider.requests) == (2, [])
+    assert f"holdfast setup --url {provider.url} --preset openai --key env:VARIABLE" in refused.stderr
+    named = cli(*refused.stderr.partition("holdfast ")[2].replace("VARIABLE", "OPENAI_API_KEY").split()[:7])
+    assert named.exit_code == 0, named.stderr
+
+
 @rows(
     ("arguments", "sentence", "step"),
     [

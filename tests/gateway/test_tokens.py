@@ -140,3 +140,17 @@ def test_a_token_that_is_revoked_while_another_thread_chooses_stays_revoked(
         tokens._put({})
         feed.join(10)
         assert tokens.check(shown.encode()) is None
+
+
+def test_looks_do_not_pile_up_while_the_store_keeps_one_waiting(tmp_path: Path, clock: Clock) -> None:
+    waiting: list[Any] = []
+    with SqliteStore(tmp_path / "state.db") as store, SqliteStore(tmp_path / "state.db") as other:
+        tokens = Tokens(store, clock=clock, soon=waiting.append)
+        for _ in range(2):
+            _, shown = issue(other, "from elsewhere")
+            for _ in range(100):
+                clock.now += 0.05
+                assert tokens.check(shown.encode()) is None
+            assert len(waiting) == 1
+            waiting.pop()()
+            assert tokens.check(shown.encode()) is not None

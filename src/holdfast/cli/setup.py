@@ -75,10 +75,11 @@ def _address(given: Address, *, asks: bool) -> Address:
 
 
 def _usual_key(address: Address) -> tuple[str, ...]:
-    """Return the reference of a preset's key where its variable is set."""
+    """Return the reference of a preset's key where its variable is set. To a URL that the user gives, no key
+    goes that is not named."""
     from ..providers import presets
 
-    if address.preset is None:
+    if address.preset is None or address.url is not None:
         return ()
     variables = presets.find(address.preset).get("env", ())
     return tuple(f"env:{name}" for name in variables if os.environ.get(name, "").strip())[:1]

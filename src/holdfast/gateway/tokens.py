@@ -68,6 +68,7 @@ class Tokens:
         self._ids: frozenset[str] = frozenset()
         self._ends = math.inf
         self._due = 0.0
+        self._looks = False
         self._rows: dict[str, Token] = {}
         self._lock = threading.Lock()  # never held while the store is asked
         self._following = following
@@ -137,13 +138,20 @@ class Tokens:
             self._tell(error)
         self._due = self._clock() + _LOOKED_AT_EVERY
 
+    def _look_once(self) -> None:
+        try:
+            self.look()
+        finally:
+            self._looks = False
+
     def _glance(self) -> None:
         """See, without waiting, whether anything changed; if so, have it taken over. End the tokens whose
         time is over."""
         self._due = self._clock() + _LOOKED_AT_EVERY
         polled = self._following is not None and self._following.polls
-        if not polled and self.may_have_changed:
-            self._soon(self.look)
+        if not (polled or self._looks) and self.may_have_changed:
+            self._looks = True  # one that waits is enough, however long the store takes
+            self._soon(self._look_once)
         if self._store.now() >= self._ends:
             with self._lock:
                 self._choose()
