@@ -14,9 +14,19 @@ from .token_refusals import object_refusal
 Begun = RequestRun | ClientError
 # Anthropic's SDKs fetch the results of a batch at the address that its description gives, with their key,
 # which here is the gateway's token. Without host, that address is behind their base URL.
-_RESULTS_URL = re.compile(
-    rb'("results_url"\s*:\s*")https?://[^"/]*(?:/[^"]*)?(/v1/messages/batches/[^"/]+/results")'
-).sub
+_RESULTS_URL = re.compile(rb'("results_url"\s*:\s*)"((?:[^"\\]|\\.)*)"').sub
+_RESULTS = re.compile(rb"/v1/messages/batches/[^/?#]+/results\Z").search
+
+
+def without_host(description: bytes) -> bytes:
+    """Return descriptions of batches whose results are fetched here. An address that is no route of ours is
+    left out: nobody sends a token there."""
+    return _RESULTS_URL(_results_here, description)
+
+
+def _results_here(member: re.Match[bytes]) -> bytes:
+    path = _RESULTS(member[2].replace(b"\\/", b"/"))
+    return member[1] + (b"null" if path is None else b'"%b"' % path[0])
 
 
 class AccountRelay(Relay):
@@ -38,7 +48,7 @@ class AccountRelay(Relay):
 
     def _pass_on(self, result: ConversationResult) -> None:
         good = result.good
-        if good is not None and self.route.startswith("messages/batches"):
-            chunks = [_RESULTS_URL(rb"\1\2", chunk) for chunk in good.chunks]
+        if good is not None and self.request.rule.makes and self.route.startswith("messages/batches"):
+            chunks = [without_host(chunk) for chunk in good.chunks]
             result = result._replace(good=good._replace(chunks=chunks))
         super()._pass_on(result)
