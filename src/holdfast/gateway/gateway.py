@@ -33,8 +33,8 @@ from .upstream_address import address_of
 T = TypeVar("T")
 _BOUNDS = Bounds()
 _TURNS = 5
-_TOKENS_EVERY = 0.1
-"""Seconds between two looks whether a token of a request under way has ended."""
+_TOKENS_EVERY = 0.04
+"""Seconds between two looks whether a token has ended: a revoked one is refused within 100 ms."""
 _THREADS = 32
 
 
@@ -199,8 +199,10 @@ class Gateway:
         self.conversation_bounds = _bounds_of(config)
 
     def _token_round(self) -> None:
-        """Let the requests of tokens that are not good any more end soon."""
-        if any(client.busy for client in self.clients) and self.tokens.ids() != self.good_tokens:
+        """Have changes of the tokens taken over, and let the requests of those that are not good any more end
+        soon."""
+        good = self.tokens.ids()
+        if good != self.good_tokens and any(client.busy for client in self.clients):
             self._check_clients()
         self._look_at_tokens = self.loop.call_later(_TOKENS_EVERY, self._token_round)
 

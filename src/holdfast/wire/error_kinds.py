@@ -143,6 +143,7 @@ ERRORS: dict[str, ErrorKind] = {
     "AmbiguousModel": _kind("model_ambiguous", 400),
     "CannotHandOver": _kind("cannot_hand_over", 409),
     "ModelDropped": _kind("model_dropped", 409),
+    "StoreAway": _kind("store_unavailable", 503),
     "StoreError": _kind("store_unavailable", 503),
     "StaleSession": _kind("session_changed", 409),
     "InUse": _kind("in_use", 409),
