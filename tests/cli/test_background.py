@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.furnishing import Cli, write
+from holdfast._files import open_lock, take_lock
 from holdfast.cli.background import lines_of
 from holdfast.gateway.process import log_file
 from holdfast.gateway.process.log_file import LogFile, older_part
@@ -49,6 +52,15 @@ def test_without_a_gateway_there_is_nothing_to_end_and_no_log(cli: Cli, furnishe
     assert cli("serve", "--listen", "127.0.0.1:1", "--port", "2").exit_code == 2
 
 
+@contextmanager
+def open_lock_file(path: Path) -> Iterator[None]:
+    """Hold a lock, as another process does."""
+    handle = open_lock(path)
+    assert take_lock(handle)
+    yield
+    os.close(handle)
+
+
 def test_a_log_is_begun_anew_when_it_is_full_moved_or_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +73,10 @@ def test_a_log_is_begun_anew_when_it_is_full_moved_or_removed(
             os.write(terminal.fileno(), text.encode())
             log.look()
         assert (older_part(path).read_text(), path.read_text()) == ("more than ten bytes", "short")
+        os.write(terminal.fileno(), b" and long again")
+        with open_lock_file(path.with_name(".gateway.log.lock")):
+            log.look()  # another process is moving it aside
+        assert older_part(path).read_text() == "more than ten bytes"
         path.unlink()
         log.look()
         os.write(terminal.fileno(), b"again")

@@ -107,7 +107,7 @@ def test_a_known_session_costs_no_statement_and_a_new_one_two(store: Counting) -
     store.statements = 0
     assert here.sessions.get("s") is None
     store.create_sessions([(Session("s", PIN), ())])
-    here.sessions.add(Session("s", PIN))
+    here.sessions.add(Session("s", PIN), here.sessions.turn)
     assert store.statements == 1
     for _ in range(3):
         here.sessions.get("s")

@@ -42,3 +42,14 @@ def test_a_session_that_is_replaced_or_removed_while_it_is_looked_up_stays_so(st
         recent.meanwhile = lambda: sessions.read_again(["s"])
         sessions.get("s")
         assert sessions.get("s") == stored
+
+
+def test_a_session_that_another_process_changed_right_after_its_creation_is_read_as_it_is_now() -> None:
+    with MemoryStore() as store:
+        sessions = KnownSessions(store, ChangeWriter(store, print))
+        turn = sessions.turn
+        store.create_sessions([(OLD, ())])
+        store.save_session(NEW, 0)
+        sessions.read_again(["s"])
+        assert not sessions.add(OLD, turn)
+        assert sessions.get("s") == NEW

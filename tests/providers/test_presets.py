@@ -154,3 +154,8 @@ def test_a_preset_that_does_not_exist_is_refused_with_those_that_may_be_meant(na
     with pytest.raises(IdentityError) as caught:
         presets.find(name)
     assert caught.value.next_step == hint
+
+
+def test_the_first_variable_that_holds_something_is_a_presets_key() -> None:
+    environ = {"GEMINI_API_KEY": " ", "GOOGLE_API_KEY": "a", "OPENAI_API_KEY": "b", "HOME": "/"}
+    assert presets.filled(environ) == {"openai": "OPENAI_API_KEY", "gemini": "GOOGLE_API_KEY"}

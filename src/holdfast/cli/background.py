@@ -70,18 +70,18 @@ def lines_of(log: Path, number: int, *, follow: bool) -> Iterator[str]:
     """Yield the last `number` lines of a log; with `follow`, then each line that is added, without end."""
     from collections import deque
 
-    seen = log.stat()
-    with log.open(encoding="utf-8", errors="replace") as file:
-        yield from deque(file, maxlen=number)
-        while follow:
+    most: int | None = number
+    while True:
+        seen = log.stat()
+        with log.open(encoding="utf-8", errors="replace") as file:
+            yield from deque(file, maxlen=most)
+            if not follow:
+                return
+            while not _was_replaced(log, seen):
+                time.sleep(_LOOKS_EVERY)
+                yield from file
             yield from file
-            time.sleep(_LOOKS_EVERY)
-            if _was_replaced(log, seen):
-                break
-        if follow:
-            yield from file
-    if follow:
-        yield from lines_of(log, sys.maxsize, follow=True)
+        most = None  # of the next part, all
 
 
 def _was_replaced(log: Path, seen: os.stat_result) -> bool:

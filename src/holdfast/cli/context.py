@@ -35,6 +35,10 @@ class CliContext:
 
         return load(self.home)
 
+    def forget_config(self) -> None:
+        """Have holdfast.toml read again when it is needed next: this command has changed it."""
+        self.__dict__.pop("config", None)
+
     @cached_property
     def vault(self) -> Vault:
         """Return the reader of keys. From now on this process leaves no core dump."""

@@ -70,9 +70,7 @@ def _offers(environ: Mapping[str, str]) -> list[str]:
     """Return the commands that would use keys of the environment."""
     from ..providers import presets
 
-    commands = []
-    for name, row in presets.rows().items():
-        filled = [variable for variable in row.get("env", ()) if environ.get(variable, "").strip()]
-        if filled:
-            commands.append(f"  holdfast provider add {name} --preset {name} --key env:{filled[0]}")
-    return commands
+    return [
+        f"  holdfast provider add {name} --preset {name} --key env:{variable}"
+        for name, variable in presets.filled(environ).items()
+    ]

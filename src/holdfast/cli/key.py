@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from .key_history import History, lines_of
 from .key_login import login
 from .output import command_of, count, json_option, say, show_json, table
 from .prompts import given_secret
+from .references import new_label
 
 if TYPE_CHECKING:
     from ..core.identity import Key, Provider
@@ -102,7 +102,7 @@ def _stored_as(ref: str | None, label: str | None) -> str:
     number would be taken for a position)."""
     if ref is not None and ref.startswith("store:"):
         return ref.removeprefix("store:")
-    return label or f"kept-{os.urandom(4).hex()}"
+    return label or new_label()
 
 
 def _check_lost(context: CliContext, key: Key) -> None:

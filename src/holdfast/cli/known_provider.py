@@ -71,7 +71,7 @@ def provider_at(
     if keys:
         entry["keys"] = [*keys]
     provider = _of(config_file.add_provider(context.editable, name, entry), name)
-    _forget_config(context)
+    context.forget_config()
     return provider, [f"Added provider '{name}' to {context.home.config}"]
 
 
@@ -110,13 +110,8 @@ def _completed(
         listed = [*(known.models or ()), *more]
         known = _of(config_file.set_models(context.editable, name, listed), name)
         lines.append(f"Added {', '.join(more)} to the models of provider '{name}'")
-    _forget_config(context)
+    context.forget_config()
     return known, lines or [f"Provider '{name}' is there already"]
-
-
-def _forget_config(context: CliContext) -> None:
-    """Have the configuration read again: it was changed."""
-    context.__dict__.pop("config", None)
 
 
 def _of(config: Config, name: str) -> Provider:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..core.identity import Key
 
+_LABEL_BYTES = 4
 _FREE_TO_READ = ("env", "file", "store")
+
+
+def new_label() -> str:
+    """Return the label of a key that is stored without a name: random, since a number would be taken for a
+    position."""
+    return f"kept-{os.urandom(_LABEL_BYTES).hex()}"
 
 
 def in_this_shell(ref: str) -> str:

@@ -81,8 +81,9 @@ def _usual_key(address: Address) -> tuple[str, ...]:
 
     if address.preset is None or address.url is not None:
         return ()
-    variables = presets.find(address.preset).get("env", ())
-    return tuple(f"env:{name}" for name in variables if os.environ.get(name, "").strip())[:1]
+    presets.find(address.preset)
+    variable = presets.filled(os.environ).get(address.preset)
+    return () if variable is None else (f"env:{variable}",)
 
 
 def _check_key(address: Address, keys: Sequence[str], *, asks: bool) -> None:

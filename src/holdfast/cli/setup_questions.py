@@ -12,6 +12,7 @@ from ..core.plain_text import plain
 from .context import CliContext
 from .known_provider import Address
 from .output import note
+from .references import new_label
 
 if TYPE_CHECKING:
     from ..core.identity import Provider
@@ -26,16 +27,10 @@ def asked_for_address(given: Address, environ: Mapping[str, str]) -> Address:
     from ..core.errors import HoldfastError
     from ..providers import presets
 
-    filled = {
-        name: variable
-        for name, row in presets.rows().items()
-        for variable in row.get("env", ())[:1]
-        if environ.get(variable, "").strip()
-    }
+    filled = presets.filled(environ)
     if filled:
-        note(
-            "your environment seems to hold keys: " + ", ".join(f"{filled[name]} ({name})" for name in filled)
-        )
+        keys = ", ".join(f"{variable} ({name})" for name, variable in filled.items())
+        note(f"your environment seems to hold keys: {keys}")
     note("known providers are listed by: holdfast provider presets")
     while True:
         text = str(_ask("URL of the provider, or the name of a preset", next(iter(filled), None))).strip()
@@ -51,16 +46,14 @@ def asked_for_address(given: Address, environ: Mapping[str, str]) -> Address:
 
 def asked_for_key(context: CliContext, provider: Provider) -> Provider:
     """Return the provider with a key that the user types, which is stored in secrets.toml."""
-    import os
-
     from .. import config as config_file
     from .prompts import given_secret
 
     otherwise = f"holdfast key add {provider.name} --from env:VARIABLE"
     secret = given_secret(provider.name, from_stdin=False, otherwise=otherwise, again="holdfast setup")
-    entry = {"from": f"store:kept-{os.urandom(4).hex()}"}
+    entry = {"from": f"store:{new_label()}"}
     config = config_file.add_key(context.editable, provider.name, entry, secret)
-    context.__dict__.pop("config", None)
+    context.forget_config()
     return config.providers[provider.name]
 
 

@@ -28,7 +28,7 @@ class KnownSessions:
 
     def __init__(self, store: Store, changes: ChangeWriter) -> None:
         self._store, self._changes = store, changes
-        self._turn = 0
+        self.turn = 0
         """The number of times that rows were read again."""
         self._recent: dict[str, Session] = {}
         self._older: dict[str, Session] = {}
@@ -53,11 +53,15 @@ class KnownSessions:
         """Return whether `get` needs no store."""
         return session_id in self._recent or session_id in self._older or self._is_absent(session_id)
 
-    def add(self, session: Session) -> None:
-        """Take over a session that this process has created."""
+    def add(self, session: Session, turn: int) -> bool:
+        """Take over a session that this process has created since `turn`. Return False if another process may
+        have changed it since: then it is looked for."""
         with self._lock:
             self._absent.pop(session.id, None)
+            if turn != self.turn:
+                return False
             self._put(session)
+            return True
 
     def look_for(self, session_id: str) -> None:
         """Forget that there was no such session."""
@@ -66,14 +70,14 @@ class KnownSessions:
     def read_again(self, ids: Iterable[str] | None) -> None:
         """Replace the known ones of these sessions, of all for None, by what is stored. Raises StoreError."""
         with self._lock:
-            self._turn += 1
+            self.turn += 1
             known = self._older | self._recent
         names = [name for name in (known if ids is None else ids) if name in known]
         if not names:
             return
         stored = {session.id: session for session in self._store.sessions_named(names)}
         with self._lock:
-            self._turn += 1
+            self.turn += 1
             for name in names:
                 if name not in stored:
                     self._older.pop(name, None)
@@ -103,9 +107,9 @@ class KnownSessions:
 
     def _find(self, session_id: str) -> Session | None:
         while not self._is_absent(session_id):
-            turn, session = self._turn, self._store.session(session_id)
+            turn, session = self.turn, self._store.session(session_id)
             with self._lock:
-                if turn != self._turn:  # it may have changed since it was read
+                if turn != self.turn:  # it may have changed since it was read
                     continue
                 if session is not None:
                     session = self._as_changed(session)

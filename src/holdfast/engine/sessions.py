@@ -78,11 +78,12 @@ def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
 def create_first(engine: Engine, session: Session, reason: Reason) -> bool:
     """Store a new session. Return False if another program created it since the engine looked."""
     event = _event(session, SessionCreated(key=session.key or "", **asdict(reason)))
+    turn = engine.sessions.turn
     if not engine.new_sessions.create((session, [event])):
         engine.sessions.look_for(session.id)
         return False
-    engine.sessions.add(session)
-    engine.objects.none_yet(session.id)
+    if engine.sessions.add(session, turn):
+        engine.objects.none_yet(session.id)
     return True
 
 

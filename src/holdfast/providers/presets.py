@@ -57,6 +57,16 @@ def owner_of_variable(variable: str) -> str | None:
     return next((name for name, row in rows().items() if variable in row.get("env", ())), None)
 
 
+def filled(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the presets of which a variable seems to hold a key, each with the first such variable."""
+    firsts = {}
+    for name, row in rows().items():
+        variables = [variable for variable in row.get("env", ()) if environ.get(variable, "").strip()]
+        if variables:
+            firsts[name] = variables[0]
+    return firsts
+
+
 @cache
 def _hosts() -> Mapping[str, Sequence[KnownHost]]:
     """Return the presets of each host[:port], in the order of the table."""

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from ..._files import make_private_directory, open_log
+from ..._files import make_private_directory, open_lock, open_log, take_lock
 from ...core.errors import ConfigError
 
 MOST_BYTES = 10 * 1024**2
@@ -38,8 +38,17 @@ class LogFile:
             if not self._is_there(mine):
                 self._open()
             elif mine.st_size > MOST_BYTES:
+                self._set_aside(mine)
+
+    def _set_aside(self, full: os.stat_result) -> None:
+        """Move the full file aside and begin a new one, unless another process is doing so or has done it."""
+        handle = open_lock(self._path.with_name(f".{self._path.name}.lock"))
+        try:
+            if take_lock(handle) and self._is_there(full):
                 self._path.replace(older_part(self._path))
                 self._open()
+        finally:
+            os.close(handle)
 
     def _is_there(self, mine: os.stat_result) -> bool:
         try:
