@@ -25,13 +25,15 @@ _SHORTLY = 1.0
 """The same for finding out whether the store can be used."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 0.3
 """Seconds between two tries to write to a store that is away."""
-_READS = frozenset(
+READS = frozenset(
     (
-        "session sessions sessions_named broken_sessions revision changes new_name evidence "
-        "cooldowns journal holder token tokens models account_object first_object provision "
-        "provisions broken_provisions"
+        "session sessions sessions_named broken_sessions stored_session session_page sessions_on "
+        "sessions_on_fallback sessions_using unused_sessions choices newest revision changes new_name "
+        "evidence cooldowns journal holder token tokens usage models account_object first_object provision "
+        "provisions broken_provisions status count_old"
     ).split()
 )
+"""The calls that go on while the store can be read and not written. All others write."""
 _TRIED = "health"
 """The lease that is taken to find out whether the store can be written."""
 _from_memory: ContextVar[bool] = ContextVar("from_memory", default=False)
@@ -77,7 +79,7 @@ class StoreGuard:
         value = getattr(self.inner, name)
         if name.startswith("_") or not callable(value):
             return value
-        return partial(self._call, value, name not in _READS)
+        return partial(self._call, value, name not in READS)
 
     def close(self) -> None:
         """Close the store. A try that is under way ends by itself."""
