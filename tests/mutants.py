@@ -63,7 +63,7 @@ MUTANTS = (
     ),
     Mutant(
         "shared-label",
-        "core/key_labels.py",
+        "values/key_labels.py",
         "hashlib.sha256(reference.encode())",
         "hashlib.sha256(scheme.encode())",
         "a key's label is made from the whole of its own reference (story 0)",
@@ -119,11 +119,11 @@ MUTANTS = (
     ),
     Mutant(
         "talkative-secret",
-        "core/secret.py",
+        "values/secret.py",
         'return f"Secret({self!s})"',
         'return f"Secret({self.__value})"',
         "a secret is shown as a mask",
-        "tests/core/test_secret.py",
+        "tests/values/test_secret.py",
     ),
     Mutant(
         "switch-undone",

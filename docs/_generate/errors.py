@@ -19,7 +19,6 @@ from holdfast.core.changes import Evidence
 from holdfast.core.config import Limits
 from holdfast.core.errors import HoldfastError
 from holdfast.core.explain import explain, since
-from holdfast.core.fault_texts import NEXT, WHAT
 from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.recovery_policy import (
@@ -37,6 +36,7 @@ from holdfast.core.recovery_policy import (
 from holdfast.core.retry_budget import Bucket
 from holdfast.core.steps import Attempt
 from holdfast.store.base import COOLDOWN_KEPT
+from holdfast.values.fault_texts import NEXT, WHAT
 from holdfast.wire.error_kinds import ERRORS, FAULTS, REFUSALS, ErrorKind
 from holdfast.wire.exchange import Bounds
 from holdfast.wire.header_policy import ANSWER, ANSWER_FAMILIES, REQUEST

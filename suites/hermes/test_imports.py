@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import real
 
-from holdfast.core.secret import Secret
 from holdfast.importers import hermes
 from holdfast.importers.addresses import canonical
 from holdfast.importers.hermes_home import HermesHome, read_home
+from holdfast.values.secret import Secret
 
 CASES = Path(__file__).parents[2] / "tests" / "data" / "imports"
 NAMES = sorted(path.parent.name for path in CASES.glob("hermes-*/expected.json"))

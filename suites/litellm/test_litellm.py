@@ -11,8 +11,8 @@ from proxy import MASTER, ensure, free_port, running
 
 from holdfast.core.model_roles import Role
 from holdfast.core.provisioning_state import Record, State
-from holdfast.core.secret import Secret
 from holdfast.sdk.api import NOWHERE, Holdfast
+from holdfast.values.secret import Secret
 
 pytestmark = pytest.mark.timeout(1800)
 ROLES = [Role("answer", ("*sonnet*",))]

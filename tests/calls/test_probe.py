@@ -11,9 +11,9 @@ from holdfast.calls import api_calls
 from holdfast.calls.api_calls import Checked, call_control_plane, check_call, list_models
 from holdfast.core.faults import Phase, Reply
 from holdfast.core.identity import Auth, Connection, Dialect
-from holdfast.core.secret import Secret
 from holdfast.fake_provider import Behaviour, ScriptedProvider, empty, ok, status, wrong_door
 from holdfast.providers.profiles import load
+from holdfast.values.secret import Secret
 from sdk.fakes import connect
 
 SECRET = Secret("sk-aaaaaaaaaaaaaaaa")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from holdfast.calls import token_endpoint
-from holdfast.core.secret import Secret
+from holdfast.values.secret import Secret
 
 
 @contextmanager

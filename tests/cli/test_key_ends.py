@@ -12,10 +12,10 @@ import pytest
 from cli.conftest import Cli
 from holdfast.core.identity import ProviderName
 from holdfast.core.provisioning_state import Capability, Record, State
-from holdfast.core.secret import Secret
 from holdfast.credentials.grant import Grant
 from holdfast.credentials.secrets_file import SecretsFile
 from holdfast.store.sqlite import SqliteStore
+from holdfast.values.secret import Secret
 
 DAY = 86_400.0
 CONFIG = (

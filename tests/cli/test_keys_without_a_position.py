@@ -22,11 +22,11 @@ from holdfast.config import Home, load
 from holdfast.config.home import unchanged_since
 from holdfast.core.errors import ConnectionLost, StoreError
 from holdfast.core.identity import Pin
-from holdfast.core.key_labels import label_of
 from holdfast.core.session import Session
 from holdfast.engine import home_store
 from holdfast.sdk.api import open_store
 from holdfast.store.sqlite import SqliteStore
+from holdfast.values.key_labels import label_of
 
 LABELS = {
     "by-file": label_of("file:~/keys/house"),

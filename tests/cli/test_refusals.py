@@ -13,7 +13,7 @@ import pytest
 
 from cli.furnishing import CANARY, CONFIG, Cli, contents, write
 from holdfast.cli import app
-from holdfast.core.key_labels import label_of
+from holdfast.values.key_labels import label_of
 
 
 def added(text: str) -> Callable[[Path], None]:

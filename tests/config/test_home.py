@@ -16,8 +16,8 @@ from holdfast.config import Home, Lines
 from holdfast.core.config import Config
 from holdfast.core.errors import ConfigError, ConnectionLost
 from holdfast.core.identity import Dialect, Pin, ProviderName
-from holdfast.core.secret import Secret
 from holdfast.credentials import SecretsFile
+from holdfast.values.secret import Secret
 
 EXAMPLE = """\
 # my providers

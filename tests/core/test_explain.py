@@ -18,11 +18,11 @@ from children import run
 from holdfast.core import explain as module
 from holdfast.core.changes import Evidence
 from holdfast.core.explain import Explanation, explain, since
-from holdfast.core.fault_texts import WHAT
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.core.steps import Attempt
 from holdfast.engine.journal import utc
+from holdfast.values.fault_texts import WHAT
 from tables import rows
 
 C = FaultClass

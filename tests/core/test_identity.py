@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.addresses import is_loopback
 from holdfast.core.errors import IdentityError, WrongDialect
 from holdfast.core.identity import (
     KINDS,
@@ -22,7 +21,8 @@ from holdfast.core.identity import (
     ProviderName,
 )
 from holdfast.core.routes import FallbackChain, Route
-from holdfast.core.secret import redact, without_user
+from holdfast.values.addresses import is_loopback
+from holdfast.values.secret import redact, without_user
 from world import CHAT, key, provider, route
 
 MIMO = provider("mimo", "a", "b")

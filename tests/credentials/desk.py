@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.core.identity import Key, ProviderName
-from holdfast.core.secret import Secret
 from holdfast.credentials import Vault
 from holdfast.credentials.oauth_source import OAuthSource
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.credentials.token_answers import TokenAnswer
+from holdfast.values.secret import Secret
 
 NOW = 1_000_000.0
 PEPPER = b"p" * 32

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from children import run
-from holdfast.core.secret import Secret
 from holdfast.credentials.in_flight import InFlight, NotFinished
 from holdfast.credentials.secrets_file import Grant, SecretsFile
+from holdfast.values.secret import Secret
 from signins.authority import Authority
 
 PROGRAM = """

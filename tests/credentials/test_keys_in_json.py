@@ -11,7 +11,7 @@ import pytest
 from credentials.desk import NOW, PEPPER, TOOL, Desk
 from holdfast.core.errors import SecretMissing
 from holdfast.core.identity import Key, ProviderName
-from holdfast.core.secret import Secret
+from holdfast.values.secret import Secret
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import pytest
 
 from credentials.desk import NOW, OAUTH, Desk, token
 from holdfast.core.errors import NotRenewed, SecretMissing, SignInEnded
-from holdfast.core.secret import Secret
 from holdfast.credentials import Vault, oauth_source
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.credentials.sources import RenewalFailed
+from holdfast.values.secret import Secret
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 from children import Popen
 from holdfast import _files
 from holdfast.core.errors import ConfigError
-from holdfast.core.secret import Secret
 from holdfast.credentials import SecretsFile
 from holdfast.credentials.secrets_file import Grant
+from holdfast.values.secret import Secret
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_a_write_that_fails_leaves_the_old_keys(file: SecretsFile, monkeypatch: 
 def test_writers_in_several_processes_lose_nothing(file: SecretsFile) -> None:
     code = (
         "import sys; from pathlib import Path; from holdfast.credentials import SecretsFile; from "
-        "holdfast.core.secret import Secret\n"
+        "holdfast.values.secret import Secret\n"
         "file = SecretsFile(Path(sys.argv[1]))\n"
         "for number in range(10): file.put('mimo', f'{sys.argv[2]}-{number}', Secret('value'))"
     )

@@ -15,11 +15,11 @@ import pytest
 
 from holdfast.core.errors import NotRenewed, SecretMissing, SourceSilent
 from holdfast.core.identity import Key, ProviderName
-from holdfast.core.secret import Secret
 from holdfast.credentials import SecretsFile, Vault, foreign_call
 from holdfast.credentials.cached_source import CachedSource
 from holdfast.credentials.foreign_call import ForeignCall
 from holdfast.credentials.sources import Silent
+from holdfast.values.secret import Secret
 
 NOW = 1_000_000.0
 GOOD = (0, b"a-good-key", b"")

@@ -26,11 +26,11 @@ from hypothesis.stateful import (
 
 from credentials.desk import NOW
 from holdfast.core.errors import ConfigError
-from holdfast.core.secret import Secret
 from holdfast.credentials.oauth_source import OAuthSource
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.credentials.sources import Unreadable
 from holdfast.credentials.token_answers import TokenAnswer
+from holdfast.values.secret import Secret
 
 WHICH = strategies.integers(0, 1)
 

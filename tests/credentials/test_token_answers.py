@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.secret import Secret
 from holdfast.credentials.token_answers import Refusal, TokenAnswer, Tokens, Verdict, refusal_in, tokens_in
+from holdfast.values.secret import Secret
 
 OVER, CLIENT, SAID = Verdict.OVER, Verdict.CLIENT, Verdict.SAID
 REFUSED, TURNED_AWAY, PASSING = Verdict.REFUSED, Verdict.TURNED_AWAY, Verdict.PASSING

@@ -10,9 +10,9 @@ import pytest
 
 from credentials.desk import NOW, OAUTH, PEPPER, TOOL, Desk, token
 from holdfast.core.errors import NotRenewed, SignInEnded
-from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import Grant
 from holdfast.credentials.sources import RenewalFailed
+from holdfast.values.secret import Secret
 
 
 @pytest.fixture

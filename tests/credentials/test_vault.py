@@ -18,10 +18,10 @@ import pytest
 from children import Popen
 from holdfast.core.errors import ConfigError, SecretMissing
 from holdfast.core.identity import Key, ProviderName
-from holdfast.core.secret import Secret
 from holdfast.credentials import SecretsFile, Vault
 from holdfast.credentials.sources import run_program
 from holdfast.distribution import install_command
+from holdfast.values.secret import Secret
 
 PEPPER = b"p" * 32
 

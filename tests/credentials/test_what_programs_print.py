@@ -12,9 +12,9 @@ import pytest
 from credentials.desk import NOW, TOOL, Desk
 from holdfast.core.errors import SecretMissing
 from holdfast.core.identity import Key, ProviderName
-from holdfast.core.secret import Secret
 from holdfast.credentials import Vault, sources
 from holdfast.credentials.sources import run_program
+from holdfast.values.secret import Secret
 
 AT = Key(ProviderName("mimo"), "t", "cmd:tool", value="data.token")
 

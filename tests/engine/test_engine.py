@@ -16,7 +16,6 @@ from holdfast.core.config import ModelFacts
 from holdfast.core.errors import ConfigError, ConnectionLost, SecretMissing, StoreError
 from holdfast.core.faults import Fault, FaultClass, Reply
 from holdfast.core.identity import Connection, Pin
-from holdfast.core.secret import Secret
 from holdfast.core.session import ActiveFallback, Session
 from holdfast.core.steps import Answer, Probe, Refresh, Send
 from holdfast.credentials import Vault
@@ -25,6 +24,7 @@ from holdfast.engine.request import RequestRun
 from holdfast.engine.state import Engine
 from holdfast.store.journal_events import EventKind, RequestRefused
 from holdfast.store.sqlite import SqliteStore
+from holdfast.values.secret import Secret
 from world import BAD_KEY, BROKEN, CHAT, NO_MODEL, OVERLOADED, THROTTLED
 
 CONFIG = """

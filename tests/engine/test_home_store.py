@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from holdfast.core.config import Config
 from holdfast.core.identity import Key, Pin, ProviderName
-from holdfast.core.key_labels import label_of
 from holdfast.core.session import Session
 from holdfast.engine.home_store import with_lasting_labels
+from holdfast.values.key_labels import label_of
 from world import provider
 
 WRITTEN, NOW = 1000.0, 2000.0

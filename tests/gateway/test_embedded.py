@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import httpx2
 
 from holdfast.core.identity import Pin
-from holdfast.core.secret import Secret
 from holdfast.gateway import embedded
 from holdfast.gateway.embedded import Gate, serving
 from holdfast.gateway.handler import LocalResponse
 from holdfast.gateway.tokens import Tokens
 from holdfast.testing import ScriptedProvider
+from holdfast.values.secret import Secret
 from holdfast.wire.error_kinds import ERRORS, REFUSALS
 from tables import rows
 

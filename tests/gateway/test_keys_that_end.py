@@ -16,9 +16,9 @@ import pytest
 
 import holdfast
 from holdfast.calls import token_endpoint
-from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, status
+from holdfast.values.secret import Secret
 from signins.authority import Authority
 
 from .conftest import Running, StartGateway

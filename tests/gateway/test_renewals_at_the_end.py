@@ -12,8 +12,8 @@ import httpx2
 import pytest
 
 from gateway.served import serving
-from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import Grant, SecretsFile
+from holdfast.values.secret import Secret
 from signins.authority import Authority
 
 

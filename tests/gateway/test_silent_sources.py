@@ -14,10 +14,10 @@ import openai
 import pytest
 
 from holdfast.core.identity import Dialect
-from holdfast.core.secret import Secret
 from holdfast.credentials import cached_source, renewal_state
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.fake_provider import ScriptedProvider, SeenRequest, ok, status
+from holdfast.values.secret import Secret
 from signins.authority import Authority
 
 from .conftest import Running, StartGateway

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from holdfast.core.errors import StoreError
-from holdfast.core.secret import redact
 from holdfast.gateway import tokens as module
 from holdfast.gateway.tokens import Tokens, issue
 from holdfast.store.memory import MemoryStore
 from holdfast.store.sqlite import SqliteStore
+from holdfast.values.secret import redact
 
 
 class Clock:

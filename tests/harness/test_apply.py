@@ -15,9 +15,9 @@ import pytest
 from harness.tasks import CHAT, VARIABLES, task
 from holdfast._files import write_private
 from holdfast.core.errors import CannotHandOver, ConfigError
-from holdfast.core.secret import Secret
 from holdfast.harness import HARNESSES, apply
 from holdfast.harness.base import TOKEN, File, Handover
+from holdfast.values.secret import Secret
 
 KEY = "sk-the-real-key-93b1f0d2"
 ODD = 'key/with+odd"signs>>>??\xff-7d3e'

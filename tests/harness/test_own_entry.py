@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from cli.furnishing import Cli, write
-from holdfast.core.secret import Secret
 from holdfast.harness import HARNESSES, jsonc
 from holdfast.harness.base import TOKEN
 from holdfast.harness.own_entry import is_own_gateway
+from holdfast.values.secret import Secret
 
 ROOT = "http://127.0.0.1:4555"
 TOKEN_OF_OURS = "hf-ab12cd-" + "x" * 43

@@ -10,7 +10,7 @@ import holdfast
 from house.syntax import nodes_of
 
 HARD_LIMIT = 400
-CORE_LIMIT = 5_000
+CORE_LIMIT = 4_500
 
 # Package registries, machine paths, and who started a session. Written so that this file does not match
 # itself.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.core.secret import Secret
+from holdfast.values.secret import Secret
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "10.0.0.1", "169.254.169.254"])

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from holdfast.core.config import Config
-from holdfast.core.secret import Secret
 from holdfast.importers.entries import Entry, ImportResult
 from holdfast.importers.plan import plan
 from holdfast.importers.programs import PROGRAMS
 from holdfast.importers.recognise import refuse_foreign
+from holdfast.values.secret import Secret
 
 CASES = Path(__file__).parents[1] / "data" / "imports"
 FAKE = re.compile(r"[A-Za-z0-9_.+/=-]*FAKE[A-Za-z0-9_.+/=-]*")

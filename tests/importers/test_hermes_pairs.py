@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from holdfast.core.secret import Secret
 from holdfast.importers import hermes
+from holdfast.values.secret import Secret
 
 EXAMPLES = settings.default.max_examples // 4
 VENDORS = {

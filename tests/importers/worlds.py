@@ -11,9 +11,9 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from holdfast.core.secret import Secret
 from holdfast.importers.entries import ImportResult
 from holdfast.providers import presets
+from holdfast.values.secret import Secret
 
 BUILT_IN = ("openai", "anthropic", "groq", "mistral", "openrouter", "deepseek", "xai")
 OWN = ("corp", "relay", "my-box")

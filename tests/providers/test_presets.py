@@ -11,10 +11,10 @@ import pytest
 
 import holdfast
 from holdfast.config.parse import parse
-from holdfast.core.addresses import is_loopback
 from holdfast.core.errors import IdentityError
 from holdfast.core.identity import Auth, Dialect, ProviderName
 from holdfast.providers import presets, profiles
+from holdfast.values.addresses import is_loopback
 from tables import rows
 
 COLUMNS = {"name", "docs", "profile", "env", "auth", "endpoints", "key_prefixes"}

@@ -16,13 +16,13 @@ from holdfast.core.errors import NotReady
 from holdfast.core.identity import ProviderName
 from holdfast.core.model_roles import Role
 from holdfast.core.provisioning_state import Capability, Record, State
-from holdfast.core.secret import Secret
 from holdfast.engine.provisioned_roles import stored_role, with_roles
 from holdfast.engine.provisioning import Ready
 from holdfast.fake_provider.control import Granted, cut
 from holdfast.sdk import api
 from holdfast.sdk.api import Holdfast
 from holdfast.store.sqlite import SqliteStore
+from holdfast.values.secret import Secret
 from stories.story import ask
 
 from .conftest import GENERATE, Rig

@@ -14,7 +14,6 @@ import pytest
 from holdfast.core.errors import IdentityError, NotReady
 from holdfast.core.model_roles import Role
 from holdfast.core.provisioning_state import Record, State
-from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import SecretsFile
 from holdfast.engine.provisioning import Provisioning, Ready
 from holdfast.fake_provider import ScriptedProvider, SeenRequest, status
@@ -23,6 +22,7 @@ from holdfast.fake_provider.router import RouterPlane
 from holdfast.provisioning.base import is_intent_of
 from holdfast.sdk import api
 from holdfast.sdk.api import Holdfast
+from holdfast.values.secret import Secret
 
 from .conftest import GENERATE, ROLES, TRIAL, Rig
 

@@ -12,13 +12,13 @@ import pytest
 from holdfast.core.errors import NotReady
 from holdfast.core.model_roles import Role
 from holdfast.core.provisioning_state import Record, State
-from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import SecretsFile
 from holdfast.engine.provisioning import Ready
 from holdfast.fake_provider import status
 from holdfast.fake_provider.control import cut
 from holdfast.fake_provider.router import RouterPlane
 from holdfast.sdk.api import Holdfast
+from holdfast.values.secret import Secret
 
 from .conftest import GENERATE, Rig
 

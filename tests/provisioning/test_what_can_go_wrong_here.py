@@ -13,7 +13,6 @@ import pytest
 
 from holdfast.core.errors import ConfigError, HoldfastError, IdentityError, NotReady, StoreError
 from holdfast.core.provisioning_state import State, granted
-from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import SecretsFile
 from holdfast.engine.provisioning import Ready
 from holdfast.engine.provisioning_host import ProvisioningHost
@@ -21,6 +20,7 @@ from holdfast.fake_provider import status
 from holdfast.provisioning.sealed_replies import SealedReplies
 from holdfast.sdk.api import Holdfast
 from holdfast.store.sqlite import SqliteStore
+from holdfast.values.secret import Secret
 from stories.story import ask, refusal
 
 from .conftest import TRIAL, Rig

@@ -13,9 +13,9 @@ import pytest
 
 from core.life import born, step
 from holdfast.cli import app
-from holdfast.core.fault_texts import NEXT, WHAT
 from holdfast.core.faults import FaultClass, Phase
 from holdfast.core.steps import Refresh, Send
+from holdfast.values.fault_texts import NEXT, WHAT
 from scenarios.messages import FILE, explanation_of, messages, text
 
 SHAPE = re.compile(

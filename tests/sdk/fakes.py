@@ -10,10 +10,10 @@ from holdfast.core.classify import classify
 from holdfast.core.errors import SecretMissing
 from holdfast.core.faults import Fault, FaultClass, Phase
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
-from holdfast.core.secret import Secret
 from holdfast.core.steps import Answer, Attempt, Outcome, Send, Step
 from holdfast.fake_provider import ScriptedProvider
 from holdfast.providers.profiles import load
+from holdfast.values.secret import Secret
 from holdfast.wire.api_routes import BodyRule
 from holdfast.wire.error_bodies import ClientError
 from holdfast.wire.error_kinds import ERRORS

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from holdfast.core.secret import Secret
+from holdfast.values.secret import Secret
 
 _LEFT_OUT = (
     Secret,  # keeps its value to itself, by its tests

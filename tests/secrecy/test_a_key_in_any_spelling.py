@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.secret import Secret
 from holdfast.secrecy.masking import StreamMask, holds, masked, masked_bytes, redacted, spellings_of, starred
+from holdfast.values.secret import Secret
 from secrecy.spelled import KEY, SPELLINGS, left_of
 from tables import rows
 

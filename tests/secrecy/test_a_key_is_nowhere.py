@@ -20,9 +20,9 @@ from click.testing import CliRunner
 import holdfast
 from gateway.served import CHAT, Served, provider, serving, write_config
 from holdfast.cli import app
-from holdfast.core.secret import Secret
 from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, status
 from holdfast.secrecy.masking import spellings_of
+from holdfast.values.secret import Secret
 from secrecy.deep import holders
 from secrecy.spelled import KEY, SPELLINGS, left_of
 from tables import rows

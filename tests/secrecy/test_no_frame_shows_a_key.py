@@ -23,10 +23,10 @@ from gateway.raw_provider import After, RawProvider, Said, chunked, delta, head,
 from holdfast.calls.api_calls import check_call, list_models
 from holdfast.calls.token_endpoint import post_form
 from holdfast.core.identity import Connection, Dialect, Endpoint, Key, Provider, ProviderName
-from holdfast.core.secret import Secret
 from holdfast.credentials import Vault
 from holdfast.sdk import api
 from holdfast.sdk import transport as sdk_transport
+from holdfast.values.secret import Secret
 from holdfast.wire.request_body import RequestInfo
 from holdfast.wire.request_head import PreparedHead
 from secrecy.deep import holders

@@ -15,8 +15,8 @@ import pytest
 
 import holdfast
 from children import Popen
-from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import Grant, SecretsFile
+from holdfast.values.secret import Secret
 from signins.authority import CANARY, Authority
 
 WORKER = Path(__file__).with_name("worker.py")

@@ -17,10 +17,10 @@ from cli.furnishing import Cli
 from holdfast.config import Home
 from holdfast.config import load as load_config
 from holdfast.core.errors import ConfigError
-from holdfast.core.secret import Secret
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.engine import login
 from holdfast.engine.token_service import TokenService, take_over
+from holdfast.values.secret import Secret
 from signins.authority import CANARY, Authority
 
 SECRET = "client+word%1"  # what a form writes in another way

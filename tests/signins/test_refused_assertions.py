@@ -12,10 +12,10 @@ import pytest
 from holdfast.config import Home
 from holdfast.core.errors import SecretMissing, SourceSilent
 from holdfast.core.identity import Key, ProviderName
-from holdfast.core.secret import Secret
 from holdfast.credentials import Vault
 from holdfast.credentials.token_answers import TokenAnswer
 from holdfast.engine.workload_identity import exchanges
+from holdfast.values.secret import Secret
 
 NOW = 1_000_000.0
 WORKLOAD = Key(ProviderName("corp"), "a", "wif:corp")

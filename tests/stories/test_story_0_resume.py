@@ -17,10 +17,10 @@ import pytest
 from holdfast.core.config import Config
 from holdfast.core.errors import ConfigError, ConnectionLost, IdentityError
 from holdfast.core.identity import KINDS, Dialect
-from holdfast.core.key_labels import label_of
 from holdfast.fake_provider import ScriptedProvider, ok, status
 from holdfast.importers.legacy_rows import LegacyRow, recover_pin
 from holdfast.sdk.api import Session
+from holdfast.values.key_labels import label_of
 from stories.faces import at_leisure_with_two_workers, library_only
 from stories.story import (
     TEXT,

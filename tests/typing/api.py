@@ -14,8 +14,8 @@ import openai
 
 import holdfast
 from holdfast.core.identity import Connection, Endpoint, Key
-from holdfast.core.secret import Secret
 from holdfast.testing import ScriptedProvider, ok, status
+from holdfast.values.secret import Secret
 
 
 def a_session_is_created_or_resumed_and_handed_to_an_sdk() -> None:

@@ -18,7 +18,6 @@ import httpx2
 from holdfast.config import Home
 from holdfast.core.errors import NotReady
 from holdfast.core.identity import ProviderName
-from holdfast.core.secret import Secret
 from holdfast.credentials import Vault
 from holdfast.credentials.secrets_file import Grant, SecretsFile
 from holdfast.engine.opening import build_engine
@@ -27,6 +26,7 @@ from holdfast.engine.workload_identity import exchanges
 from holdfast.sdk.api import Holdfast
 from holdfast.sdk.transport import bind
 from holdfast.store.sqlite import SqliteStore
+from holdfast.values.secret import Secret
 from weeks.furniture import CONFIG, ENVIRON, HOSTS, LITE, PINS, ROLES
 from weeks.services import KEY, Clock, Services
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from holdfast.core.faults import Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
-from holdfast.core.secret import Secret
+from holdfast.values.secret import Secret
 from holdfast.wire import request_body as scan
 from holdfast.wire.api_routes import dialect_of
 from holdfast.wire.client_headers import filter_headers

@@ -18,9 +18,9 @@ import httpx2
 from ..core.config import ModelFacts
 from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection, Dialect
-from ..core.secret import Secret
 from ..secrecy.frames import without_frames
 from ..secrecy.masking import masked_bytes
+from ..values.secret import Secret
 from ..wire.answer_shape import judge
 from ..wire.api_routes import answer_of
 from ..wire.client_headers import filter_headers

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.addresses import is_this_machine, may_be_dialled
+from ..values.addresses import is_this_machine, may_be_dialled
 from ..wire.time_limits import within_deadline
 
 _HEAD_START = 0.25

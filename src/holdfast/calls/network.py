@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
+from ..values.addresses import is_loopback
 from ..wire.proxies import check_proxy, proxy_for
 
 if TYPE_CHECKING:

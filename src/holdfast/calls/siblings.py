@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from ..core.faults import Reply
 from ..core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider
-from ..core.secret import Secret
 from ..providers import profiles
 from ..providers.siblings import siblings, usual_auth
+from ..values.secret import Secret
 from ..wire.dialect_probe import NO_ROUTE, PATHS, Spoken, probe_body, same, verdict
 from .api_calls import call_control_plane
 

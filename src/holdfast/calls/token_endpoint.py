@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 import httpx2
 
-from ..core import times
-from ..core.secret import Secret
 from ..credentials.token_answers import TokenAnswer
 from ..secrecy.frames import without_frames
+from ..values import times
+from ..values.secret import Secret
 from ..wire.request_head import basic_credentials, form_body, json_body
 from .clients import client_for
 from .deadline import Deadline

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from ..config import Home
     from ..core.config import Config
     from ..core.identity import Key, Provider
-    from ..core.secret import Secret
     from ..credentials import Vault
     from ..gateway.listener import Listener
     from ..store.base import Store
+    from ..values.secret import Secret
 
 
 class CliContext:

@@ -18,11 +18,11 @@ from ..core.config import Config
 from ..core.errors import ConfigError, HoldfastError, Problem
 from ..core.identity import Key, Provider
 from ..core.known_hosts import more_dialects
-from ..core.secret import redact
 from ..distribution import DISTRIBUTION, namesake, without_namesake_command
 from ..engine.resting import Resting
 from ..providers.known_addresses import other_dialect
 from ..store.base import Store
+from ..values.secret import redact
 from .context import CliContext
 from .doctor_files import Finding, check_files, check_store, check_trust, move_damaged_store
 from .doctor_gateways import check_connected, check_gateways

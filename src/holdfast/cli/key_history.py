@@ -44,7 +44,7 @@ class History:
         read; a cooldown without an end has null as `until`.
         """
         from ..core.changes import subject_prefixes
-        from ..core.secret import redact
+        from ..values.secret import redact
 
         vault = self.context.vault
         tail, state, why = _read(self.context, provider, key)

@@ -1,5 +1,5 @@
 """The output of commands: lines and tables on stdout, refusals on stderr, JSON where it is asked for. Text
-from outside is cleaned (`core.plain_text`) before it reaches a terminal."""
+from outside is cleaned (`values.plain_text`) before it reaches a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from ..core.errors import HoldfastError
-from ..core.plain_text import plain, plain_json
+from ..values.plain_text import plain, plain_json
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _GAP = "  "
@@ -82,7 +82,7 @@ def command_of(command: str, argument: str, options: Options) -> str:
 
 def _shown(value: str) -> str:
     """Return an option's value as it may be printed: a URL without user and password."""
-    from ..core.secret import without_user
+    from ..values.secret import without_user
 
     if "://" not in value:
         return value

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..core.plain_text import plain
+from ..values.plain_text import plain
 
 if TYPE_CHECKING:
-    from ..core.secret import Secret
+    from ..values.secret import Secret
 
 
 def given_secret(provider: str, *, from_stdin: bool, otherwise: str, again: str) -> Secret:
@@ -19,7 +19,7 @@ def given_secret(provider: str, *, from_stdin: bool, otherwise: str, again: str)
     `otherwise` is the command that needs no terminal, `again` the one to try once more.
     """
     from ..core.errors import ConfigError
-    from ..core.secret import Secret
+    from ..values.secret import Secret
 
     if from_stdin:
         text = sys.stdin.read()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..core.plain_text import plain
+from ..values.plain_text import plain
 from .output import say
 from .prompts import given_code
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from ..core.errors import HoldfastError
-from ..core.plain_text import plain
+from ..values.plain_text import plain
 from . import output
 from .context import CliContext
 
@@ -173,7 +173,7 @@ def _help_of(group: click.Command, arguments: Sequence[str]) -> str:
 
 def _defect(error: Exception) -> HoldfastError:
     """Return an unexpected error as one of ours. Its text is redacted: it may hold a secret."""
-    from ..core.secret import redact
+    from ..values.secret import redact
 
     return HoldfastError(
         f"this is a defect of Holdfast: {type(error).__name__}: {redact(str(error))}",

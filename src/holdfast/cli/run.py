@@ -19,10 +19,10 @@ from .output import command_of, if_any, note, show_json, table
 
 if TYPE_CHECKING:
     from ..core.identity import Endpoint
-    from ..core.secret import Secret
     from ..gateway.embedded import Gate
     from ..harness.base import Handover, Harness, LaunchRequest, Target
     from ..sdk.api import Holdfast
+    from ..values.secret import Secret
     from .run_choice import Choice
 
 _ALL_EVENTS = 1_000_000

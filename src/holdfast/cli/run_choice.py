@@ -19,12 +19,12 @@ from ..core.errors import CannotHandOver, ConfigError, ConnectionLost, SecretMis
 from ..core.identity import Connection, Dialect, Pin, Provider
 from ..core.routes import Route
 from ..core.routing import provider_of, route_for
-from ..core.secret import Secret
 from ..core.session import checked_session_id
 from ..engine.candidates import with_candidates
 from ..harness import HARNESSES
 from ..harness.base import Harness
 from ..providers import presets
+from ..values.secret import Secret
 from .references import is_free_to_read
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..core.plain_text import plain
+from ..values.plain_text import plain
 from .context import CliContext
 from .known_provider import Address
 from .output import note

@@ -94,9 +94,9 @@ def _words(matches: Sequence[Endpoint]) -> str:
 
 def _missing(provider: Provider) -> list[Dialect]:
     """Return the dialects that are worth asking for."""
-    from ..core.addresses import is_loopback
     from ..core.identity import Dialect
     from ..providers import presets
+    from ..values.addresses import is_loopback
 
     url = provider.endpoints[0].url
     if presets.known_at(url) is not None and not is_loopback(url):

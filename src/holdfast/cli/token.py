@@ -162,8 +162,8 @@ def _checked_pin(context: CliContext, text: str) -> Pin:
 
 def _seconds_until(text: str, now: float) -> float:
     """Return the seconds from `now` (epoch seconds) until a time that the user wrote. Raises ConfigError."""
-    from ..core import times
     from ..core.errors import ConfigError
+    from ..values import times
 
     seconds = times.duration(text)
     moment = times.moment(text)

@@ -12,8 +12,8 @@ _AT_ONCE = 1_000
 def remove_unused(context: CliContext, text: str, *, apply: bool) -> None:
     """Remove the sessions that were not used for so long, or say how many these are. Raises ConfigError for a
     text that is no time."""
-    from ..core import times
     from ..core.errors import ConfigError
+    from ..values import times
 
     seconds = times.duration(text)
     if seconds is None or seconds <= 0:

@@ -11,8 +11,8 @@ from .._files import locked, quoted, write_private
 from ..core.config import Config, near
 from ..core.errors import ConfigError
 from ..core.identity import Pin, Provider, ProviderName
-from ..core.secret import Secret
 from ..credentials.secrets_file import SecretsFile
+from ..values.secret import Secret
 from .home import Home, byte_order_mark, read, understood
 from .model_tables import with_tables_of
 from .positions import Lines

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
+from ..values.addresses import is_loopback
 
 _LAST_PORT = 65_535
 # Nothing is bound here: an address that means "everywhere" is replaced by one to which a client can connect.

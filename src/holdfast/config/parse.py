@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from ..core.config import Config, GatewaySettings, Limits, Locate, ModelFacts, SignIn, StoreSettings, near
 from ..core.errors import ConfigError, IdentityError, Problem
 from ..core.identity import Auth, Dialect, Endpoint, Key, Pin, Provider, ProviderName, Strategy
-from ..core.key_labels import label_of
 from ..core.known_hosts import KnownAt, knows_none
 from ..core.routes import FallbackChain
-from ..core.secret import redact
+from ..values.key_labels import label_of
+from ..values.secret import redact
 from . import assertions, caps_tables, model_tables, schema
 from . import endpoints as endpoints_of
 from .toml_text import join

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from ..core import times
 from ..core.config import INPUTS
 from ..core.errors import ConfigError
 from ..core.identity import Auth, Dialect, Strategy, Translates
-from ..core.key_labels import LABEL
+from ..values import times
+from ..values.key_labels import LABEL
 from ..wire.header_names import checked_forward, is_header_name, why_not_configured
 from .assertions import KINDS
 from .listen import Listen

@@ -5,6 +5,7 @@ who answers            identity, routes, config, known_hosts, routing, session, 
 what an answer means   faults, vocabulary, response_parser, retry_hints, classify
 what is remembered     changes, health, retry_budget
 what to do next        key_selection, recovery_policy, steps, request_state, request_flow
-what to tell the user  explain, fault_texts, errors
+what to tell the user  explain, errors
 setting up a provider  provisioning_state, model_roles
-used everywhere        secret, key_labels, times, addresses"""
+
+What decides nothing is in `values`: keys, addresses, times, texts."""

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from .addresses import is_loopback
+from ..values.addresses import is_loopback
+from ..values.secret import redact
 from .faults import AUTH_FAULTS, Confidence, Fault, FaultClass, Flaw, Origin, Phase, Reply, Scope
 from .response_parser import Facts, read, words
 from .retry_hints import hint_seconds, of_one_model, unified_reset
-from .secret import redact
 from .vocabulary import Profile, Rule, Verdict
 
 _K = FaultClass

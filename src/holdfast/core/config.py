@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TypedDict
 
-from .addresses import is_loopback
+from ..values.addresses import is_loopback
 from .errors import IdentityError
 from .identity import Dialect, Endpoint, Key, Pin, Provider, ProviderName
 from .known_hosts import KnownAt, knows_none

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .plain_text import plain
+from ..values.plain_text import plain
 
 
 class HoldfastError(Exception):

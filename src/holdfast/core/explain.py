@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import inf
 
+from ..values.fault_texts import CAUSES, NEXT, NO_REPORT, WHAT
+from ..values.secret import redact
 from .changes import Evidence
-from .fault_texts import CAUSES, NEXT, NO_REPORT, WHAT
 from .faults import REFUSALS, Fault, FaultClass, Phase
 from .identity import Connection, Pin
-from .secret import redact
 from .steps import Attempt
 
 Clock = Callable[[float], str]

@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
-from .addresses import address_of, names_no_provider
+from ..values.addresses import address_of, names_no_provider
+from ..values.secret import redact, without_user
 from .errors import IdentityError, WrongDialect
-from .secret import redact, without_user
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LONGEST_MODEL = 512

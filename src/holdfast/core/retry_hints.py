@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta, timezone
 
-from . import times
+from ..values import times
 from .response_parser import Facts
 
 LONGEST_HINT = 32 * 86_400.0

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from ..values.key_labels import is_position
 from .compatibility import spoken_to
 from .config import Config
 from .errors import AmbiguousModel, ConnectionLost, HoldfastError, UnknownModel, WrongDialect
 from .identity import Dialect, Pin, Provider, ProviderName, can_be_pinned, is_provider_name
-from .key_labels import is_position
 from .known_hosts import more_dialects
 from .routes import Route
 from .session import Session

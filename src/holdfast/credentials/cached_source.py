@@ -11,8 +11,8 @@ from math import inf
 from typing import Any, NamedTuple
 
 from ..core.changes import CLOCK_SLACK
-from ..core.secret import Secret, redact
 from ..distribution import install_command
+from ..values.secret import Secret, redact
 from .printed_key import printed_key
 from .sources import LONGEST, PASSING, Gone, Run, Silent, Unreadable, secret_of
 from .token_answers import Tokens

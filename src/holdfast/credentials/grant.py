@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.secret import Secret
+from ..values.secret import Secret
 from .token_answers import Tokens
 
 _FIELDS: Mapping[str, type | tuple[type, ...]] = {

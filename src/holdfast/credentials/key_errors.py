@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from .._files import quoted
 from ..core.errors import ConfigError, NotRenewed, SecretMissing, SignInEnded, SourceSilent
 from ..core.identity import Key
-from ..core.secret import Secret, redact
 from ..secrecy.masking import masked
+from ..values.secret import Secret, redact
 from .sources import RenewalFailed, SignInOver, Silent, Unreadable
 
 _NEXT_STEPS = {

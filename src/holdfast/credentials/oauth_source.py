@@ -23,8 +23,8 @@ from pathlib import Path
 
 from .._files import Busy
 from ..core.errors import ConfigError
-from ..core.secret import Secret, redact
 from ..secrecy.masking import redacted
+from ..values.secret import Secret, redact
 from .cached_source import OVER, RENEW_AGAIN, Life
 from .grant import Grant, renewed_grant
 from .in_flight import InFlight, NotFinished

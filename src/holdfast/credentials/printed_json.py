@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta, timezone
 from typing import Any
 
-from ..core import times
-from ..core.secret import redact
+from ..values import times
+from ..values.secret import redact
 from .sources import Unreadable
 
 # `token_expiry` is from gcloud's helper, `expireTime` from Google's IAM, `expiration_time` and `id_token`

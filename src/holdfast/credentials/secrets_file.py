@@ -25,7 +25,7 @@ from .._files import (
     write_private,
 )
 from ..core.errors import ConfigError
-from ..core.secret import Secret
+from ..values.secret import Secret
 from .grant import Grant, from_toml, to_toml
 
 _LOOKS = 20

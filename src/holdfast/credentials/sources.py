@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .._files import NotRead, changes_soon, quoted, read_regular, stamp
 from ..core.errors import ConfigError
-from ..core.secret import Secret
+from ..values.secret import Secret
 from .given_files import is_given
 from .secrets_file import SecretsFile
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from ..core import times
-from ..core.secret import Secret
+from ..values import times
+from ..values.secret import Secret
 
 _LONGEST_LIFE = 10 * 366 * 86_400.0
 _LONGEST_PREFIX = 16

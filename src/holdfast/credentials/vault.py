@@ -13,8 +13,8 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from ..core.identity import Key, ProviderName
-from ..core.secret import Secret, fingerprint
 from ..secrecy.frames import bare
+from ..values.secret import Secret, fingerprint
 from .cached_source import (
     CachedSource,
     Exchange,
@@ -201,7 +201,7 @@ class Vault:
         self._in_flight.settle()
 
     def known(self) -> list[Secret]:
-        """Return the latest values of all keys, for `core.secret.redact`."""
+        """Return the latest values of all keys, for `values.secret.redact`."""
         return list({secret for entry in list(self._entries.values()) for secret in entry.values})
 
     def note(self, key: Key) -> str:

@@ -17,11 +17,11 @@ from .._files import write_private
 from ..config import Home, add_key, add_provider
 from ..core.explain import Explanation
 from ..core.identity import Connection, Dialect, Pin
-from ..core.secret import Secret
 from ..fake_provider import Behaviour, Script, ScriptedProvider, SeenRequest
 from ..sdk import api
 from ..sdk.api import Holdfast, Session
 from ..store.journal_events import Attempted, Event, of_type
+from ..values.secret import Secret
 from .show import Show
 from .speakers import Reply, Speaker
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.faults import Phase, Reply
 from ..core.response_parser import words
-from ..core.secret import redact
+from ..values.secret import redact
 
 _MOST_KEYS, _MOST_ITEMS, _DEEPEST, _MOST_WORDS = 40, 3, 6, 60
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}")

@@ -15,8 +15,8 @@ from ..core.errors import SecretMissing
 from ..core.faults import Reply
 from ..core.identity import Connection
 from ..core.routes import Route
-from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Send
+from ..values.secret import Secret
 from ..wire.response_head import reply_of_unsent
 from .request import RequestRun
 from .state import Engine

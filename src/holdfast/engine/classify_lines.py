@@ -16,9 +16,9 @@ from typing import Any
 
 from ..core.classify import classify, weigh
 from ..core.faults import Fault, Phase, Reply
-from ..core.plain_text import plain_json
 from ..core.response_parser import LONGEST_BODY
 from ..providers import profiles
+from ..values.plain_text import plain_json
 
 
 def classify_lines(

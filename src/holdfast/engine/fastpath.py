@@ -17,9 +17,9 @@ from ..core.changes import NO_KEY, key_succeeded
 from ..core.config import Config
 from ..core.identity import Connection, Dialect, Key
 from ..core.key_selection import KeySelection, order
-from ..core.secret import Secret
 from ..core.steps import Attempt, Call, Outcome
 from ..store.journal_events import Attempted, Detail, Event, UsageCounted
+from ..values.secret import Secret
 from ..wire.answer_facts import AnswerFacts
 from ..wire.response_head import header_lines
 from ..wire.usage import NO_USAGE, by_kind

@@ -14,13 +14,13 @@ from ..config.home import Home, unchanged_since
 from ..core.config import Config
 from ..core.errors import HoldfastError, StoreError
 from ..core.identity import Key
-from ..core.key_labels import is_position, label_of
 from ..core.session import Session
 from ..credentials import Vault
 from ..credentials.pepper import check_value
 from ..store import opening
 from ..store.base import Store
 from ..store.journal_events import Detail, Event, KeysRelabelled
+from ..values.key_labels import is_position, label_of
 
 _PEPPER = "pepper"
 """The name in a shared store of what tells which pepper its homes have."""

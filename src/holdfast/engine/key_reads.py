@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from ..core.errors import SecretMissing, SourceSilent
 from ..core.identity import Key
-from ..core.secret import Secret
 from ..core.steps import Answer, Refresh
 from ..credentials import Vault
+from ..values.secret import Secret
 from ..wire.response_head import reply_of_unsent
 from .ports import RequestContext
 

@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ..core import times
 from ..core.config import SignIn
 from ..core.errors import HoldfastError
-from ..core.secret import Secret, redact
 from ..credentials.grant import Grant, renewed_grant
 from ..credentials.token_answers import TokenAnswer, Tokens, Verdict, refusal_in, tokens_in
 from ..distribution import install_command
 from ..secrecy.masking import redacted
+from ..values import times
+from ..values.secret import Secret, redact
 from .token_service import TokenService
 
 Say = Callable[[str], None]

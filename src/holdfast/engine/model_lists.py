@@ -13,10 +13,10 @@ from ..core.config import Config, ModelFacts
 from ..core.errors import HoldfastError, StoreError
 from ..core.faults import Reply
 from ..core.identity import Connection, Dialect, Key, Provider
-from ..core.secret import Secret
 from ..credentials import Vault
 from ..providers import profiles
 from ..store.base import Store
+from ..values.secret import Secret
 
 _ASK_EVERY = 600.0
 """Seconds for which a stored list is used."""

@@ -12,7 +12,7 @@ from ..config import Home
 from ..config import load as load_config
 from ..core.config import Config, StoreSettings
 from ..core.identity import Key
-from ..core.secret import Secret
+from ..values.secret import Secret
 from .failback import FailbackMonitor
 from .provisioning import Provisioning
 from .state import Engine

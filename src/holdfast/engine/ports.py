@@ -12,11 +12,11 @@ from ..core.faults import Fault, Reply
 from ..core.health import HealthRegistry
 from ..core.identity import Connection, Key, Pin
 from ..core.key_selection import DecisionContext
-from ..core.secret import Secret
 from ..core.steps import Attempt, Outcome
 from ..credentials import Vault
 from ..store.base import Store
 from ..store.journal_events import Detail, Event
+from ..values.secret import Secret
 from .account_objects import AccountObjects
 from .journal_writer import JournalWriter
 from .known_sessions import KnownSessions

@@ -15,10 +15,10 @@ from ..core.errors import ConfigError, IdentityError, NotReady
 from ..core.identity import Pin, ProviderName
 from ..core.model_roles import Role, bind
 from ..core.provisioning_state import USABLE, WITH_KEY, Consent, Record, State, Step, granted, next_step
-from ..core.secret import Secret
 from ..provisioning import KINDS, Fate, Provisioner, ProvisioningPorts, Runner, Tools, obstacle
 from ..provisioning.before_minting import with_settings
 from ..provisioning.sealed_replies import SealedReplies
+from ..values.secret import Secret
 from . import provisioned_roles
 from .provisioned_roles import pins_for, unbound
 from .provisioning_host import ProvisioningHost

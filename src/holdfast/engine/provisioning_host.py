@@ -18,13 +18,13 @@ from ..core.errors import NotReady, SecretMissing, SourceSilent
 from ..core.faults import Fault, Phase, Reply
 from ..core.identity import Connection, Key, Provider, ProviderName
 from ..core.provisioning_state import USABLE, WITH_KEY, Record, State
-from ..core.secret import Secret
 from ..providers.profiles import load as load_profile
 from ..provisioning import Provisioner, Question, Tools
 from ..provisioning.base import key_of, label_of
 from ..provisioning.litellm import root_of
 from ..provisioning.ports import LeftOver
 from ..store.journal_events import Event, ProvisioningChanged
+from ..values.secret import Secret
 from ..wire.key_at_send import revealed
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from ..core.faults import FaultClass
 from ..core.identity import Connection, Pin
 from ..core.key_selection import KeySelection
 from ..core.request_flow import flow
-from ..core.secret import Secret
 from ..core.steps import Answer, Call, Outcome, Probe, Refresh, Relist, Send, Step
 from ..store.base import Lease
 from ..store.journal_events import RequestGivenUp
 from ..store.time_limit import time_limit
+from ..values.secret import Secret
 from ..wire.error_bodies import ClientError, from_error
 from .answered_request import AnsweredRequest
 from .journal import events_of

@@ -12,15 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import times
 from ..core.config import Config
 from ..core.errors import ConfigError, ConnectionLost, IdentityError
 from ..core.identity import Pin, Provider, ProviderName
-from ..core.key_labels import is_position
-from ..core.plain_text import plain_json
 from ..core.routing import provider_of
 from ..core.session import Session
 from ..store.base import StaleSession, Store
+from ..values import times
+from ..values.key_labels import is_position
+from ..values.plain_text import plain_json
 from .sessions import Reason, obstacle, switch
 
 _FORMAT = "session"

@@ -15,12 +15,12 @@ from ..config import load as load_config
 from ..core.config import SignIn
 from ..core.errors import ConfigError, SecretMissing
 from ..core.identity import Key, ProviderName
-from ..core.secret import Secret
 from ..credentials.grant import Grant
 from ..credentials.oauth_source import Refresh
 from ..credentials.secrets_file import SecretsFile
 from ..credentials.token_answers import TokenAnswer, refusal_in
 from ..secrecy.masking import redacted
+from ..values.secret import Secret
 
 Fields = Mapping[str, str | Secret]
 Post = Callable[..., TokenAnswer]

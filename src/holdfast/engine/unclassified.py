@@ -14,8 +14,8 @@ from typing import Any
 from .._files import write_private
 from ..core.errors import ConfigError
 from ..core.faults import Reply
-from ..core.plain_text import plain_json
 from ..core.vocabulary import Profile
+from ..values.plain_text import plain_json
 from .anonymize import digest, shape
 
 MOST = 100

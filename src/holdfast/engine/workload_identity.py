@@ -15,13 +15,13 @@ from ..config.assertions import KINDS, members_of
 from ..core.config import SignIn
 from ..core.errors import ConfigError, SecretMissing, SourceSilent
 from ..core.identity import Key, ProviderName
-from ..core.secret import Secret, fingerprint
 from ..credentials import Vault
 from ..credentials.cached_source import Exchange
 from ..credentials.renewal_state import RenewalState, state_path
 from ..credentials.sources import Silent, Unreadable
 from ..credentials.token_answers import TokenAnswer, Tokens, Verdict, refusal_in, tokens_in
 from ..secrecy.masking import redacted
+from ..values.secret import Secret, fingerprint
 from .token_service import Post, post
 
 

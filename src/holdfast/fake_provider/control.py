@@ -21,7 +21,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ..core import times
+from ..values import times
 from .script import Behaviour, SeenRequest, ok, reset, status
 
 Spoiler = Callable[[Behaviour], Behaviour]

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from ..config import Home, load, revision
 from ..core.errors import ConfigError, HoldfastError, StoreError
-from ..core.times import duration
 from ..secrecy.core_dumps import forbid_core_dumps
+from ..values.times import duration
 
 if TYPE_CHECKING:
     from ..core.config import Config

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ..core.addresses import is_loopback
 from ..core.identity import Dialect
 from ..core.session import is_session_id
 from ..store.token import Token
+from ..values.addresses import is_loopback
 from ..wire.api_routes import body_rule
 from ..wire.error_bodies import ClientError, refusal, unreadable
 from ..wire.response_head import header_lines

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..core.identity import Connection
-from ..core.plain_text import plain
-from ..core.secret import Secret
+from ..values.plain_text import plain
+from ..values.secret import Secret
 from ..wire.api_routes import body_rule
 from ..wire.client_headers import readable_codings
 from ..wire.error_bodies import ClientError, refusal

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import HoldfastError, StoreError
 from ..core.identity import Auth, Dialect, Endpoint, Pin
-from ..core.secret import Secret
 from ..distribution import version
+from ..values.secret import Secret
 
 if TYPE_CHECKING:
     from ..engine.state import Engine

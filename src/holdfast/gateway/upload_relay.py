@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.identity import Connection
-from ..core.secret import Secret
+from ..values.secret import Secret
 from ..wire.ports import Translated
 from ..wire.request_head import OutboundRequest, StreamedHead
 from .account_relay import AccountRelay

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from .._files import make_private_directory, open_lock, take_lock
 from ..core.errors import CannotHandOver, ConfigError
-from ..core.secret import Secret
 from ..secrecy.masking import holds
+from ..values.secret import Secret
 from .base import Handover
 from .environment import inherited, no_proxy_with_loopback, overriding_lines
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from ..core.addresses import is_loopback
-from ..core.secret import Secret
+from ..values.addresses import is_loopback
+from ..values.secret import Secret
 from .base import TOKEN
 
 SHOW_TOKEN = "holdfast.gateway.show_token"  # noqa: S105 - the module that prints one

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..core.errors import IdentityError
 from ..core.identity import Dialect
-from ..core.secret import redact, without_user
 from ..providers import presets
 from ..providers.known_addresses import address_of
+from ..values.secret import redact, without_user
 
 DIALECTS: Mapping[str, str] = {
     "chat": "openai-chat",

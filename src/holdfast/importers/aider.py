@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.model_tables import written
-from ..core.addresses import is_loopback
+from ..values.addresses import is_loopback
 from .addresses import Unresolved, Where
 from .aider_models import ALIASES, family_and_model
 from .base import ResultBuilder

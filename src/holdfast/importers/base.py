@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from .._files import quoted
 from ..config.model_tables import name_of
-from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
 from ..core.identity import ProviderName, can_be_pinned
-from ..core.secret import redact
 from ..harness.own_entry import is_own_gateway
 from ..providers import presets
+from ..values.addresses import is_loopback
+from ..values.secret import redact
 from . import other_keys
 from .addresses import OfPreset, OwnUrl, Unresolved, Where
 from .entries import Entry, ImportResult, labelled

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..core.secret import redact
+from ..values.secret import redact
 from .base import ResultBuilder
 from .entries import ImportResult
 from .hermes_drafts import Draft, Drafts

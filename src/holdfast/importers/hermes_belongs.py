@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from ..core.secret import redact
+from ..values.secret import redact
 from .addresses import base_of
 from .hermes_builtin import BuiltIn, host_of
 from .hermes_entries import HermesEntry, normal, plain

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..core.secret import without_user
+from ..values.secret import without_user
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.model_tables import written
-from ..core.secret import redact
+from ..values.secret import redact
 from . import headers
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical
 from .base import ResultBuilder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..core.secret import redact
+from ..values.secret import redact
 from .hermes_drafts import Drafts, refuse
 from .hermes_entries import normal, snake_case
 from .hermes_home import HermesHome

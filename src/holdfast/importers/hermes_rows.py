@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import times
 from ..core.identity import Dialect
+from ..values import times
 from .hermes_entries import dialect_of, normal
 from .read_files import mapping, word
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 
-from ..core.secret import Secret, redact
+from ..values.secret import Secret, redact
 from .placeholders import is_placeholder, why_no_key
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)

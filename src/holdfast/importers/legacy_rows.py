@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..core.config import Config
 from ..core.errors import ConnectionLost
 from ..core.identity import Dialect, Pin, Provider
-from ..core.secret import redact
+from ..values.secret import redact
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 
 from ..config.model_tables import written
-from ..core.secret import redact, without_user
 from ..providers import presets
+from ..values.secret import redact, without_user
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, place
 from .base import ResultBuilder
 from .headers import key_in

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from ..core.secret import redact, without_user
 from ..providers import presets
+from ..values.secret import redact, without_user
 from .keys import KeyReader
 from .names import first_free
 from .pairing import Families, stem_of

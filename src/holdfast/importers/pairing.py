@@ -40,8 +40,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..core.secret import redact, without_user
 from ..providers import presets
+from ..values.secret import redact, without_user
 from .addresses import OfPreset, OwnUrl, Unresolved, Where, canonical, place
 from .keys import FoundKey, KeyReader, NoKey, Pairing, shown_name
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..config.model_tables import written
-from ..core.addresses import is_loopback
-from ..core.secret import redact, without_user
+from ..values.addresses import is_loopback
+from ..values.secret import redact, without_user
 from .addresses import OfPreset, OwnUrl
 from .base import ResultBuilder
 from .entries import ImportResult

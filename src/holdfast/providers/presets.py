@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from ..core.addresses import is_loopback
 from ..core.config import near
 from ..core.errors import IdentityError
 from ..core.identity import Auth, Dialect, Endpoint
 from ..core.known_hosts import KnownHost
+from ..values.addresses import is_loopback
 from .known_addresses import address_of
 from .misplaced import Misplaced
 

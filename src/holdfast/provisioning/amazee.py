@@ -12,11 +12,11 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from ..core.addresses import is_loopback
 from ..core.errors import HoldfastError, NotReady
 from ..core.model_roles import Listed, Listing
 from ..core.provisioning_state import Capability, Record
-from ..core.secret import Secret
+from ..values.addresses import is_loopback
+from ..values.secret import Secret
 from .base import (
     Fate,
     MalformedAnswer,

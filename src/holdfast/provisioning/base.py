@@ -14,7 +14,7 @@ from ..core.faults import Fault, FaultClass, Phase, Reply
 from ..core.identity import Auth, Endpoint, Key, ProviderName
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
-from ..core.secret import Secret, redact
+from ..values.secret import Secret, redact
 from .model_lists import read_list
 
 _DOUBTFUL = frozenset({408, 409, 425})

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
-from ..core.secret import Secret
+from ..values.secret import Secret
 from .base import Fate, ProvisionedKey, Question, Tools, endpoint, key_of
 from .settings import setting
 

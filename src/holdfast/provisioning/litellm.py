@@ -10,12 +10,12 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 
-from ..core import times
 from ..core.errors import NotReady
 from ..core.identity import ProviderName
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
-from ..core.secret import Secret
+from ..values import times
+from ..values.secret import Secret
 from .base import (
     Fate,
     ProvisionedKey,

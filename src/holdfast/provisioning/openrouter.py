@@ -16,7 +16,7 @@ from ..core.errors import NotReady
 from ..core.faults import Reply
 from ..core.model_roles import Listing
 from ..core.provisioning_state import Capability, Record
-from ..core.secret import Secret
+from ..values.secret import Secret
 from .base import (
     Fate,
     MalformedAnswer,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from ..core.provisioning_state import Record
-from ..core.secret import Secret
+from ..values.secret import Secret
 
 
 class Records(Protocol):

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import ConnectionLost, HoldfastError
 from ..core.identity import Connection, Dialect
-from ..core.plain_text import plain
-from ..core.secret import Secret
 from ..engine.candidates import completed
 from ..engine.store_guard import Unsettled, from_memory, result_of
+from ..values.plain_text import plain
+from ..values.secret import Secret
 from ..wire.api_routes import body_rule, dialect_of
 from ..wire.client_headers import filter_headers
 from ..wire.conversation import run_conversation

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from urllib.parse import unquote_plus
 
-from ..core.secret import Secret, redact
+from ..values.secret import Secret, redact
 from .spellings import Spellings, read_text
 
 _STARS = bytes(code if code in b"\x00\r\n" else 0x2A for code in range(256))
@@ -53,7 +53,7 @@ def masked(text: str, known: Iterable[Secret]) -> str:
 
 def redacted(text: str, known: Iterable[Secret], *, limit: int = 500) -> str:
     """Return a text as it may be logged, stored and shown: without the `known` keys, and without what looks
-    like a secret (`core.secret.redact`)."""
+    like a secret (`values.secret.redact`)."""
     return redact(masked(text, known), limit=limit)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.faults import FaultClass
-from ..core.plain_text import plain
+from ..values.plain_text import plain
 from .caller_errors import chat_words
 from .context import Caller
 from .events import Answer, BrokenOff, Start, Stop, Usage, Why

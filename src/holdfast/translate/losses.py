@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from ..core.errors import HoldfastError
-from ..core.secret import redact
+from ..values.secret import redact
 
 LESS: dict[str, str] = {
     "anthropic_tools": "tools that Anthropic's models know are offered as plain functions",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ..core.faults import FaultClass
-from ..core.secret import redact
+from ..values.secret import redact
 from .events import BrokenOff
 from .lenient import count_of, members_of, text_of
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..core.identity import Dialect
-from ..core.secret import Secret
 from ..secrecy.masking import StreamMask
+from ..values.secret import Secret
 from .decoding import PLAIN, Inflater
 from .error_bodies import ClientError
 

@@ -18,8 +18,8 @@ from ..core.errors import HoldfastError, NotReady, SourceSilent, message_of
 from ..core.explain import Explanation
 from ..core.faults import Fault, FaultClass, Phase
 from ..core.identity import Dialect
-from ..core.plain_text import plain, plain_values
 from ..core.steps import Refused
+from ..values.plain_text import plain, plain_values
 from .error_kinds import ERRORS, FAULTS, REFUSALS, SILENT, TIMED_OUT, UNREADABLE, ErrorKind
 
 _TIMEOUTS = (408, 504, 524)

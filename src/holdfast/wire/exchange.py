@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 from ..core.config import Limits
 from ..core.faults import Phase
 from ..core.identity import Connection, Dialect
-from ..core.secret import Secret
 from ..core.steps import Outcome
+from ..values.secret import Secret
 from .api_routes import BodyRule
 from .decoding import DECODABLE
 from .ports import Open, RawHeaders, Timeout, Translated

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from secrets import token_hex
 
-from ..core.secret import Secret
+from ..values.secret import Secret
 from .ports import RawHeaders
 
 KEY_MARK = b"holdfast-key-" + token_hex(16).encode("ascii")

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 from ..core.faults import Fault
 from ..core.identity import Connection, Dialect, Endpoint
-from ..core.secret import Secret
 from ..core.steps import Answer, Outcome, Step
 from ..core.vocabulary import Profile
+from ..values.secret import Secret
 from .answer_mask import Rewriter
 from .api_routes import BodyRule
 from .error_bodies import ClientError

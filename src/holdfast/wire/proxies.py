@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 # These read the environment as httpx does, and send nothing.
 from urllib.request import getproxies, proxy_bypass  # noqa: TID251
 
-from ..core.addresses import is_loopback
 from ..core.errors import ConfigError
+from ..values.addresses import is_loopback
 
 _PROXY = re.compile(r"(\w+://)?([^/?#]*@)?([^/?#@:\[\]]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?")
 

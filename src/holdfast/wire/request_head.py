@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote_plus, urlencode
 
 from ..core.identity import Auth, Connection, Dialect, Endpoint
-from ..core.secret import Secret
 from ..secrecy.frames import bare
+from ..values.secret import Secret
 from .api_routes import needs_model, tail_of
 from .client_headers import ClientHeaders, readable_codings
 from .header_policy import forwarded

@@ -8,8 +8,8 @@ from math import inf
 
 from ..core.errors import HoldfastError, SourceSilent
 from ..core.faults import Phase, Reply
-from ..core.secret import Secret
 from ..secrecy.masking import masked_bytes, spellings_of
+from ..values.secret import Secret
 from .decoding import DECODABLE, PLAIN, Inflater
 from .header_policy import BODY_HEADERS, OURS_AFTER_A_FAULT, Verdict, answer_verdict, forwarded
 from .ports import RawHeaders

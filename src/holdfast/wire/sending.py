@@ -11,10 +11,10 @@ from typing import Any
 from ..core.errors import SecretMissing
 from ..core.faults import Flaw, Phase, Reply
 from ..core.identity import Connection
-from ..core.secret import Secret
 from ..core.steps import Answer, Send
 from ..secrecy.masking import masked_bytes, starred
 from ..translate.losses import Untranslatable
+from ..values.secret import Secret
 from .account_objects import objects_named
 from .answer_facts import facts_of
 from .answer_mask import rewriter_for

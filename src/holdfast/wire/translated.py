@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.identity import Dialect
-from ..core.secret import Secret
 from ..translate.exchange import BrokenAnswer, TranslatedStream, Translation, Untranslatable
+from ..values.secret import Secret
 from .answer_mask import AnswerMask, unpacking
 from .error_bodies import ClientError
 from .event_splitter import EventSplitter

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from ...core.errors import HoldfastError, IdentityError
 from ...core.identity import Dialect, Pin
-from ...core.plain_text import plain_json
 from ...store.token import Token
+from ...values.plain_text import plain_json
 from ...wire.error_bodies import ClientError, from_error, refusal
 from ..permissions import is_limited, usable_pins
 from ..telemetry.metrics import CONTENT_TYPE, Metrics

@@ -18,11 +18,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ...core.plain_text import plain_json
-from ...core.secret import Secret
 from ...core.steps import Outcome
 from ...engine.background import BackgroundWorker
 from ...secrecy.masking import redacted
+from ...values.plain_text import plain_json
+from ...values.secret import Secret
 
 if TYPE_CHECKING:
     from ..ports import FinishedRequest

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from holdfast.core.errors import ConnectionLost, HoldfastError
 from holdfast.core.identity import Dialect
-from holdfast.core.plain_text import plain, plain_json, plain_values
-from holdfast.core.secret import redact
 from holdfast.gateway.telemetry.log import line
+from holdfast.values.plain_text import plain, plain_json, plain_values
+from holdfast.values.secret import redact
 from holdfast.wire.error_bodies import from_error, refusal
 
 HOSTILE = {

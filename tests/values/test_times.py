@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core import times
+from holdfast.values import times
 from tables import rows
 
 NOW = 1_794_900_000.0  # 2026-11-17 07:20:00 UTC

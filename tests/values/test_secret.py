@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from holdfast.core.secret import Secret, fingerprint, redact
+from holdfast.values.secret import Secret, fingerprint, redact
 
 VALUE = "sk-canary-0123456789abcdef"
 KEY = Secret(VALUE)

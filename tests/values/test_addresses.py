@@ -9,15 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from holdfast.core.addresses import (
+from holdfast.core.errors import IdentityError
+from holdfast.core.identity import Endpoint
+from holdfast.values.addresses import (
     address_of,
     is_loopback,
     is_this_machine,
     may_be_dialled,
     names_no_provider,
 )
-from holdfast.core.errors import IdentityError
-from holdfast.core.identity import Endpoint
 from tables import rows
 
 _READ_BY_THE_SYSTEM = socket.getaddrinfo

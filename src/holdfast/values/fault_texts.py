@@ -1,12 +1,11 @@
-"""The sentences about faults: what happened, and what to do next, for each class and case.
+"""The sentences about faults: what happened, and what to do next, for each class (the value of a
+`core.faults.FaultClass`) and case.
 
-`explain` chooses among them and fills them in. A sentence claims nothing that the request did not show."""
+`core.explain` chooses among them and fills them in. A sentence claims nothing that the request did not
+show."""
 
 from __future__ import annotations
 
-from .faults import FaultClass
-
-C = FaultClass
 CAUSES = (
     *("source", "renewal", "empty", "cut", "other_api", "unasked_stream"),
     *("certificate", "address", "listed", "declared"),
@@ -15,8 +14,8 @@ CAUSES = (
 NO_REPORT = ("truncated", "cut", "empty")
 """The causes of faults in an answer that reports none."""
 
-WHAT: dict[FaultClass, dict[str, str]] = {
-    C.AUTH_REJECTED: {
+WHAT: dict[str, dict[str, str]] = {
+    "auth_rejected": {
         "takes no key": "{host} asks for a key, but this endpoint is configured to use none.",
         "unread": "No key was sent: cannot read {ref}.",
         "not sent": "{host} says that no key came with the request.",
@@ -31,7 +30,7 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "never worked": "{host} does not accept this key. It has never worked there.",
         "": "{host} does not accept this key.",
     },
-    C.AUTH_EXPIRED: {
+    "auth_expired": {
         "takes no key": "{host} asks for a key, but this endpoint is configured to use none.",
         "signed in": "The sign-in behind this connection has ended. Other sessions that use it stop as well.",
         "final": (
@@ -39,7 +38,7 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         ),
         "": "The sign-in behind this connection has expired.",
     },
-    C.NOT_ENTITLED: {
+    "not_entitled": {
         "takes no key": (
             "{host} asks for a key for {model} or for this request, but this endpoint is configured to "
             "use none."
@@ -47,23 +46,23 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "plan ended": "The key is accepted, but the trial or plan behind it has ended.",
         "": "The key is accepted, but not for {model}, or not for what was asked of it.",
     },
-    C.BLOCKED: {
+    "blocked": {
         "": (
             "A region rule, network rule or firewall blocked the request before the provider's API. "
             "Another key would not help."
         )
     },
-    C.QUOTA_EXHAUSTED: {
+    "quota_exhausted": {
         "too dear": "The account behind this key has not enough credit left for a request of this size.",
         "": "The account behind this key has no balance left, or reached its spending cap.",
     },
-    C.QUOTA_WINDOW: {"": "The plan's allowance for this period is used up."},
-    C.RATE_LIMITED: {"": "Too many requests: the rate limit of this key or account is reached."},
-    C.PROVIDER_UNAVAILABLE: {
+    "quota_window": {"": "The plan's allowance for this period is used up."},
+    "rate_limited": {"": "Too many requests: the rate limit of this key or account is reached."},
+    "provider_unavailable": {
         "supplier": "The supplier behind {host} refused {host}. Your key is not to blame.",
         "": "{host} cannot answer now: overloaded or out of service. Your key is not to blame.",
     },
-    C.TRANSIENT: {
+    "transient": {
         "renewal": "The token of {ref} has expired, and its sign-in service could not renew it now.",
         "source": "No key was sent: {ref} gives none now. Your key is not to blame.",
         "failed after output": (
@@ -80,12 +79,12 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         "error status": "{host} failed with HTTP {status}.",
         "": "The connection to {host} broke before any output.",
     },
-    C.MODEL_UNAVAILABLE: {
+    "model_unavailable": {
         "listed": "{host} refuses {model}, although the last list of models that it gave names it.",
         "declared": "{host} has no model named {model}, although your configuration names it.",
         "": "{host} has no model named {model}.",
     },
-    C.ENDPOINT_MISMATCH: {
+    "endpoint_mismatch": {
         "works elsewhere": (
             "This key works at {hint}, but the call went to {url}{source}. The key was not changed."
         ),
@@ -114,15 +113,15 @@ WHAT: dict[FaultClass, dict[str, str]] = {
         ),
         "": "{url}{source} does not speak the expected API. The key was not changed.",
     },
-    C.CONTEXT_OVERFLOW: {"": "This prompt is too long: it exceeds the maximum context length of {model}."},
-    C.CONTENT_BLOCKED: {"": "The provider's policy refused this input or output. Your key is unaffected."},
-    C.BAD_REQUEST: {
+    "context_overflow": {"": "This prompt is too long: it exceeds the maximum context length of {model}."},
+    "content_blocked": {"": "The provider's policy refused this input or output. Your key is unaffected."},
+    "bad_request": {
         "made elsewhere": (
             "{host} does not accept what this request refers to: it was made with another key, or is gone."
         ),
         "": "{host} rejects the request itself.",
     },
-    C.UNKNOWN: {"": "{host} sent an answer that Holdfast does not recognise."},
+    "unknown": {"": "{host} sent an answer that Holdfast does not recognise."},
 }
 """What happened, by class and case. The first case of a class that holds is taken; the empty one always
 holds."""
@@ -188,21 +187,21 @@ NEXT: dict[str, tuple[str, str]] = {
         "Correct the address, or replace the value of {ref} with a key of {host}. The address is shown by",
         "{show}",
     ),
-    C.AUTH_REJECTED: ("Check that {ref} holds a live key of this host, then", "{again}"),
-    C.AUTH_EXPIRED: ("Sign in where {ref} gets its value, then", "{again}"),
-    C.NOT_ENTITLED: ("Choose a model that it may use, or change the plan", "{models}"),
-    C.BLOCKED: ("Check VPN, proxy and IP allow-list, then", "{check}"),
-    C.QUOTA_EXHAUSTED: ("Top up or raise the cap, then", "{again}"),
-    C.QUOTA_WINDOW: ("Wait (the session stays saved), or choose another connection", "{choose}"),
-    C.RATE_LIMITED: ("Send fewer requests at once, or choose another connection", "{choose}"),
-    C.PROVIDER_UNAVAILABLE: ("Try again later, or choose another connection", "{choose}"),
-    C.TRANSIENT: ("Try again. If it still fails", "{check}"),
-    C.MODEL_UNAVAILABLE: ("Choose a model that it has", "{models}"),
-    C.ENDPOINT_MISMATCH: ("Correct the address", "{show}"),
-    C.CONTEXT_OVERFLOW: ("Compact the conversation, or choose a model with a larger window", "{models}"),
-    C.CONTENT_BLOCKED: ("Change the content. See what was sent", "{why}"),
-    C.BAD_REQUEST: ("Correct what the provider names, or update the client. See what was sent", "{why}"),
-    C.UNKNOWN: (
+    "auth_rejected": ("Check that {ref} holds a live key of this host, then", "{again}"),
+    "auth_expired": ("Sign in where {ref} gets its value, then", "{again}"),
+    "not_entitled": ("Choose a model that it may use, or change the plan", "{models}"),
+    "blocked": ("Check VPN, proxy and IP allow-list, then", "{check}"),
+    "quota_exhausted": ("Top up or raise the cap, then", "{again}"),
+    "quota_window": ("Wait (the session stays saved), or choose another connection", "{choose}"),
+    "rate_limited": ("Send fewer requests at once, or choose another connection", "{choose}"),
+    "provider_unavailable": ("Try again later, or choose another connection", "{choose}"),
+    "transient": ("Try again. If it still fails", "{check}"),
+    "model_unavailable": ("Choose a model that it has", "{models}"),
+    "endpoint_mismatch": ("Correct the address", "{show}"),
+    "context_overflow": ("Compact the conversation, or choose a model with a larger window", "{models}"),
+    "content_blocked": ("Change the content. See what was sent", "{why}"),
+    "bad_request": ("Correct what the provider names, or update the client. See what was sent", "{why}"),
+    "unknown": (
         "Report its shape, which holds nothing private, so that it gets a class. It is listed by",
         "holdfast report --list",
     ),
