@@ -133,6 +133,34 @@ def while_it_has(desk: Desk, grant: Grant | None) -> Callable[[], tuple[int, byt
     return slow
 
 
+@pytest.mark.parametrize("seen", ["before the read", "during its wait"])
+def test_what_others_renewed_is_not_renewed_again_whenever_it_is_seen(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, seen: str
+) -> None:
+    """A token that was withdrawn is refused; another process renews it, and a request that only looks takes
+    that over at any moment before this one has the lock."""
+    desk.sign_in(ends=NOW + 600)
+    desk.answers = [token(1)]
+    refused = desk.vault.secret(OAUTH)
+    lock = desk.vault.file.sign_in_lock
+
+    def others_renew() -> None:
+        desk.another().reread(OAUTH, refused)
+        desk.now += 2
+        assert desk.vault.peek(OAUTH) == Secret("access-1")
+
+    def wait(name: str, patience: float) -> Any:
+        if seen == "during its wait":
+            others_renew()
+        return lock(name, patience)
+
+    monkeypatch.setattr(desk.vault.file, "sign_in_lock", wait)
+    if seen == "before the read":
+        others_renew()
+    assert desk.vault.reread(OAUTH, refused)
+    assert (desk.vault.peek(OAUTH), len(desk.asked)) == (Secret("access-1"), 1)
+
+
 def test_a_sign_in_anew_during_a_renewal_of_the_old_one_stays(desk: Desk) -> None:
     desk.sign_in()
     desk.answers = [while_it_has(desk, ANOTHER)]

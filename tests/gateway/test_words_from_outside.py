@@ -10,9 +10,9 @@ import openai
 import pytest
 from click.testing import CliRunner
 
-from core.test_plain_text import is_clean
 from holdfast.cli import app
 from holdfast.testing import ScriptedProvider, status
+from values.test_plain_text import is_clean
 
 WORDS = "no \x1b[31mred\x1b[0m \x07bell \x9b2J \u202egnp\u202c \x7f \u200bzero \U000e0061\U000e0062 end"
 

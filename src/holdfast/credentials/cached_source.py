@@ -121,7 +121,7 @@ class CachedSource:
             self._ahead()
         return self._secret
 
-    def read(self) -> Secret:
+    def read(self, refused: Secret | None = None) -> Secret:  # noqa: ARG002
         return self.renew()
 
     def renew(self) -> Secret:

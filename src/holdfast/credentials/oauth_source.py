@@ -94,24 +94,27 @@ class OAuthSource:
             self._ahead()
         return self._grant.access
 
-    def read(self) -> Secret:
-        """Return a newer access token: one that another process has renewed, else a renewed one. Waits while
-        another process or thread renews. Raises Unreadable, and ConfigError when the file cannot be read."""
+    def read(self, refused: Secret | None = None) -> Secret:
+        """Return a newer access token than the one in hand, or than `refused`: one that another process has
+        renewed, else a renewed one. Waits while another process or thread renews. Raises Unreadable, and
+        ConfigError when the file cannot be read."""
         patience = _PATIENCE
         if self._clock() < self._slow_until <= self._clock() + _SLOW:
             patience = 0.0
-        return self._newer(patience)
+        return self._newer(patience, refused)
 
     def renew(self) -> Secret:
         """Do what `read` does, ahead of need: without waiting for another process or thread that renews."""
         return self._newer(0.0)
 
-    def _newer(self, patience: float) -> Secret:
+    def _newer(self, patience: float, refused: Secret | None = None) -> Secret:
+        known = self._grant  # before the wait, in which `peek` may take over what others have renewed
         try:
             with ExitStack() as lock:
                 lock.enter_context(self._file.sign_in_lock(self._name, patience))
                 grant = self._newest()
-                if not _same(grant, self._grant) and self._adopt(grant):
+                newer = not _same(grant, known) if refused is None else grant.access != refused
+                if newer and self._adopt(grant):
                     return self._access_token()
                 refresh = self._refresh_token(grant)
                 asked = partial(self._renewed, grant, refresh, lock.pop_all())

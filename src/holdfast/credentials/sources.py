@@ -70,9 +70,10 @@ class Source(Protocol):
     def peek(self) -> Secret | None:
         """Return the secret if that needs no file, program or keyring, else None."""
 
-    def read(self) -> Secret:
-        """Read the secret again, whatever is cached. Raises Unreadable, Silent where it may pass, ConfigError
-        where our own file cannot be read."""
+    def read(self, refused: Secret | None = None) -> Secret:
+        """Read the secret again, whatever is cached, but for one that others have renewed since `refused` was
+        refused. Raises Unreadable, Silent where it may pass, ConfigError where our own file cannot be
+        read."""
 
     def note(self) -> str:
         """Return a warning for `doctor` about this source; empty when there is none."""
@@ -105,7 +106,7 @@ class EnvSource:
                     self._secret = Secret(text)
         return self._secret
 
-    def read(self) -> Secret:
+    def read(self, refused: Secret | None = None) -> Secret:  # noqa: ARG002
         secret = self.peek()
         if secret is not None:
             return secret
@@ -133,7 +134,7 @@ class FileSource:
             return None
         return self._secret
 
-    def read(self) -> Secret:
+    def read(self, refused: Secret | None = None) -> Secret:  # noqa: ARG002
         unread = Unreadable("it keeps changing")
         for _ in range(_LOOKS):
             self._stamp = stamp(self._path)
@@ -197,7 +198,7 @@ class StoreSource:
             return self._secret
         return secret
 
-    def read(self) -> Secret:
+    def read(self, refused: Secret | None = None) -> Secret:  # noqa: ARG002
         try:
             secret = self._file.get(self._provider, self._label)
         except ConfigError:

@@ -153,16 +153,16 @@ class Vault:
             return source.ends()
         return None
 
-    def reread(self, key: Key) -> bool:
-        """Read the secret again since a provider refused it. Return whether its value has changed. Raises as
-        `secret` does; then the refused one is not used any more."""
+    def reread(self, key: Key, used: Secret | None = None) -> bool:
+        """Read the secret again since a provider refused it, or `used`. Return whether its value has changed.
+        Raises as `secret` does; then the refused one is not used any more."""
         entry = self._entry(key)
         with entry.lock:
-            before = list(entry.values)[-1:]
-            entry.refused = entry.source.peek()
+            before = used or next(reversed(entry.values), None)
+            entry.refused = used or entry.source.peek()
             after = self._read(key, entry)
         entry.noted(after)
-        return before != [after]
+        return before != after
 
     def fingerprint(self, key: Key, pepper: bytes) -> str | None:
         """Return the name of this key in evidence: an HMAC of its secret; for values that change, of what
@@ -266,7 +266,7 @@ class Vault:
 
     def _read(self, key: Key, entry: _CacheEntry) -> Secret:
         try:
-            secret = entry.source.read()
+            secret = entry.source.read(entry.refused)
             entry.refused, entry.silent_since = None, 0.0
             return secret
         except (Unreadable, ConfigError) as error:

@@ -64,7 +64,7 @@ class KeyReads:
             if at_hand is not None and at_hand != used:
                 return True  # renewed after the request was sent: the refused value is out of use
             if not since <= read.at <= self._now():  # a clock that was put right voids what was read before
-                self._reread(key, read)
+                self._reread(key, used, read)
             if read.failed is not None:
                 raise read.failed
         return self._vault.secret(key) != used
@@ -73,10 +73,10 @@ class KeyReads:
         """Forget all locks in a forked child: a thread of the parent may have held one."""
         self._reads.clear()
 
-    def _reread(self, key: Key, read: _LastRead) -> None:
+    def _reread(self, key: Key, used: Secret, read: _LastRead) -> None:
         read.at = self._now()
         read.failed = None
         try:
-            self._vault.reread(key)
+            self._vault.reread(key, used)
         except SecretMissing as missing:
             read.failed = missing
