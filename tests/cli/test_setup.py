@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import sys
 import time
 from collections.abc import Iterator
@@ -143,27 +144,59 @@ def test_a_run_keeps_the_provider_whose_address_it_was_given(
     assert ([key.label for key in kept.keys], kept.models) == (["MIMO_KEY", "BOTH_KEY"], ("small",))
 
 
-def test_in_a_terminal_it_asks_for_what_is_not_given(home: Path, provider: ScriptedProvider) -> None:
-    answers = {"preset": provider.url, "not shown": CANARY, "number or name": "2", "Add ": "y"}
-    environment = child_environment(HOLDFAST_HOME=str(home), PATH=os.environ["PATH"], TERM="dumb")
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "holdfast", "setup"], environment)
-    seen, ends = b"", time.monotonic() + 60
-    while time.monotonic() < ends:
-        try:
-            seen += os.read(terminal, 4096)
-        except OSError:  # the child has closed its terminal
-            break
-        for question, answer in list(answers.items()):
-            if question.encode() in seen and seen.rstrip(b" ").endswith(b":"):
-                os.write(terminal, f"{answer}\n".encode())
-                del answers[question]
-                break
-    os.close(terminal)
-    shown = seen.decode()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
+def test_in_a_terminal_it_asks_in_plain_lines_where_no_list_can_be_drawn(
+    home: Path, provider: ScriptedProvider
+) -> None:
+    answers = [
+        ("name of a preset", f"{provider.url}\n"),
+        ("not shown", f"{CANARY}\n"),
+        ("number or name", "2\n"),
+        ("Add ", "y\n"),
+    ]
+    shown = _set_up_in_a_terminal(answers, home, TERM="dumb")
+    assert "\x1b" not in shown
+    _is_set_up(shown, home, provider)
+
+
+def test_in_a_terminal_it_lets_pick_from_lists_that_typing_filters(
+    home: Path, provider: ScriptedProvider
+) -> None:
+    answers = [
+        ("name of a preset:", f"{provider.url}\r"),
+        ("not shown", f"{CANARY}\n"),
+        ("small", "arg\r"),
+        ("Add ", "y\n"),
+    ]
+    shown = _set_up_in_a_terminal(answers, home, TERM="xterm-256color")
+    assert "openrouter" in shown or "type to filter" in shown
+    assert "Model: large" in shown
+    _is_set_up(shown, home, provider)
+
+
+def _is_set_up(shown: str, home: Path, provider: ScriptedProvider) -> None:
     assert CANARY not in shown
     assert "holdfast session pin SESSION local/large" in shown
     assert provider.calls[0].model == "large"
     assert "anthropic-messages" in (home / "holdfast.toml").read_text()
+
+
+def _set_up_in_a_terminal(answers: list[tuple[str, str]], home: Path, **more: str) -> str:
+    """Run setup in a terminal of its own, giving each answer after its question. Return what it showed."""
+    environment = child_environment(HOLDFAST_HOME=str(home), PATH=os.environ["PATH"], **more)
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "holdfast", "setup"], environment)
+    shown, unanswered, ends = b"", b"", time.monotonic() + 30
+    while select.select([terminal], [], [], max(0.0, ends - time.monotonic()))[0]:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # the child has closed its terminal
+            break
+        shown, unanswered = shown + piece, unanswered + piece
+        if answers and answers[0][0].encode() in unanswered:
+            os.write(terminal, answers.pop(0)[1].encode())
+            unanswered = b""
+    os.close(terminal)
+    text = shown.decode()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, text
+    return text

@@ -38,6 +38,7 @@ HEAVY = {
     "openai",
     "anthropic",
     "pydantic",
+    "prompt_toolkit",
     "rich",
     "tomlkit",
     "subprocess",

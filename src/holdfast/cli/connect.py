@@ -199,14 +199,10 @@ def _pin(context: CliContext, program: Harness, text: str | None) -> Pin | None:
 
 def _models(context: CliContext, program: Harness) -> list[Option]:
     """Return the models that this program can use. Raises CannotHandOver when there are none."""
-    from ..config.catalog import options
     from ..core.errors import CannotHandOver
-    from .models import known_models
+    from .pin_question import usable_models
 
-    listed = {
-        str(provider.name): known_models(context, provider) for provider in context.config.providers.values()
-    }
-    usable = [option for option in options(context.config, listed, program.speaks) if not option.why_not]
+    usable = usable_models(context, program)
     if not usable:
         raise CannotHandOver(
             f"none of your models can be used by {program.title}",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,13 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import command_of, if_any, note, show_json, table
+from .output import command_of, if_any, note
+from .run_list import list_programs
 
 if TYPE_CHECKING:
     from ..core.identity import Endpoint
     from ..gateway.embedded import Gate
-    from ..harness.base import Handover, Harness, LaunchRequest, Target
+    from ..harness.base import Handover, LaunchRequest, Target
     from ..sdk.api import Holdfast
     from ..values.secret import Secret
     from .run_choice import Choice
@@ -78,7 +80,8 @@ class _Destination:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--pin",
-    help="Choose this provider/model for the session; without it the session keeps its choice.",
+    help="Choose this provider/model for the session; without it the session keeps its choice, and in a "
+    "terminal a new one is asked for it.",
     shell_complete=complete.pins,
 )
 @click.option(
@@ -110,18 +113,20 @@ def command(ctx: click.Context, /, **given: Any) -> None:
       holdfast run claude --url https://llm.corp.example/v1 --key env:LLM_KEY --model big
     """
     from ..sdk.api import open as open_home
+    from .pin_question import asked_for_pin
     from .run_choice import choice_of, find_harness, selected_pin, session_name
 
     context: CliContext = ctx.obj
     if given["listing"] or not given["harness"]:
-        _list(as_json=given["as_json"])
+        list_programs(as_json=given["as_json"])
         return
     harness = find_harness(given["harness"])
     harness.check_plan()
     given["pin"] = _pin_given(context, harness.name, given)
     with open_home(store=context.store, vault=context.vault) as holdfast:
         session = given["session"] or session_name(harness, Path.cwd())
-        pin, key = selected_pin(holdfast, session, given["pin"], harness)
+        ask = partial(asked_for_pin, context, harness)
+        pin, key = selected_pin(holdfast, session, given["pin"], harness, ask=ask)
         choice = choice_of(holdfast, harness, session=session, pin=pin, key=key, direct=given["direct"])
         directory = context.home.state / "run" / harness.name / session
         ctx.exit(_run(holdfast, choice, given["arguments"], directory, direct=given["direct"]))
@@ -148,42 +153,6 @@ def _pin_given(context: CliContext, harness: str, given: Mapping[str, Any]) -> s
             "nothing was sent: a key may be in the wrong place", next_step=f"holdfast check {provider.name}"
         )
     return f"{provider.name}/{given['model']}"
-
-
-def _list(*, as_json: bool) -> None:
-    from ..harness import HARNESSES
-
-    if as_json:
-        show_json([_view(harness) for harness in HARNESSES.values()])
-        return
-    table(
-        ("HARNESS", "PROGRAM", "SPEAKS", "STATE"),
-        [(harness.name, harness.title, _spoken(harness), _state(harness)) for harness in HARNESSES.values()],
-        empty="",
-    )
-
-
-def _view(harness: Harness) -> dict[str, str]:
-    """Return a program as JSON values. `why_not` is empty when it can be run."""
-    return {
-        "name": harness.name,
-        "title": harness.title,
-        "speaks": _spoken(harness),
-        "tested": harness.tested,
-        "why_not": harness.no_plan,
-    }
-
-
-def _spoken(harness: Harness) -> str:
-    return ", ".join(harness.speaks) or harness.wire
-
-
-def _state(harness: Harness) -> str:
-    if harness.no_plan:
-        return f"no: {harness.no_plan}"
-    if harness.tested:
-        return f"tested with {harness.tested}"
-    return "written from its documentation, not tested"
 
 
 def _run(

@@ -4,7 +4,7 @@ not get into the program's environment."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -64,10 +64,11 @@ def session_name(harness: Harness, working: Path) -> str:
 
 
 def selected_pin(
-    holdfast: Holdfast, session: str, pin: str | None, harness: Harness
+    holdfast: Holdfast, session: str, pin: str | None, harness: Harness, *, ask: Callable[[], str | None]
 ) -> tuple[Pin, str | None]:
     """Return the pin of a run, and the key chosen with it: the pin given, else the session's, else the
-    project's. Changes nothing. Raises ConfigError when there is none."""
+    project's, else the one that the user picks when `ask` asks. Changes nothing. Raises ConfigError when
+    there is none."""
     holdfast.engine.look_again()
     if pin is not None:
         return Pin.parse(pin), None
@@ -75,6 +76,9 @@ def selected_pin(
     if stored is not None:
         return stored.pin, stored.key
     selected = project_pin(holdfast.config)
+    picked = ask() if selected is None else None
+    if picked is not None:
+        return Pin.parse(picked), None
     if selected is None:
         models = f"holdfast models --harness {harness.name} lists them"
         raise ConfigError(

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **given: str | None) -> None:
     """Set up a provider, and make one call that proves it.
 
-    In a terminal it asks for what is not given, and the host for the dialects that the provider lacks;
-    without one it never asks. A key that is typed is stored in secrets.toml (mode 0600). A provider with this
-    address is completed, not added twice.
+    In a terminal it asks for what is not given, with lists that typing filters, and the host for the dialects
+    that the provider lacks; without one it never asks. A key that is typed is stored in secrets.toml (mode
+    0600). A provider with this address is completed, not added twice.
 
     Exit 1: a step failed. 4: the provider refused the call. What was written stays.
 
