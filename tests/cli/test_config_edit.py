@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.furnishing import CONFIG, Cli, write
+from holdfast.config import schema_file
 
 WITH_ONE_MORE = CONFIG.replace('models = ["small"]', 'models = ["small", "smaller"]')
 WRONG = CONFIG.replace("url    =", "base_url =", 1)
@@ -80,3 +81,31 @@ def test_an_editor_that_fails_changes_nothing(
     result = cli("config", "edit")
     assert (result.exit_code, why in result.stderr) == (2, True)
     assert (furnished / "holdfast.toml").read_text() == CONFIG
+
+
+def test_the_schema_of_the_file_is_printed_put_beside_it_and_kept_up_to_date(
+    cli: Cli, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, file = furnished / "holdfast.schema.json", furnished / "holdfast.toml"
+    assert cli("config", "schema").stdout == schema_file.text()
+    assert not copy.exists()
+    for _ in range(2):  # the line is not written twice
+        assert cli("config", "schema", "--write").stdout == f"Wrote {copy}\n"
+        assert file.read_text() == f"#:schema ./holdfast.schema.json\n\n{CONFIG}"
+        assert copy.read_text() == schema_file.text()
+    monkeypatch.setenv("VISUAL", editor(tmp_path, CONFIG))
+    for command in ("edit", "upgrade"):
+        copy.write_text("{}")
+        assert cli("config", command).exit_code == 0
+        assert copy.read_text() == schema_file.text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["init"], ["setup", "--url", "http://127.0.0.1:1/v1", "--auth", "none", "--model", "m"]],
+    ids=lambda line: line[0],
+)
+def test_a_new_file_names_its_schema(cli: Cli, home: Path, line: list[str]) -> None:
+    cli(*line)
+    assert (home / "holdfast.toml").read_text().startswith("#:schema ./holdfast.schema.json\n")
+    assert (home / "holdfast.schema.json").read_text() == schema_file.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -9,15 +10,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft7Validator
 
+from holdfast.config import schema_file
+from holdfast.config.converters import checked_reference
 from holdfast.config.parse import parse
-from holdfast.config.schema import checked_reference
 from holdfast.config.toml_text import join
 from holdfast.core.config import Config, GatewaySettings, Limits, StoreSettings, near
 from holdfast.core.errors import ConfigError, IdentityError
 from holdfast.core.identity import Auth, Dialect, Pin, Provider, ProviderName, Strategy
 from tables import rows
 
+SCHEMA = Draft7Validator(json.loads(schema_file.text()))
 PRESETS: dict[str, dict[str, Any]] = {
     "two-doors": {
         "name": "Two Doors",
@@ -55,7 +59,10 @@ def preset(name: str) -> Mapping[str, Any]:
 
 
 def read(document: Mapping[str, object]) -> Config:
-    return parse(document, presets=preset, locate=lambda path: f"file:{path}")
+    """Return the configuration; what the parser takes, the JSON Schema takes too."""
+    config = parse(document, presets=preset, locate=lambda path: f"file:{path}")
+    assert SCHEMA.is_valid(document), [error.message for error in SCHEMA.iter_errors(document)]
+    return config
 
 
 def provider(**table: object) -> Provider:

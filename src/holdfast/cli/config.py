@@ -56,8 +56,10 @@ def edit(context: CliContext) -> None:
 
 def edit_file(context: CliContext) -> None:
     """Have the user edit holdfast.toml, and tell whether it was changed."""
+    from ..config import schema_file
     from ..config.edit_by_hand import edit as by_hand
 
+    schema_file.renew(context.home)
     if by_hand(context.home, _editor()):
         say(f"Changed {context.home.config}")
     else:
@@ -71,23 +73,47 @@ def _editor() -> list[str]:
 
 
 @command.command()
+@click.option("--write", is_flag=True, help="Put it beside holdfast.toml, and name it there.")
+@click.pass_obj
+def schema(context: CliContext, *, write: bool) -> None:
+    """Print the JSON Schema of holdfast.toml, for editors.
+
+    By it an editor completes and checks the file. Those with Taplo (in VS Code: Even Better TOML) read the
+    line `#:schema ./holdfast.schema.json` at its top; `init` and `setup` write it into a new file.
+
+    \b
+    Example:
+      holdfast config schema --write
+    """
+    from ..config import schema_file
+
+    if not write:
+        say(schema_file.text().rstrip())
+        return
+    schema_file.put(context.home)
+    say(f"Wrote {schema_file.path_of(context.home)}")
+
+
+@command.command()
 @json_option
 @click.pass_obj
 def upgrade(context: CliContext, as_json: bool) -> None:
     """Rewrite old words in holdfast.toml.
 
     Comments, order and layout stay, and a backup is kept beside the file. Without old words nothing is
-    changed.
+    changed. A holdfast.schema.json beside it becomes that of this version.
 
     \b
     Example:
       holdfast config upgrade
     """
+    from ..config import schema_file
     from ..config.upgrade import upgrade as rewrite
     from ..engine.home_store import update_store
 
     file = context.home.config
     done = rewrite(context.home, partial(update_store, context.home))
+    schema_file.renew(context.home)
     changes = [{"line": line.number, "before": line.before, "after": line.after} for line in done.lines]
     if as_json:
         show_json({"file": str(file), "changes": changes, "backup": done.backup and str(done.backup)})

@@ -11,7 +11,8 @@ import click
 from .context import CliContext
 from .output import say
 
-_TEMPLATE = """\
+TEMPLATE = """\
+#:schema ./holdfast.schema.json
 # Your decisions. `holdfast provider` and `holdfast key` edit this file and keep its comments.
 # `holdfast doctor` checks it. A key is never written here, only a reference to it:
 # env:VARIABLE, file:PATH, cmd:PROGRAM ARGUMENTS, keyring:SERVICE/USER, store:LABEL.
@@ -46,18 +47,22 @@ _TEMPLATE = """\
 def command(context: CliContext) -> None:
     """Create the home directory and a commented holdfast.toml. An existing file is never overwritten.
 
+    Beside it goes holdfast.schema.json, by which editors complete and check it.
+
     \b
     Example:
       HOLDFAST_HOME=~/.holdfast holdfast init
     """
     from .._files import locked, write_private
+    from ..config import schema_file
     from ..core.errors import ConfigError
 
     path = context.home.config
     with locked(path):
         if path.exists():
             raise ConfigError(f"{path} exists already; nothing was changed", next_step="holdfast doctor")
-        write_private(path, _TEMPLATE)
+        write_private(path, TEMPLATE)
+    schema_file.put(context.home)
     say(f"Created {path} (mode 0600) with commented examples")
     offers = _offers(os.environ)
     if offers:

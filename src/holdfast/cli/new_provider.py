@@ -7,7 +7,7 @@ from .output import Options, command_of
 
 def public_reference(key: str) -> str:
     """Return a key's reference as a command may repeat it; `REF` for anything else, which may be a key."""
-    from ..config.schema import checked_reference
+    from ..config.converters import checked_reference
     from ..values.secret import redact
 
     try:

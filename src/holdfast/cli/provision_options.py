@@ -56,7 +56,7 @@ def settings_of(more: Sequence[str], given: Mapping[str, str | None]) -> dict[st
 
     `more` holds the texts of --set, `given` the other options by name.
     """
-    from ..config.schema import checked_reference
+    from ..config.converters import checked_reference
     from ..core.errors import ConfigError
 
     settings: dict[str, Any] = {}

@@ -46,12 +46,17 @@ def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **giv
       holdfast setup
       holdfast setup --url https://token-plan-cn.xiaomimimo.com/v1 --key env:MIMO_KEY --model mimo-v2.5-pro
     """
+    from ..config import schema_file
+
     context: CliContext = ctx.obj
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     address = _address(Address(**given), asks=asks)
     keys = keys or _usual_key(address)
     _check_key(address, keys, asks=asks)
+    is_new = not context.home.config.exists()
     provider, lines = provider_at(context, address, keys, [model] if model else ())
+    if is_new:
+        schema_file.put(context.home)
     say(*lines)
     if not provider.served():
         provider = asked_for_key(context, provider)

@@ -3,7 +3,7 @@ are those of `translate.caps.Caps`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from ..core.config import INPUTS
 from ..core.identity import Dialect, ProviderName
 from ..translate.caps import LEVELS, Caps
-from . import schema
+from . import converters, schema
 from .model_tables import Tables
 from .toml_text import join
 
@@ -32,14 +32,14 @@ def declared(
     written: dict[tuple[ProviderName, Dialect], dict[str, Any]] = {}
     for name, raw in value.items():
         here = join(path, name)
-        dialect = tables.tried(here, partial(schema.dialect, name))
+        dialect = tables.tried(here, partial(converters.dialect, name))
         if dialect is not None:
-            written[owner, dialect] = tables.fields(here, raw, _FIELDS)
+            written[owner, dialect] = tables.fields(here, raw, FIELDS)
     return written
 
 
-def _converter(name: str, default: object) -> Callable[[Any], Any]:
-    """Return the function that checks a member and gives it the type that it has in Caps."""
+def _converter(name: str, default: object) -> converters.Converter[Any]:
+    """Return what checks a member and gives it the type that it has in Caps."""
 
     def checked(value: Any) -> Any:
         if name in _LISTS:
@@ -57,7 +57,20 @@ def _converter(name: str, default: object) -> Callable[[Any], Any]:
             raise ValueError("must be a whole number")
         return value
 
-    return checked
+    return converters.Converter(checked, _json_of(name, default))
 
 
-_FIELDS: schema.Fields = {field.name: _converter(field.name, field.default) for field in fields(Caps)}
+def _json_of(name: str, default: object) -> Mapping[str, Any]:
+    """Return the JSON Schema of a member."""
+    if name in _LISTS:
+        return {"type": "array", "items": {"enum": [*_LISTS[name]]}}
+    if name in _WORDS:
+        return {"enum": [*_WORDS[name]]}
+    if isinstance(default, bool):
+        return {"type": "boolean"}
+    if isinstance(default, str):
+        return {"type": "string"}
+    return {"type": "integer", "minimum": 0}
+
+
+FIELDS: schema.Fields = {field.name: _converter(field.name, field.default) for field in fields(Caps)}

@@ -16,7 +16,7 @@ from ..core.known_hosts import KnownAt, knows_none
 from ..core.routes import FallbackChain
 from ..values.key_labels import label_of
 from ..values.secret import redact
-from . import assertions, caps_tables, model_tables, schema
+from . import assertions, caps_tables, converters, model_tables, schema
 from . import endpoints as endpoints_of
 from .toml_text import join
 
@@ -106,7 +106,7 @@ class _Reader:
     def fields(self, path: str, value: object, allowed: schema.Fields, owner: str = "NAME") -> dict[str, Any]:
         """Return the converted fields of one table; unknown ones are mistakes."""
         fields: dict[str, Any] = {}
-        for name, raw in (self.tried(path, lambda: schema.table(value)) or {}).items():
+        for name, raw in (self.tried(path, lambda: converters.table(value)) or {}).items():
             if name not in allowed:
                 self._unknown(join(path, name), name, allowed, owner)
                 continue
@@ -190,7 +190,7 @@ class _Reader:
 
     def dialect(self, path: str, name: object) -> Dialect | None:
         """Return the dialect of that name, or None and a mistake at `path`."""
-        return self.tried(path, lambda: schema.dialect(name))
+        return self.tried(path, lambda: converters.dialect(name))
 
     def endpoint_fields(self, path: str, value: object) -> dict[str, Any]:
         """Return the fields of the table of one endpoint."""
@@ -246,17 +246,17 @@ class _Reader:
         """Return the fields of a key and its reference: a bare string, or `from` in a table."""
         fix = f"holdfast key add {owner} --from env:VARIABLE"
         if isinstance(raw, str):
-            return {"from": raw}, self.tried(here, lambda: schema.checked_reference(raw), fix)
+            return {"from": raw}, self.tried(here, lambda: converters.checked_reference(raw), fix)
         given = self.fields(here, raw, schema.KEY, owner)
         if isinstance(raw, Mapping) and "from" not in raw:
             self.wrong(here, "has no 'from': a key is a reference to where it is kept", fix)
         if "from" not in given:
             return given, None
-        return given, self.tried(join(here, "from"), lambda: schema.checked_reference(given["from"]), fix)
+        return given, self.tried(join(here, "from"), lambda: converters.checked_reference(given["from"]), fix)
 
     def sign_in(self, name: str, raw: object) -> SignIn | None:
         path, before = join("signin", name), len(self.problems)
-        self.tried(path, lambda: schema.label(name))
+        self.tried(path, lambda: converters.label(name))
         given = self.fields(path, raw, schema.SIGN_IN)
         if "assertion" in given:
             given.setdefault("client_id", "")
