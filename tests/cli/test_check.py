@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cli.furnishing import CANARY, Cli, write
-from holdfast.fake_provider import ScriptedProvider, ok, only_keys, status
+from holdfast.core.identity import Dialect
+from holdfast.fake_provider import Behaviour, ScriptedProvider, SeenRequest, ok, only_keys, status
 
 
 @pytest.fixture
@@ -225,3 +226,40 @@ def test_a_server_that_is_not_there_ends_with_4_and_names_where_its_address_was_
     assert result.exit_code == 4
     assert "holdfast.toml:" in result.stderr
     assert "run: holdfast provider show local" in result.stderr
+
+
+MISSING = status(
+    404, {"error": {"message": "no such model", "type": "invalid_request_error", "code": "model_not_found"}}
+)
+DEAD = status(404, "404 page not found")
+
+
+@pytest.mark.parametrize(
+    ("other", "code", "line"),
+    [
+        (ok(), 0, "ok     call     anthropic-messages answered"),
+        (MISSING, 0, "note   call     model_unavailable in anthropic-messages"),
+        (DEAD, 4, "wrong  call     endpoint_mismatch in anthropic-messages"),
+    ],
+)
+def test_each_dialect_is_called_and_the_one_that_is_dead_is_named(
+    other: Behaviour, code: int, line: str, cli: Cli, provider: ScriptedProvider, furnished: Path
+) -> None:
+    def answered(seen: SeenRequest) -> Behaviour:
+        return other if seen.dialect is Dialect.ANTHROPIC_MESSAGES else ok()
+
+    provider.follow(answered)
+    urls = f'openai-chat = "{provider.url}", anthropic-messages = "{provider.root}"'
+    write(furnished / "holdfast.toml", f'[provider.two]\nendpoints = {{ {urls} }}\nkeys = ["env:MIMO_KEY"]\n')
+    result = cli("check", "two/small", "--no-probe")
+    assert (result.exit_code, line in result.stdout) == (code, True), result.output
+    assert "ok     call     openai-chat answered" in result.stdout
+    assert {call.dialect for call in provider.calls} == {Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES}
+    set_up = cli("setup", "--url", provider.url, "--key", "env:MIMO_KEY", "--model", "small")
+    assert (set_up.exit_code, "Ready." in set_up.stdout, line in set_up.stdout) == (0, True, True)
+
+
+def test_a_model_that_no_dialect_has_fails_the_check(cli: Cli, provider: ScriptedProvider) -> None:
+    provider.follow(MISSING)
+    result = cli("check", "good/small", "--no-probe")
+    assert (result.exit_code, "wrong  call     model_unavailable" in result.stdout) == (4, True)

@@ -140,10 +140,10 @@ def test_every_command_shows_the_dialects_that_can_be_asked_in(row: Row, cli: Cl
     assert sorted(dialect for dialect in spoken if dialect in missing) == sorted({*spoken} - {*names})
 
 
-def test_check_calls_in_a_dialect_that_has_a_key(row: Row, cli: Cli, server: ScriptedProvider) -> None:
+def test_check_calls_in_every_dialect_that_has_a_key(row: Row, cli: Cli, server: ScriptedProvider) -> None:
     result = cli("check", "c/m", "--no-probe")
     assert result.exit_code == (0 if row.served else 2)
-    assert [call.model for call in server.calls] == ["m"] * bool(row.served)
+    assert [(call.dialect, call.model) for call in server.calls] == [(dialect, "m") for dialect in row.served]
     assert "needs a key" not in result.stdout + result.stderr
     refreshed = cli("models", "--refresh")
     assert (refreshed.exit_code == 0) is bool(row.served)

@@ -11,6 +11,7 @@ from holdfast.core.identity import Auth, Dialect, Endpoint, Pin, Provider, Provi
 from holdfast.core.routes import FallbackChain
 from holdfast.core.routing import (
     fallbacks_for,
+    pin_for_first,
     pin_for_request,
     provider_of,
     route_for,
@@ -209,13 +210,27 @@ def test_a_former_choice_is_not_served_instead_of_a_lost_one() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "candidates"),
-    [("team-c/m1", {"team-a/m1", "team-b/m1"}), ("otter/x/y", {"other/x/y"}), ("Team A/m1", set())],
+    [
+        ("team-c/m1", {"team-a/m1", "team-b/m1"}),
+        ("otter/x/y", {"other/x/y"}),
+        ("Team A/m1", {"team-a/m1"}),
+        ("TEAM-B/m1", {"team-b/m1"}),
+        ("custom:team-b/m1", {"team-b/m1"}),
+        ("???/m1", set()),
+    ],
 )
 def test_a_pin_of_an_unknown_provider_is_refused_with_near_names(asked: str, candidates: set[str]) -> None:
     with pytest.raises(UnknownModel, match="no provider lists a model") as lost:
         pin_for_request(ALL, on("team-a/m1"), asked)
     assert candidates <= {*lost.value.candidates}
     assert ("none is called" in lost.value.what) is bool(candidates)
+
+
+def test_the_name_of_a_provider_alone_is_refused_with_its_pins() -> None:
+    for asked in ("team-b", "Team B", "custom:team-b"):
+        with pytest.raises(UnknownModel, match="it is a provider, and a pin is written team-b/MODEL") as lost:
+            pin_for_first(ALL, asked)
+        assert lost.value.candidates[0].startswith("team-b/")
 
 
 def test_a_provider_without_a_declared_list_is_asked_itself() -> None:

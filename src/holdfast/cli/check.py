@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from . import complete, siblings
+from .check_calls import Step, calls
 from .context import CliContext
 from .endpoints import misplaced
 from .output import if_any, json_option, say, show_json
 from .references import in_this_shell
 
 if TYPE_CHECKING:
-    from ..core.explain import Explanation
     from ..core.identity import Dialect, Key, Pin, Provider
-    from ..core.steps import Outcome, Refused
-
-_MOST_WAITED = 5.0
-"""Seconds that a check waits in all: who looks at it wants to be told soon."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of the test. A `note` is no failure: it may be right as it is."""
-
-    step: str
-    ok: bool
-    what: str
-    note: bool = False
-
-    @property
-    def level(self) -> str:
-        """Return the result in a word."""
-        if self.note:
-            return "note"
-        return "ok" if self.ok else "wrong"
-
-    @property
-    def line(self) -> str:
-        """Return the step as a line."""
-        return f"{self.level:<5}  {self.step:<7}  {self.what}"
 
 
 @click.command()
@@ -55,11 +29,11 @@ class Step:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, caps: bool, yes: bool) -> None:
-    """Test a provider/model with one small call.
+    """Test a provider/model with a small call in each of its dialects.
 
-    Reads the keys, lists the models and makes one small call. Without a model there is no call. If all is
-    well, the host is asked at known paths for the dialects that the provider lacks: these requests ask for no
-    answer and cost nothing.
+    Reads the keys, lists the models and makes the calls. Without a model there is none. A model that is
+    served in one dialect may be missing in another: that is noted. If all is well, the host is asked at known
+    paths for the dialects that the provider lacks: these requests ask for no answer and cost nothing.
 
     Exit 1: a step failed. 3: the pin names no provider of yours. 4: the provider refused the call.
 
@@ -108,7 +82,7 @@ def steps_of(context: CliContext, text: str) -> Iterator[Step]:
             "call", ok=True, what=f"not made: a call needs a model (holdfast check {provider.name}/MODEL)"
         )
     else:
-        yield from _call(context, provider, dialects[0], pin.model)
+        yield from calls(context, provider, dialects, pin.model)
 
 
 def probe_dialects(
@@ -238,7 +212,7 @@ def _listing(
         )
     except HoldfastError as error:
         # Many endpoints have no list. That says nothing about a key, and for a pin the call decides.
-        return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}")
+        return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}", note=pin is not None)
     what = f"{dialect}: {len(listed)} listed"
     if pin is not None:
         what += _about_model(pin.model, tuple(listed))
@@ -253,48 +227,3 @@ def _about_model(model: str, listed: tuple[str, ...]) -> str:
         return f", '{model}' is one of them"
     near = ", ".join(get_close_matches(model, listed, n=3))
     return f", '{model}' is not one of them{if_any('; similar: {}', near)}"
-
-
-def _call(context: CliContext, provider: Provider, dialect: Dialect, model: str) -> Iterator[Step]:
-    """Make one call in this dialect, with the usual recovery but no fallback. Raises Refused."""
-    from ..core.routes import Route
-    from ..engine.check import check_route
-    from ..sdk.api import open as open_home
-    from ..wire.answered_model import confirm_model
-
-    with open_home(store=context.store, vault=context.vault) as holdfast:
-        engine = holdfast.engine
-        route = Route.build(provider, dialect, model)
-        settings = engine.config().settings
-        limits = replace(settings, wait_budget=min(settings.wait_budget, _MOST_WAITED))
-        request, outcome, answer = check_route(engine, route, limits)
-        if outcome.fault is not None or answer is None:
-            explanation = request.explanation()
-            kind = str(outcome.fault.kind) if outcome.fault is not None else "unknown"
-            yield Step("call", ok=False, what=f"{kind}, request {request.call.request_id}")
-            raise _refused(outcome, explanation)
-    key = outcome.connection.key
-    with_key = if_any(" with key '{}'", key and key.label)
-    asked = ""
-    if len(outcome.attempts) > 1:
-        asked = f"after {len(outcome.attempts)} requests, "
-    answered = f"{outcome.connection.dialect} answered in {answer.seconds:.1f} s{with_key}"
-    yield Step("call", ok=True, what=f"{asked}{answered}, request {request.call.request_id}")
-    dropped = confirm_model(outcome.connection, answer.model)
-    if dropped is not None:
-        yield Step("model", ok=False, what=dropped.what)
-
-
-def _refused(outcome: Outcome, explanation: Explanation) -> Refused:
-    """Build the error of a refused call from the four lines about it."""
-    from ..core.faults import Fault, FaultClass
-    from ..core.steps import Refused
-
-    lines = [explanation.what, explanation.where, f"Tried: {explanation.tried}", explanation.quote]
-    lines.append(f"Next: {explanation.advice}:")
-    return Refused(
-        "\n  ".join(line for line in lines if line),
-        fault=outcome.fault or Fault(FaultClass.UNKNOWN),
-        attempts=outcome.attempts,
-        next_step=explanation.command,
-    )

@@ -14,7 +14,7 @@ from .check import probe_dialects, steps_of
 from .context import CliContext
 from .known_provider import Address, misplaced_keys, provider_at
 from .models import known_models
-from .output import command_of, say
+from .output import command_of, note, say
 from .setup_questions import asked_for_address, asked_for_key, asked_for_model
 
 if TYPE_CHECKING:
@@ -126,11 +126,20 @@ def _proved(context: CliContext, provider: Provider, model: str | None, *, asks:
 
 
 def _checked(context: CliContext, subject: str) -> bool:
-    """Print the steps of a check as they are done. Return whether all went well."""
-    good = True
-    for step in steps_of(context, subject):
-        say(step.line)
-        good &= step.ok
+    """Print the steps of a check as they are done. Return whether all went well; where one dialect answers,
+    another that refused is told. Raises Refused where none answers."""
+    from ..core.steps import Refused
+
+    good, answered = True, False
+    try:
+        for step in steps_of(context, subject):
+            say(step.line)
+            answered |= step.ok and not step.note and step.step == "call"
+            good &= step.ok or step.step == "call"
+    except Refused as refused:
+        if not answered:
+            raise
+        note(refused.message(f"holdfast check {subject}"))
     return good
 
 

@@ -166,9 +166,14 @@ def unlisted(config: Config, requested: str) -> UnknownModel:
     where a pin may be meant."""
     what, candidates = f"no provider lists a model '{requested}'", []
     provider, _, model = requested.partition("/")
-    if model and is_provider_name(provider):
+    name = provider.rpartition(":")[2].strip().lower().replace(" ", "-")  # "custom:Team B" means team-b
+    if model and is_provider_name(name):
         what += f", and none is called '{provider}'"
-        candidates = _near_pins(config, Pin(ProviderName(provider), model))
+        candidates = _near_pins(config, Pin(ProviderName(name), model))
+    elif not model and name in config.providers:
+        known = config.providers[ProviderName(name)]
+        what += f": it is a provider, and a pin is written {name}/MODEL"
+        candidates = [f"{name}/{own}" for own in known.models or ()][:3]
     offered = {name for known in config.providers.values() for name in known.models or ()}
     for near in get_close_matches(requested, offered, n=3, cutoff=0.5):
         candidates += [f"{name}/{near}" for name in _listing(config, near)]
