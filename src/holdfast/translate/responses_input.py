@@ -84,11 +84,12 @@ class Items:
         """Take the next item. Raises Untranslatable for what is not known."""
         kind = item.text("type") or _type_of(item)
         read = _READ.get(kind)
+        if read is not None:
+            read(self, item)
+            return
         if kind in _REFUSED:
             item.refuse("", *_REFUSED[kind])
-        if read is None:
-            item.refuse("type", f"items of the type '{kind}' are not known", NATIVE)
-        read(self, item)
+        item.refuse("type", f"items of the type '{kind}' are not known", NATIVE)
 
     def message(self, item: Fields) -> None:
         """Take a message of anybody."""

@@ -51,14 +51,14 @@ def thinking(item: Fields, sealer: Sealer, losses: Losses) -> list[Thinking]:
     summary = [_words(part, "summary_text") for part in item.objects("summary")]
     spoken = [_words(part, "reasoning_text") for part in item.objects("content")]
     opaque, seal = item.text("encrypted_content"), None
-    if is_sealed(opaque):
+    if opaque and is_sealed(opaque):
         seal = sealer.open(opaque)
         if seal is None:
             losses.less("thinking_of_another_model", item.at)
             return []
     elif opaque:
         seal = Seal(Opaque.ENCRYPTED, opaque, item=item.text("id"))
-    words = "\n\n".join(filter(None, spoken or summary))
+    words = "\n\n".join([each for each in spoken or summary if each])
     if not words and seal is None:
         return []
     return [Thinking(words, seal, item.at)]

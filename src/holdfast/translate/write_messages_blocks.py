@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, NoReturn
 
 from .context import Target
@@ -28,13 +27,15 @@ _WORDS = (Text, Refusal)
 def cleaned(turn: Turn, target: Target, model: str) -> Turn:
     """Return a turn without blank texts, and without thoughts that its endpoint would not know again. `model`
     is what the caller calls it."""
-    kept = tuple(part for part in turn.parts if _stays(part, target, model))
+    kept = [part for part in turn.parts if _stays(part, target, model)]
     if len(kept) == len(turn.parts):
         return turn
-    return replace(turn, parts=kept)
+    return Turn(turn.role, tuple(kept), turn.at)
 
 
 def _stays(part: Part, target: Target, model: str) -> bool:
+    if type(part) is Result:
+        return True
     if type(part) is Thinking:
         return _is_known_again(part, target, model)
     if isinstance(part, _WORDS):
