@@ -44,7 +44,7 @@ test: setup
 
 # The one property over 100,000 events in the lives of sessions, 2,000 examples of every other property, 200 kills of a program that
 # obtains a key, 100,000 streams that are translated, six lives of sixty simulated days, 200 forks of a program with a
-# connection, in four variants, and what others' judges say of our translations: some minutes.
+# connection, in four variants, what others' judges say of our translations, and the newest coding agents: most of an hour.
 nightly: setup
 	@STEPS=100000 $(BIN)/python -m pytest -q -n 2 tests/core/test_the_one_property.py $(ARGS)
 	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -q -n auto -m hypothesis tests $(ARGS)
@@ -54,6 +54,7 @@ nightly: setup
 	@DAYS=60 $(BIN)/python -m pytest -q -n 2 tests/weeks $(ARGS)
 	@ROUNDS_OF_FORKS=50 $(BIN)/python -m pytest -q -n 2 tests/sdk/test_connection_pools.py -k another_process $(ARGS)
 	@$(BIN)/python -m pytest -q suites/judges $(ARGS)
+	@$(MAKE) --no-print-directory test-harness LATEST=1
 
 # The SDK generation on httpx, and the lower bound of every dependency.
 LEGACY_TESTS = tests/stories tests/wire tests/sdk tests/calls tests/fake_provider
@@ -68,9 +69,12 @@ test-clients: setup
 test-frameworks: setup
 	@$(BIN)/python -m pytest -q suites/frameworks $(ARGS)
 
-# The real agent programs (npm, PyPI; 2 GB in .cache/harness), handed a connection. `make test-pi`: Pi alone, which installs in seconds.
+# The real agent programs (npm, PyPI; 2 GB in .cache/harness), handed a connection. LATEST=1: at the newest versions that there are.
+# `make test-pi`: Pi alone, which installs in seconds.
+TABLES = $(if $(LATEST),SUITES_TABLES=$(CURDIR)/.cache/latest)
 test-harness: setup
-	@$(BIN)/python -m pytest -q suites/harness $(ARGS)
+	@$(if $(LATEST),$(BIN)/python suites/newest.py .cache/latest)
+	@$(TABLES) $(BIN)/python -m pytest -q suites/harness $(ARGS)
 
 test-pi: setup
 	@$(BIN)/python -m pytest -q suites/harness -k "([pi or test_pi or resumed or gap_e) and not old" $(ARGS)
@@ -156,9 +160,9 @@ lock: | .venv/.installed
 	@$(COMPILE) --group dev -o requirements.lock
 	@$(COMPILE) --group legacy --resolution lowest-direct -o requirements-legacy.lock
 
-# What the suites drive, by suites/packages.toml (ARGS="clients-node": that one alone).
+# What the suites drive, by suites/packages.toml (ARGS="clients-node": that one alone). UPGRADE=1 takes the newest agents.
 lock-suites: setup
-	@$(BIN)/python suites/installing.py --lock $(ARGS)
+	@$(BIN)/python suites/$(if $(UPGRADE),newest.py --write,installing.py --lock $(ARGS))
 
 clean:
 	@rm -rf .venv .venv-legacy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build

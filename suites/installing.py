@@ -7,21 +7,36 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
 HERE = Path(__file__).resolve().parent
-LOCKS = HERE / "locks"
-PACKAGES: dict[str, dict[str, Any]] = tomllib.loads((HERE / "packages.toml").read_text("utf-8"))
+TABLES = Path(os.environ.get("SUITES_TABLES", HERE))
+"""The folder with packages.toml and its locks; another one tries other versions (newest.py)."""
+LOCKS = TABLES / "locks"
+PACKAGES: dict[str, dict[str, Any]] = tomllib.loads((TABLES / "packages.toml").read_text("utf-8"))
 _UV = str(Path(sys.executable).with_name("uv"))
 _QUIET = ["--silent", "--no-audit", "--no-fund"]
 _MARK = ".installed"
+_COMPILED = ("hermes", "litellm")
+"""Whose first start would take minutes on a loaded machine, because it compiles all that it imports."""
+_CACHE = HERE.parent / ".cache"
+
+
+def place(name: str) -> Path:
+    """The folder of an environment: `harness-pi` is in .cache/harness/pi."""
+    suite, _, rest = name.partition("-")
+    if name == "litellm-node":  # beside the environment that is the folder `litellm`
+        return _CACHE / name
+    return _CACHE / suite / rest if rest else _CACHE / suite
 
 
 def ensure(name: str, folder: Path) -> None:
@@ -32,6 +47,7 @@ def ensure(name: str, folder: Path) -> None:
     mark = folder / _MARK
     if mark.exists() and mark.read_text("utf-8") == wanted:
         return
+    sys.stderr.write(f"installing {name}\n")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     _INSTALL[kind](name, folder)
@@ -57,6 +73,8 @@ def _python(name: str, folder: Path) -> None:
     python = str(folder / "bin" / "python")
     _run([_UV, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
     command = [_UV, "pip", "install", "--quiet", "--python", python, "--no-deps", "--require-hashes"]
+    if name in _COMPILED:
+        command.append("--compile-bytecode")
     _run([*command, "--only-binary", ":all:", "--requirement", str(lock_of(name, "python"))])
 
 
@@ -146,11 +164,16 @@ def _lock_npm(name: str, wanted: dict[str, Any]) -> None:
     _run([*command, "--omit-lockfile-registry-resolved"], folder)
 
 
+def lock_all(names: Sequence[str] = ()) -> None:
+    """Write the locks of these environments, or of all."""
+    for name in names or [*PACKAGES["python"], *PACKAGES["npm"], *PACKAGES["machines"]]:
+        lock(name)
+
+
 def main(arguments: list[str]) -> None:
     """Run as a program."""
     if arguments[:1] == ["--lock"]:
-        for name in arguments[1:] or [*PACKAGES["python"], *PACKAGES["npm"], *PACKAGES["machines"]]:
-            lock(name)
+        lock_all(arguments[1:])
         return
     name, folder = arguments
     ensure(name, Path(folder))

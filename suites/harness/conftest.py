@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import programs
 from stage import Stage, stage
 
 
@@ -20,5 +21,9 @@ def on_stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which program a test drives: that of its parameter, or those that it is marked with."""
     for item in items:
         item.add_marker(pytest.mark.timeout(300))
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and "program" in callspec.params:
+            item.add_marker(pytest.mark.drives(*programs.environments(callspec.params["program"])))

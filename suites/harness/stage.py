@@ -133,7 +133,9 @@ class Stage:
                 out, err = process.communicate(timeout=seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+                _keep(command, *process.communicate())
                 raise
+        _keep(command, out, err)
         return Ended(process.returncode, out, err, leaks)
 
     def files_with_key(self) -> list[str]:
@@ -155,6 +157,11 @@ def stage(folder: Path) -> Iterator[Stage]:
         ScriptedProvider() as evil,
     ):
         yield Stage(folder, provider, evil)
+
+
+def _keep(command: list[str], out: str, err: str) -> None:
+    """Print what a program said: pytest shows it when the test fails."""
+    sys.stdout.write(f"$ {' '.join(command)}\n{out}{err}\n")
 
 
 @contextmanager

@@ -116,6 +116,7 @@ def test_gap_c_a_model_that_the_pin_did_not_choose_is_refused_before_any_request
     assert on_stage.provider.calls == []
 
 
+@pytest.mark.drives(*programs.environments("pi"))
 def test_gap_e_the_variable_s_name_is_ours_to_read_and_the_program_need_not_know_it(on_stage: Stage) -> None:
     variable = "TOGETHERAI_API_KEY"
     on_stage.configure(CHAT, name="together", ref=f"env:{variable}")
@@ -149,6 +150,7 @@ def test_a_refusal_that_stays_is_reported_once_and_the_program_does_not_repeat_i
     assert len(on_stage.provider.calls) == 1
 
 
+@pytest.mark.drives(*programs.environments("pi"))
 def test_a_resumed_conversation_stays_on_its_pin_although_another_provider_could_be_used(
     on_stage: Stage,
 ) -> None:
@@ -189,6 +191,7 @@ def test_the_program_s_own_resume_stays_on_the_pin(
     assert any(b"Say pong." in call.body for call in later)
 
 
+@pytest.mark.drives(*programs.environments("codex"))
 def test_a_chat_only_provider_that_is_not_translated_is_refused_for_codex_with_the_next_command(
     on_stage: Stage,
 ) -> None:
@@ -207,6 +210,7 @@ def test_a_chat_only_provider_that_is_not_translated_is_refused_for_codex_with_t
     assert "of your providers, 'router' speaks openai-responses" in ended.err
 
 
+@pytest.mark.drives(*programs.environments("pi"))
 def test_pi_says_itself_which_provider_model_and_address_it_is_on(on_stage: Stage) -> None:
     on_stage.configure(CHAT)
     ended = on_stage.run("pi", "--mode", "json", "-p", "Say pong.")
@@ -221,6 +225,7 @@ def test_pi_says_itself_which_provider_model_and_address_it_is_on(on_stage: Stag
     }
 
 
+@pytest.mark.drives(*programs.environments("pi"))
 def test_a_running_program_s_files_hold_references_and_are_gone_afterwards(on_stage: Stage) -> None:
     on_stage.configure(CHAT)
     on_stage.run("pi")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 
+import programs
 import pytest
 from stage import CHAT, KEY, MESSAGES, RESPONSES, Stage
 
@@ -132,6 +133,7 @@ def test_a_project_s_files_redirect_no_program(program: str, direct: bool, on_st
     assert {(call.key, call.model) for call in on_stage.provider.calls} == {(KEY, "good-model")}
 
 
+@pytest.mark.drives(*programs.environments("aider"))
 @pytest.mark.parametrize(
     "line",
     ["OPENAI_API_BASE={}/v1", "HTTP_PROXY={}", "ANTHROPIC_API_BASE={}", "AIDER_WEAK_MODEL=anthropic/x"],

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import programs
 import pytest
 from chat_answers import FULL, QUOTA, answer, shell
 from stage import CHAT, KEY, MESSAGES, RESPONSES, Ended, Stage
@@ -156,6 +157,7 @@ def test_a_fallback_that_speaks_messages_goes_on(program: str, on_stage: Stage) 
     assert [shell(program, "echo one")[1]] == calls
 
 
+@pytest.mark.drives(*programs.environments("codex"))
 def test_codex_applies_a_patch_and_is_offered_no_search(on_stage: Stage) -> None:
     model = "gpt-5.5"  # of this one Codex knows that it is to offer the tool
     configure(on_stage, model=model)

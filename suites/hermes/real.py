@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -75,9 +76,13 @@ class Tui:
             self._said.put(json.loads(line))
 
     def _until(self, wanted: Callable[[Message], bool]) -> Message:
-        while not wanted(message := self._said.get(timeout=PATIENCE)):
-            pass
-        return message
+        """Return the first message that is wanted. What hermes says is printed: pytest shows it when the test
+        fails. Raises queue.Empty after a silence of PATIENCE."""
+        while True:
+            message = self._said.get(timeout=PATIENCE)
+            sys.stdout.write(f"hermes: {json.dumps(message)[:2000]}\n")
+            if wanted(message):
+                return message
 
     def call(self, method: str, **params: Any) -> Message:
         """The result of one call. Raises AssertionError with the error that hermes gives."""
@@ -111,6 +116,7 @@ class Tui:
         return self
 
     def __exit__(self, *_: object) -> None:
+        sys.stdout.write(Path(self._log.name).read_text("utf-8", "replace")[-4000:])
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self._child.stdin.close()

@@ -20,7 +20,7 @@ from holdfast.core.provisioning_state import Record, State
 from holdfast.sdk.api import NOWHERE, Holdfast
 from holdfast.values.secret import Secret
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.drives("litellm", "litellm-node")]
 ROLES = [Role("answer", ("*sonnet*",))]
 OLD, NEW, SMALL = "claude-sonnet-4-20250514", "claude-sonnet-4-5", "claude-haiku-4-5"
 GENERATE, DELETE, UPDATE = "/key/generate", "/key/delete", "/key/update"

@@ -15,7 +15,7 @@ from proxy import MASTER, ensure, free_port, running
 from gateway.served import Served, eventually, provider, serving, write_config
 from holdfast.fake_provider import ScriptedProvider, ok, status
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.drives("litellm")]
 CHAT, MESSAGES = "some-chat", "some-claude"
 INNOCENT = {"provider_unavailable", "transient"}
 TEXT = "The proxy is real."

@@ -23,6 +23,7 @@ from children import Popen
 from cli.furnishing import Cli, child_environment, write
 from gateway.served import serving
 from holdfast.fake_provider import ScriptedProvider, ok, only_keys, status
+from holdfast.harness import HARNESSES
 from holdfast.sdk.api import open as open_home
 
 KEY, SPARE = "sk-canary-real-93b1f0d2e7a64c58", "sk-canary-spare-5d0c7be1a9f2"
@@ -422,7 +423,7 @@ def test_a_key_that_is_replaced_while_it_runs_is_used_from_the_next_request_on(
 
 def test_the_list_of_programs_says_which_were_driven(cli: Cli) -> None:
     listed = {harness["name"]: harness for harness in json.loads(cli("run", "--list", "--json").stdout)}
-    assert listed["pi"]["tested"] == "1.5.2"
+    assert listed["pi"]["tested"] == HARNESSES["pi"].tested
     assert listed["crush"]["tested"] == ""
     assert "from its documentation, not tested" in cli("run", "--list").stdout
     assert "plain text" in cli("run").stdout

@@ -1,4 +1,4 @@
-"""Claude Code's own settings that win over a connection; driven with 2.1.329.
+"""Claude Code's own settings that win over a connection; driven with 2.1.332.
 
 The last file that sets a name wins: the user's, the project's, the project's local one, the managed one.
 `env` in a file wins over the process's environment."""

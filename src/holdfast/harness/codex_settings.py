@@ -1,4 +1,4 @@
-"""Codex's own settings that win over a connection; driven with 0.169.0.
+"""Codex's own settings that win over a connection; driven with 0.171.0.
 
 The profile that `connect` writes wins over the user's own file, and is joined with it table by table. The
 model of a project that it trusts wins over that, and a file of the machine's administrator over all."""

@@ -53,7 +53,7 @@ HARNESS = Harness(
     speaks=(Dialect.OPENAI_CHAT,),
     plan=_plan,
     oldest="0.20",
-    tested="0.30",
+    tested="0.36",
     shows={Dialect.OPENAI_CHAT: frozenset({Auth.BEARER})},
     chooses=("-m", "--model", "--key", "-q", "--query"),
 )
