@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.core.errors import StoreError
+from holdfast.core.identity import Pin
+from holdfast.core.session import Session
 from holdfast.store import relational_sessions
 from holdfast.store.listing import PartlyRenamed
-from holdfast.store.relational_sessions import PORTION
 from holdfast.store.sqlite import SqliteStore
+from holdfast.store.time_limit import time_limit
+from holdfast.store.upkeep import PORTION
 
 ROW = """INSERT INTO session (id, pin, created_at, changed_at, version) VALUES (?, 'old/m', 1.0, ?, 0)"""
 
@@ -47,6 +50,24 @@ def test_a_rename_changes_no_more_than_a_portion_at_once_and_looks_at_each_sessi
             assert {str(session.pin) for session in store.sessions()} <= {"new/m"}
             assert [len(store.journal(limit=9_999)), len(store.sessions())] == [count, count]
             _scans_nothing(store, relational_sessions.RENAMED, ":after", ":old", ":size", ":limit")
+
+
+def test_others_write_between_the_portions_of_a_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with filled(tmp_path, 2 * PORTION + 1) as store, SqliteStore(store.path) as other:
+        made: list[str] = []
+
+        def write_at_once(seconds: float) -> None:
+            assert seconds >= 0.02, "SQLite's writers ask again after so long"
+            made.append(f"new{len(made)}")
+            with time_limit(0):
+                other.save_session(Session(made[-1], Pin.parse("p/m")), None)
+
+        monkeypatch.setattr(relational_sessions.time, "sleep", write_at_once)
+        store.rename_provider("old", "new")
+        assert len(made) == 2
+        assert {each.id for each in store.sessions_using("p")} == {*made}
 
 
 def test_a_rename_that_breaks_off_says_how_far_it_came_and_goes_on_with_the_same_command(

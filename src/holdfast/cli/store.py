@@ -86,7 +86,8 @@ def prune(context: CliContext, as_json: bool) -> None:
     """
     import time
 
-    from ..engine.upkeep import PAUSE, portions
+    from ..engine.upkeep import portions
+    from ..store.upkeep import PAUSE
 
     before, deleted = context.existing_store.status().size, 0
     for rows in portions(context.existing_store, context.config.store):

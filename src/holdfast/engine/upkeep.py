@@ -10,12 +10,11 @@ from math import inf, isfinite
 
 from ..core.config import StoreSettings
 from ..store.base import Store
+from ..store.upkeep import PAUSE
 from .background import BackgroundWorker, renew_after_fork
 
 _EVERY = 600.0
 """Seconds between two rounds of a process that writes."""
-PAUSE = 0.02
-"""Seconds between two portions, in which others write."""
 _LEASE = 60.0
 """Seconds for which a process holds the lease beyond its last portion."""
 _RENEWED_EVERY = 200

@@ -8,6 +8,7 @@ No transaction touches more than `PORTION` sessions."""
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -19,10 +20,9 @@ from .journal_events import Detail, Event, ProviderRenamed, SessionRemoved
 from .listing import BrokenSession, Choice, PartlyRenamed, SessionPage
 from .rows import Params, Row
 from .transaction import SqlEngine, Transaction, record_in
+from .upkeep import PAUSE, PORTION
 from .usage import day_of
 
-PORTION = 500
-"""Sessions that are changed in one transaction, so that no other writer waits long."""
 _DAY = 86_400.0
 _JUMP = 7 * _DAY
 """Seconds without a line after which a day of lines tells that time went on, and no clock was ahead."""
@@ -126,6 +126,8 @@ class RelationalSessions(SqlEngine):
         try:
             while portion := self._rename_portion(named, renamed[-1] if renamed else ""):
                 renamed += portion
+                if len(portion) == PORTION:
+                    time.sleep(PAUSE)
         except StoreError as error:
             what = f"{error.what}; {len(renamed)} sessions were renamed before, and no other was changed"
             raise PartlyRenamed(what, next_step=f"holdfast provider rename {old} {new}") from error

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 PORTION = 200
-"""Rows of a table that are deleted in one transaction."""
+"""Rows of a table that are deleted in one transaction, and sessions that are changed in one."""
+PAUSE = 0.02
+"""Seconds between two portions, in which others write."""
 LINES_KEPT = 10_000
 """Lines of the journal that stay however large the store is: the newest."""
 
