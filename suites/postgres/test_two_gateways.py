@@ -36,9 +36,9 @@ def serving(home: Path) -> Iterator[dict[str, Any]]:
             process.terminate()
 
 
-def ask(gateway: dict[str, Any], token: str, session: str) -> tuple[int, str | None]:
+def ask(gateway: dict[str, Any], token: str, session: str, model: str = "m") -> tuple[int, str | None]:
     """Ask in a session; the status, and the pin that answered."""
-    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
     headers = {"authorization": f"Bearer {token}"}
     url = f"{gateway['url'].rstrip('/')}/s/{session}/v1/chat/completions"
     answer = httpx2.post(url, json=body, headers=headers, timeout=20)

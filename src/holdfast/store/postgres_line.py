@@ -28,6 +28,8 @@ _IDLE_LOOKS = 20
 """Looks without a call after which the thread ends."""
 _LAST_WORDS = 2
 """What a server still sends on a connection that it ends: a message, and the end."""
+_DOUBTED_AFTER = 1.0
+"""Seconds for which a connection is used at least: a server that is read-only may be the only one."""
 
 
 class Silent(psycopg.OperationalError):
@@ -94,7 +96,8 @@ class Line:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._socket: socket.socket | None = None
-        self._closed = False
+        self._closed = self._doubted = False
+        self._opened_at = 0.0
 
     @contextmanager
     def use(self) -> Iterator[Connection]:
@@ -136,14 +139,21 @@ class Line:
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
 
+    def doubt(self) -> None:
+        """Open another connection at the next call, unless this one is new."""
+        self._doubted = time.monotonic() - self._opened_at >= _DOUBTED_AFTER
+
     def _alive(self, until: float) -> tuple[Connection, socket.socket, bool]:
         """Return the connection, the copy of its socket, and whether both are new."""
         if self._closed:
             raise psycopg.OperationalError("it is closed")
+        if self._doubted:
+            self._drop()
         connection, line = self._connection, self._socket
         if connection is not None and line is not None and not _has_ended(connection):
             return connection, line, False
         self._drop()
+        self._doubted, self._opened_at = False, time.monotonic()
         connection = self._connection = self._connect(max(0.0, until - time.monotonic()))
         line = self._socket = socket.socket(fileno=os.dup(connection.pgconn.socket))
         return connection, line, True
