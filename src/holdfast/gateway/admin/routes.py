@@ -21,7 +21,7 @@ from ...wire.error_bodies import ClientError, from_error, refusal
 from ..permissions import is_limited, usable_pins
 from ..telemetry.metrics import CONTENT_TYPE, Metrics
 from ..token_refusals import pins_in_session
-from . import models, views
+from . import models, openapi, views
 
 if TYPE_CHECKING:
     from ..http1.framing import RawHeaders
@@ -39,6 +39,7 @@ GET /health/live, /health/ready     whether it runs, whether it can serve (by st
 GET /v1/models                      the models that requests may name
 GET /metrics                        metrics for Prometheus
 GET /holdfast/status, /holdfast/providers, /holdfast/sessions, /holdfast/session/ID, /holdfast/requests/ID
+GET /holdfast/openapi.json          all routes, as OpenAPI describes them
 """
 
 _SESSIONS, _MOST_SESSIONS = 100, 1_000
@@ -205,6 +206,10 @@ def _request(request: AdminRequest) -> AdminAnswer:
     return _json(200, value)
 
 
+def _openapi(request: AdminRequest) -> AdminAnswer:
+    return _json(200, openapi.document(request.version))
+
+
 def _usable(request: AdminRequest) -> Collection[Pin] | None:
     """Return the pins that this token may use; None for all."""
     token, engine = request.token, request.gateway.engine
@@ -225,13 +230,14 @@ _ROUTES: dict[str, Handler] = {
     "/holdfast/status": _status,
     "/holdfast/providers": _providers,
     "/holdfast/sessions": _sessions,
+    "/holdfast/openapi.json": _openapi,
 }
 _BELOW: tuple[tuple[str, Handler], ...] = (
     ("/models/", _model),
     ("/holdfast/session/", _session),
     ("/holdfast/requests/", _request),
 )
-_QUICK = (_live, _page)
+_QUICK = (_live, _page, _openapi)
 """Routes that do not read the store."""
 _OF_ALL = (_metrics, _status, _providers)
 """Routes that show everything together, which a token with limits may not see."""
