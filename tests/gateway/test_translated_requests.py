@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import anthropic
@@ -131,6 +133,39 @@ def test_a_fallback_is_translated_after_a_native_request_like_those_before_it(
         text, headers = asking.ask(CHAT)
         assert (text, headers["holdfast-fallback"]) == (TEXT, "other/other-1")
     assert provider.calls[-1].path == PATHS[MESSAGES]
+
+
+async def profiled(note: Callable[[FrameType, str, object], None] | None) -> None:
+    """Call `note` at each call in the thread of this loop."""
+    sys.setprofile(note)
+
+
+@pytest.mark.parametrize("face", [by_library, by_gateway])
+def test_a_native_request_runs_nothing_of_a_translation(
+    face: Callable[[Running], contextlib.AbstractContextManager[Asking]],
+    gateway: StartGateway,
+    provider: ScriptedProvider,
+) -> None:
+    plane, ran = gateway(config=config(provider, CHAT)), set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            ran.add(frame.f_code.co_filename.rpartition("holdfast/")[2])
+
+    with face(plane) as asking:
+        asking.ask(CHAT)
+        plane.call(profiled(note))
+        sys.setprofile(note)
+        try:
+            for stream in (False, True):
+                asking.ask(CHAT, stream=stream)
+        finally:
+            sys.setprofile(None)
+            plane.call(profiled(None))
+    assert {"wire/request_body.py", "wire/stream_events.py"} & ran
+    assert not {
+        name for name in ran if name.startswith(("translate/", "engine/translator", "wire/translated"))
+    }
 
 
 def test_what_was_translated_and_lost_is_in_the_header_and_in_the_journal(
