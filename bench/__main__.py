@@ -6,6 +6,8 @@
         the gateway under a steady load: does its memory grow, does a request fail?
     python -m bench profile [--pid P]
         the gateway's CPU time by function
+    python -m bench nodes [--gateways 1,2,4]
+        several gateways on one PostgreSQL: new sessions a second, and what each costs
 
 Exits with 0 whatever the figures are. With `--check` it exits with 1 when one exceeds its budget by more than
 a quarter: a busy machine may add that much to a figure.
@@ -23,6 +25,7 @@ from pathlib import Path
 from . import classify, core, engine, library, system, translate
 from .gateway import command, peers, profile, soak
 from .measure import Figure, machine, on_core, progress
+from .nodes import command as nodes
 
 RESULTS = Path(__file__).parent / "results"
 _TOLERATED = 1.25
@@ -36,7 +39,11 @@ _GROUPS: dict[str, Callable[[int], list[Figure]]] = {
     "library": library.figures,
 }
 _GATEWAY = "gateway"
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"soak": soak.main, "profile": profile.main}
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "soak": soak.main,
+    "profile": profile.main,
+    "nodes": nodes.main,
+}
 _QUICK_ROUNDS = 3
 _ROUNDS_A_GATEWAY_ROUND = 5
 """Rounds of the other groups for each round of the gateway, which takes seconds instead of milliseconds."""
@@ -84,7 +91,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measure the costs of Holdfast beside those of the programs that it builds on.",
-        epilog="Other commands: soak, profile (each has --help).",
+        epilog=f"Other commands: {', '.join(_COMMANDS)} (each has --help).",
     )
     parser.add_argument(
         "groups", nargs="*", metavar="GROUP", choices=[*named, []], help=f"only these: {', '.join(named)}"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from bench.gateway import budgets, load, profile, report, soak, svg
 from bench.gateway.results import Results, parse
+from bench.nodes import command
+from bench.nodes.database import kinds
 
 RECORDED = Path(__file__).parent / "bench.json"
 LINE = (
@@ -168,3 +170,28 @@ def test_a_round_in_which_somebody_else_used_the_machine_does_not_count_beside_a
     )
     assert noisy.median("c128", "nginx", "rps") == 20.0
     assert replace(noisy, runs=noisy.runs[::2]).median("c128", "nginx", "rps") == 5.0
+
+
+LOG = """\
+2026-11-30 LOG:  statement: WITH made AS (INSERT INTO session (id, pin)
+    SELECT id FROM unnest(CAST('{a}' AS text[])) ON CONFLICT (id) DO NOTHING RETURNING id),
+    noted AS (INSERT INTO journal (at) SELECT 1) SELECT id FROM made
+2026-11-30 LOG:  statement: WITH soon AS MATERIALIZED (SELECT 1) INSERT INTO journal (at) SELECT 1
+2026-11-30 LOG:  statement: WITH soon AS MATERIALIZED (SELECT 1) INSERT INTO usage (day) SELECT 1
+2026-11-30 LOG:  statement: SELECT id, pin, chosen_key FROM session WHERE id = 'a'
+2026-11-30 LOG:  statement: BEGIN; SET LOCAL lock_timeout = '5s'
+2026-11-30 LOG:  statement: ALTER SYSTEM SET log_statement = 'none'
+2026-11-30 ERROR:  something else
+"""
+
+
+def test_statements_are_counted_by_what_they_are_for() -> None:
+    counted = kinds(LOG)
+    assert counted == {
+        "new session": 1,
+        "journal": 1,
+        "usage": 1,
+        "look for a session": 1,
+        "transaction": 1,
+    }
+    assert command.statements("new", 4, counted).startswith("Statements a request, new: journal 0.250, ")

@@ -6,8 +6,9 @@
 //
 // Without -r every connection sends its next request when it has its answer (closed loop). With -r requests
 // are due by the clock, and latency counts from the time when they were due, so that a stall is not hidden
-// (open loop). -s asks for a stream. A "{}" in a header becomes the number of the connection. -R spreads
-// the opening of the connections; -n ends the run after so many requests.
+// (open loop). -s asks for a stream. A "{}" in a header becomes the number of the connection, "{#}" in one
+// header that of the request. -R spreads the opening of the connections; -n ends the run after so many
+// requests.
 //
 // Latencies are in microseconds. They and the counts beside them include only requests that ended after the
 // warm-up. `all_requests` and `all_chunks` count from the start: the gateway's CPU time over the whole run
@@ -37,6 +38,7 @@ enum { HEAD, BODY, SIZE, DATA, DATA_END, TRAILER, UNTIL_CLOSE };
 typedef struct {
   int fd, busy, connected, wants_out, state;
   char *head_out; int64_t head_out_len, sent;  // our request's head; all connections share the body
+  char *request_number;                        // in the head, 8 digits
   char head[16384]; int head_len;
   int64_t need; int trailer_len, status, first_byte_seen, will_close;
   uint64_t since;                              // when the request was sent, or was due
@@ -91,8 +93,11 @@ static void build_head(conn *c) {
                       "X-Stainless-OS: Linux\r\nX-Stainless-Arch: x64\r\n"
                       "X-Stainless-Runtime: CPython\r\nX-Stainless-Retry-Count: 0\r\n", path, port);
   for (int i = 0; i < header_count; i++) {
-    const char *mark = strstr(headers[i], "{}");
-    if (mark) out += sprintf(out, "%.*s%04d%s\r\n", (int)(mark - headers[i]), headers[i],
+    const char *mark = strstr(headers[i], "{}"), *own = strstr(headers[i], "{#}");
+    if (own) {
+      c->request_number = out + (own - headers[i]);
+      out += sprintf(out, "%.*s00000000%s\r\n", (int)(own - headers[i]), headers[i], own + 3);
+    } else if (mark) out += sprintf(out, "%.*s%04d%s\r\n", (int)(mark - headers[i]), headers[i],
                              (int)(c - conns), mark + 2);
     else out += sprintf(out, "%s\r\n", headers[i]);
   }
@@ -138,6 +143,11 @@ static void send_rest(conn *c) {
 
 static void issue(conn *c, uint64_t since) {
   issued++;
+  if (c->request_number) {
+    char digits[9];
+    snprintf(digits, sizeof digits, "%08lu", issued % 100000000);
+    memcpy(c->request_number, digits, 8);
+  }
   c->busy = 1; c->sent = 0; c->state = HEAD; c->head_len = 0; c->since = since;
   c->first_byte_seen = 0; c->will_close = 0; c->digits = 0;
   if (c->connected) send_rest(c);

@@ -54,7 +54,7 @@ def running(peer: Peer, ports: Ports, home: Path | None = None) -> Iterator[Cand
     Raises NotStarted.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as new:
-        folder, port = home or Path(new), _free_port()
+        folder, port = home or Path(new), free_port()
         launch = peer.launch(folder, port, ports)
         if launch is None:
             yield Candidate(peer, ports, Address(port), None)
@@ -84,7 +84,8 @@ def _wait_for_answer(peer: Peer, ports: Ports, program: Program, port: int) -> A
     raise NotStarted(f"{reason}: {program.output().strip()[-600:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nobody listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -113,12 +113,18 @@ def _percentiles(values: dict[str, float]) -> dict[str, float]:
 
 
 def send(
-    load: Load, target: Target, meanwhile: Callable[[], object] = lambda: None, requests: int | None = None
+    load: Load,
+    target: Target,
+    meanwhile: Callable[[], object] = lambda: None,
+    *,
+    requests: int | None = None,
+    core: int | None = LOAD_CORE,
 ) -> Seen:
-    """Send this load, and call `meanwhile` every quarter of a second. It ends after `requests`, if given."""
+    """Send this load, and call `meanwhile` every quarter of a second. It ends after `requests`, if given. The
+    generator runs on one core, on any for None."""
     argv = _command(load, target, requests)
     with (
-        on_core(LOAD_CORE),
+        nullcontext() if core is None else on_core(core),
         subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=cache.environment()) as child,
     ):
         until = time.monotonic() + load.seconds + load.warmup + 30

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,13 @@ class Cpu:
 
 
 class Program:
-    """A running program on one core, its output in a file. End it with `stop`."""
+    """A running program on one core, on any for None, its output in a file. End it with `stop`."""
 
-    def __init__(self, argv: Sequence[str | Path], environ: Mapping[str, str], log: Path, core: int) -> None:
+    def __init__(
+        self, argv: Sequence[str | Path], environ: Mapping[str, str], log: Path, core: int | None
+    ) -> None:
         self._log = log
-        with log.open("wb") as out, on_core(core):
+        with log.open("wb") as out, nullcontext() if core is None else on_core(core):
             self._child = subprocess.Popen(
                 [str(argument) for argument in argv],
                 env=cache.environment(HOME=str(log.parent), **environ),

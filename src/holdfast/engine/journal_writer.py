@@ -27,6 +27,8 @@ _GATHER = 0.25
 cost less. Readers in this process flush first; other processes see the journal this much later."""
 OTHERS_SEE_IT_AFTER = 2 * _GATHER
 """Seconds after which other processes see an event, unless the store is slow."""
+_AT_ONCE = 1_000
+"""Entries that are written at once: other writers of the process wait for them."""
 _PATIENCE = 5.0
 """Seconds that closing waits for the store."""
 _PRUNED_EVERY = 500
@@ -95,13 +97,16 @@ class JournalWriter:
         self.usage.close()
 
     def _work(self, entries: Sequence[_Entry]) -> None:
-        try:
-            self._write(entries)
-        except StoreAway as error:
-            if self._ends:
-                raise
-            self._worker.put_back(entries)  # they are written when it is back, as far as there is room
-            self.warn_once(error)
+        for first in range(0, len(entries), _AT_ONCE):
+            try:
+                self._write(entries[first : first + _AT_ONCE])
+            except StoreAway as error:
+                if self._ends:
+                    raise
+                # They are written when it is back, as far as there is room.
+                self._worker.put_back(entries[first:])
+                self.warn_once(error)
+                break
 
     def _write(self, entries: Sequence[_Entry]) -> None:
         now = self._store.now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ..core.changes import Change, FallbackEnded, FallbackStarted, KeyKept, KeySucceeded
@@ -66,6 +66,17 @@ class KnownSessions:
     def look_for(self, session_id: str) -> None:
         """Forget that there was no such session."""
         self._absent.pop(session_id, None)
+
+    def load(self, ids: Collection[str]) -> None:
+        """Take those of these sessions into memory that are stored. Raises StoreError."""
+        names = [name for name in ids if self.peek(name) is None]
+        if not names:
+            return
+        turn, stored = self.turn, self._store.sessions_named(names)
+        with self._lock:
+            if turn == self.turn:  # else one may have changed since it was read; who needs it reads it
+                for session in stored:
+                    self._put(self._as_changed(session))
 
     def read_again(self, ids: Iterable[str] | None) -> None:
         """Replace the known ones of these sessions, of all for None, by what is stored. Raises StoreError."""

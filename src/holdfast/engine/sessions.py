@@ -14,7 +14,7 @@ from ..core.errors import ConnectionLost, HoldfastError, NoSession
 from ..core.identity import Pin
 from ..core.routing import pin_for_first, provider_of, route_for
 from ..core.session import Session
-from ..store.base import Store
+from ..store.base import NewSession, Store
 from ..store.journal_events import (
     Choice,
     Event,
@@ -73,6 +73,18 @@ def begin_session(engine: Engine, session_id: str, model: str | None) -> None:
     session = Session(session_id, pin, created_at=now, changed_at=now)
     check(engine, session)
     create_first(engine, session, Reason(model=model or ""))
+
+
+def first_choice(engine: Engine, session_id: str, model: str | None, now: float) -> NewSession:
+    """Return the session of a first request at `now` (epoch seconds) on the pin that its model means, and the
+    event about it. Raises the reason why there is none; only `begin_session` knows the candidates. Never
+    blocks on the store."""
+    config = engine.config()
+    session = Session(session_id, pin_for_first(config, model), created_at=now, changed_at=now)
+    lost = obstacle(config, session)
+    if lost is not None:
+        raise lost
+    return session, [_event(session, SessionCreated(**asdict(Reason(model=model or ""))))]
 
 
 def create_first(engine: Engine, session: Session, reason: Reason) -> bool:

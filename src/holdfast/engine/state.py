@@ -41,6 +41,7 @@ from .config_watch import ConfigWatch
 from .dispatch import Dispatcher
 from .explanations import LastExplanations, explanation_of, plan_host_of
 from .fastpath import FastPath
+from .first_requests import FirstRequests
 from .following import Following
 from .journal_writer import JournalWriter
 from .key_reads import KeyReads
@@ -94,6 +95,7 @@ class Engine:
         self.sessions = self.following.sessions
         self.take_changes = self.sessions.change
         self.new_sessions = NewSessions(store, self.journal_writer.warn_once)
+        self.first_requests = FirstRequests(self, self.journal_writer.warn_once)
         self.session: Callable[[str], Session | None] = self.sessions.get
         self.health: HealthRegistry = self.following.health
         self.following.follower.take.append(self._load_lists)
@@ -250,6 +252,7 @@ class Engine:
         try:
             self.following.close()
             self.new_sessions.close()
+            self.first_requests.close()
             self._soon.close(5.0)
             self.journal_writer.close()
             self.vault.settle()

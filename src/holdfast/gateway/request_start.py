@@ -5,21 +5,24 @@ Nothing here waits: the event loop's thread never asks the store."""
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from ..core.errors import ConnectionLost, HoldfastError
+from ..engine.first_requests import FirstRequest
 from ..engine.request import RequestRun
 from ..engine.store_guard import Unsettled, from_memory
 from ..store.token import Token
 from ..wire.account_objects import may_name_objects
 from ..wire.error_bodies import ClientError, from_error
+from .begun_sessions import begun_sessions
 from .client_answer import ClientAnswer
 from .client_request import ClientRequest
 from .http1.ports import ClientConnection
 from .permissions import is_limited
 from .ports import RelayContext
-from .token_refusals import begin, reference_refusal
+from .token_refusals import begin, plan_first, reference_refusal
 
 
 class RequestStart(ClientAnswer):
@@ -52,8 +55,10 @@ class RequestStart(ClientAnswer):
         engine = gateway.engine
         if self._looked or engine.is_settled(session):
             return False
-        self._looked = True
         known = engine.sessions.peek(session) is not None
+        if not known and not is_limited(self._token):
+            return False  # `_start` has it created or found
+        self._looked = True
         in_thread = gateway.in_thread if known else gateway.in_store_thread
         in_thread(partial(engine.settle, session)).add_done_callback(self._ready)
         return True
@@ -69,6 +74,10 @@ class RequestStart(ClientAnswer):
             self._asked_whose = True
             gateway.in_store_thread(self._ask_whose).add_done_callback(self._ready)
             return
+        if not self._looked and gateway.engine.sessions.peek(self.session) is None:
+            self._looked = True
+            self._begin_first()
+            return
         try:
             with from_memory():
                 request_run = self._begun(settled=True)
@@ -78,6 +87,20 @@ class RequestStart(ClientAnswer):
             self._refuse(from_error(error))
         else:
             self._converse(request_run)
+
+    def _begin_first(self) -> None:
+        """Have the session created or found, together with those of other requests."""
+        engine, token, loop = self._gateway.engine, self._token, self._gateway.loop
+        settled = loop.create_future()
+        settled.add_done_callback(self._ready)
+
+        def done(error: HoldfastError | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(_settle, settled, error)
+
+        plan = partial(plan_first, engine, token, self.session, self.request.info.model)
+        begun = partial(begun_sessions(engine).begun, token)
+        engine.first_requests.submit(FirstRequest(self.session, plan, begun, done))
 
     def _has_to_ask_whose(self) -> bool:
         """Return whether the token is limited, and the request may name what another session made."""
@@ -152,3 +175,8 @@ class RequestStart(ClientAnswer):
     def _fail_inside(self, error: BaseException) -> None:
         """Log an internal error, and end the request without details for the client."""
         raise NotImplementedError
+
+
+def _settle(future: asyncio.Future[HoldfastError | None], result: HoldfastError | None) -> None:
+    if not future.done():
+        future.set_result(result)

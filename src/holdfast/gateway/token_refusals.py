@@ -7,8 +7,9 @@ from collections.abc import Collection
 from ..core.errors import ConnectionLost, NoSession
 from ..core.identity import Pin
 from ..core.routing import pin_for_first
-from ..engine.sessions import begin_or_refuse
+from ..engine.sessions import begin_or_refuse, first_choice
 from ..engine.state import Engine
+from ..store.base import NewSession
 from ..store.token import Token
 from ..wire.account_objects import objects_in
 from ..wire.error_bodies import ClientError, refusal
@@ -79,6 +80,16 @@ def begin(
     if refused is None:
         counts.begun(token)
     return refused
+
+
+def plan_first(
+    engine: Engine, token: Token, session_id: str, model: str | None, now: float
+) -> NewSession | None:
+    """Return the session of a first request with a token that has no limits; None where it may begin none.
+    Raises the reason why there is none. May block on the store."""
+    if not begun_sessions(engine).may_begin(token):
+        return None
+    return first_choice(engine, session_id, model, now)
 
 
 def _begin(

@@ -14,20 +14,22 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from typing import Any
 
 from ..core.errors import ConfigError, StoreError
 from ..distribution import install_command
-from . import postgres_size, sql
+from . import postgres_lists, postgres_size, sql
 from .base import NewSession, StoreAway
 from .feed import Revision
+from .journal_events import Detail, Event
 from .migrations import MIGRATIONS, READABLE_BY, SCHEMA, check_readable
 from .relational import RelationalStore
-from .rows import Params, Row, Statement, session_params
-from .transaction import Transaction, journal_rows
+from .rows import Params, Row, Statement
+from .transaction import Transaction
+from .usage import Usage
 
 try:
     import psycopg
@@ -59,30 +61,6 @@ _NEXT_STEP = "holdfast doctor"
 _PREPARE = f"SET lock_timeout = '{BUSY_SECONDS}s'".encode()
 _CLOSING_SECONDS = 1.0
 """Seconds for which closing waits for a call that is under way."""
-
-
-def _unnested(columns: Mapping[str, str], prefix: str = "") -> str:
-    """Return a table of parameters that are lists, one for each column, given with its type."""
-    return f"""unnest({", ".join(f"CAST(:{prefix}{name} AS {kind}[])" for name, kind in columns.items())})
-        WITH ORDINALITY AS given({", ".join(columns)}, place)"""
-
-
-_NUMBERS = dict.fromkeys(("at", "stand_in_until", "created_at", "changed_at"), "float8")
-_SESSION = {name: _NUMBERS.get(name, "text") for name in sql.SESSION_COLUMNS} | {"version": "bigint"}
-_EVENT = {name: _NUMBERS.get(name, "text") for name in sql.EVENT_COLUMNS}
-_NO_LINE = dict.fromkeys(sql.EVENT_COLUMNS)
-# In the order of their ids, so that two who create the same sessions do not wait for each other in a circle.
-_CREATE = f"""WITH made AS (INSERT INTO session ({", ".join(_SESSION)})
-        SELECT {", ".join(_SESSION)} FROM {_unnested(_SESSION)} ORDER BY id
-        ON CONFLICT (id) DO NOTHING RETURNING id),
-    noted AS (INSERT INTO journal ({", ".join(_EVENT)})
-        SELECT {", ".join(_EVENT)} FROM {_unnested(_EVENT, "line_")}
-        WHERE session IN (SELECT id FROM made) ORDER BY place)
-    SELECT id FROM made"""  # noqa: S608
-_KEPT = {"session": "text", "label": "text", "at": "float8"}
-_KEEP_FIRST_KEYS = f"""UPDATE session SET kept_key = given.label FROM {_unnested(_KEPT)}
-    WHERE id = given.session AND kept_key IS NULL AND {sql.its_choice("given.at")}
-    RETURNING id"""  # noqa: S608
 
 
 class PostgresStore(RelationalStore):
@@ -138,15 +116,14 @@ class PostgresStore(RelationalStore):
         return Revision(number, epoch)
 
     def create_sessions(self, new: Iterable[NewSession]) -> set[str]:
-        sessions: dict[str, NewSession] = {}
-        for session, events in new:
-            sessions.setdefault(session.id, (session, events))
-        if not sessions:
-            return set()
-        created = _columns([session_params(session) for session, _ in sessions.values()])
-        lines = journal_rows(event for _, events in sessions.values() for event in events)
-        noted = {f"line_{name}": values for name, values in _columns(lines or [_NO_LINE]).items()}
-        return {str(session_id) for (session_id,) in self._once(_CREATE, {**created, **noted})}
+        created = self._listed(postgres_lists.CREATE, postgres_lists.create(new))
+        return {str(session_id) for (session_id,) in created}
+
+    def record(self, events: Iterable[Event[Detail]]) -> None:
+        self._listed(postgres_lists.RECORD, postgres_lists.record(events))
+
+    def add_usage(self, counted: Iterable[Usage]) -> None:
+        self._listed(postgres_lists.ADD_USAGE, postgres_lists.add_usage(counted))
 
     def close(self) -> None:
         self._here()
@@ -183,15 +160,23 @@ class PostgresStore(RelationalStore):
             text = text.replace(":now", _NOW)
         return super()._by_clock(text, params)
 
+    def _listed(self, text: str, lists: Params | None) -> list[Row]:
+        """Run one statement over lists, if there are any, in a transaction of its own. Return its rows."""
+        if lists is None:
+            return []
+        self._here()
+        with self._explained, self._writer.use() as connection:
+            cursor = connection.execute(_translated(text), lists)
+            return cursor.fetchall() if cursor.description else []
+
     def _single(self, line: Line, text: str, params: Params) -> list[Row]:
         """Run one statement, which is a transaction by itself. Return its rows."""
         with self._explained, line.use() as connection:
             return connection.execute(_translated(text), params).fetchall()
 
     def _keep_first_keys(self, kept: list[dict[str, Any]]) -> Collection[str]:
-        if not kept:
-            return ()
-        return {str(session_id) for (session_id,) in self._once(_KEEP_FIRST_KEYS, _columns(kept))}
+        lists = postgres_lists.columns(kept) if kept else None
+        return {str(session_id) for (session_id,) in self._listed(postgres_lists.KEEP_FIRST_KEYS, lists)}
 
     def _write(self) -> AbstractContextManager[Transaction]:
         self._here()
@@ -228,11 +213,6 @@ class _Transaction:
     def executemany(self, text: str, parameters: Iterable[Params], /) -> None:
         with self._connection.cursor() as cursor:
             cursor.executemany(_translated(text), parameters)
-
-
-def _columns(lines: Sequence[Params]) -> dict[str, list[object]]:
-    """Return the values of rows by their columns."""
-    return {name: [line[name] for line in lines] for name in lines[0]}
 
 
 def _parameters(url: str) -> dict[str, Any]:
