@@ -3,7 +3,7 @@
 #   make demo    the stories, told live, without key or network      make bench   the benchmarks
 #   make test    the tests (ARGS="-k resume" passes on)              make fix     format and repair what can be repaired
 #   make lock    resolve the dependencies anew (lock-suites: theirs) make mutants break each invariant once; the tests must notice
-#   make docs    write the parts of docs/ that the code decides
+#   make docs    write the parts of docs/ that the code decides (docs-site: build all of it as a site)
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -25,7 +25,7 @@ export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null |
 # Nor may its wish to write no bytecode reach the tests: a thousand children would each compile the product.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-packaging test-litellm test-judges test-api test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
+.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-packaging docs-site test-litellm test-judges test-api test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
 
 setup: .venv/.installed
 
@@ -115,6 +115,12 @@ test-packaging: setup
 	@$(BIN)/python suites/installing.py postgres .venv-postgres
 	@$(BIN)/python suites/installing.py packaging .venv-packaging
 	@$(BIN)/python -m pytest -q suites/packaging $(ARGS)
+
+# The documentation as a site, in build/site, of which every link and anchor must lead somewhere, and what other people's programs say
+# of the schemas that we publish (PyPI; 5 MB in build/site).
+docs-site: setup
+	@$(BIN)/python suites/installing.py docs-site .cache/docs-site
+	@$(BIN)/python -m pytest -q suites/site $(ARGS)
 
 check: lint types layers test-legacy coverage
 
