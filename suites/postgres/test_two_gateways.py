@@ -11,14 +11,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
+import psycopg
 
+from holdfast.core.changes import Cooldown, CooldownStarted
+from holdfast.core.faults import Fault, FaultClass, Scope
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
+from holdfast.engine import following
+from holdfast.engine.account_objects import AccountObjects
+from holdfast.engine.following import Following
+from holdfast.engine.journal_writer import JournalWriter
 from holdfast.fake_provider import ScriptedProvider, ok
 from holdfast.store.postgres import PostgresStore
+
+if TYPE_CHECKING:
+    import pytest
 
 WITHIN = 2.0
 """Seconds: 0.1 on a machine that has nothing else to do."""
@@ -83,3 +93,30 @@ def test_what_one_gateway_is_told_the_other_knows(url: str, tmp_path: Path) -> N
         store.revoke_token(issued.id)
         for gateway in (first, second):
             assert soon(lambda gateway=gateway: ask(gateway, token, "s")[0] == 401)
+
+
+def test_with_notify_others_are_told_at_once_and_where_a_connection_broke_they_look(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = Fault(FaultClass.RATE_LIMITED, Scope.KEY)
+    monkeypatch.setattr(following, "FAR_LOOK_EVERY", 10.0)
+
+    def learns_of(subject: str) -> bool:
+        now = other.now()
+        other.apply([CooldownStarted(Cooldown(subject, now + 60, now, 0, fault))], now)
+        return soon(lambda: follower.health.cooled(subject) is not None)
+
+    with PostgresStore(url, notify=True) as store, PostgresStore(url, notify=True) as other:
+        writer = JournalWriter(store)
+        objects = AccountObjects(store, writer, lambda _: None)
+        follower = Following(store, objects, writer.changes, print)
+        follower.look()
+        follower.start()
+        with psycopg.connect(url, autocommit=True) as admin:
+            listeners = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE 'LISTEN%'"
+            assert soon(lambda: bool(admin.execute(f"SELECT 1 {listeners}".encode()).fetchall()))
+            assert all(learns_of(f"k{number}") for number in range(3))
+            monkeypatch.setattr(following, "FAR_LOOK_EVERY", 0.05)
+            admin.execute(f"SELECT pg_terminate_backend(pid) {listeners}".encode())
+            assert learns_of("k9")
+        follower.close()

@@ -76,4 +76,10 @@ GATEWAY: Fields = {
     "names": c.strings,
     "comment_after": c.span,
 }
-STORE: Fields = {"keep": c.days, "max_size": c.store_size, "forget_sessions": c.days, "pepper": c.pepper}
+STORE: Fields = {
+    "keep": c.days,
+    "max_size": c.store_size,
+    "forget_sessions": c.days,
+    "pepper": c.pepper,
+    "notify": c.switch,
+}

@@ -68,13 +68,14 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """The table `[store]`: seconds for which the journal and unused sessions are kept, bytes in all, and the
-    reference to the pepper ("": the home's file)."""
+    """The table `[store]`: seconds for which the journal and unused sessions are kept, bytes in all, the
+    reference to the pepper ("": the home's file), and whether a database tells of changes at once."""
 
     keep: float = 90 * 86400.0
     max_size: int = 256 * 1024**2
     forget_sessions: float = float("inf")
     pepper: str = ""
+    notify: bool = False
 
 
 @dataclass(frozen=True, slots=True)

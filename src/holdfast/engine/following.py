@@ -20,6 +20,8 @@ _LOOK_EVERY = 0.005
 request."""
 FAR_LOOK_EVERY = 0.05
 """The same where they wait for a network."""
+_AT_LEAST = 0.005
+"""Seconds from one look to the next where word of a change comes at once."""
 _FORGET_EVERY = 3600.0
 """Seconds between two times at which what ended long ago leaves memory."""
 
@@ -42,8 +44,9 @@ class Following:
         self._unsaved: Sequence[Change] = ()
         self.follower = Follower(store, self._take)
         self._every = FAR_LOOK_EVERY if store.far else _LOOK_EVERY
+        pause = _AT_LEAST if store.tells else FAR_LOOK_EVERY
         self._poll: BackgroundWorker[None] = BackgroundWorker(
-            "holdfast-feed", self._look_and_wait, most=1, gather=FAR_LOOK_EVERY, failed=warn
+            "holdfast-feed", self._look_and_wait, most=1, gather=pause, failed=warn
         )
         self.due = self._forgot_at = 0.0
         self.polls = False
@@ -98,7 +101,10 @@ class Following:
     def _look_and_wait(self, _: Sequence[None]) -> None:
         if self.polls:
             try:
-                self.look()
+                if self._store.tells:
+                    self._store.wait(FAR_LOOK_EVERY)
+                if self.polls:
+                    self.look()
             finally:  # whatever a look meets, the next one follows: else nobody would see a revoked token
                 self._poll.submit(None)
 

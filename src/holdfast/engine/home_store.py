@@ -29,7 +29,7 @@ _PEPPER = "pepper"
 def open_store(home: Home, config: Config) -> Store:
     """Return the store of a home, with the current labels of keys. Raises StoreError when it cannot be
     opened, or belongs to homes with another pepper, ConfigError when this version has no such store."""
-    store = opening.open_store(config.gateway.store, home.state)
+    store = opening.open_store(config.gateway.store, home.state, notify=config.store.notify)
     path = opening.database(config.gateway.store, home.state)
     if path is not None and path.is_relative_to(home.state):
         _replace_positions(home, config, store, path)

@@ -53,6 +53,8 @@ class ChangeFeed(Protocol):
 
     far: bool
     """Whether looking for changes waits for a network."""
+    tells: bool
+    """Whether `wait` hears of changes."""
 
     def revision(self) -> Revision:
         """Return the number of the last change, by anybody, of evidence, cooldowns, sessions that existed
@@ -65,6 +67,10 @@ class ChangeFeed(Protocol):
 
     def glance(self) -> Revision | None:
         """Return the revision if that waits for nobody and for no network; else None."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there may be a change by anybody, for `seconds` at most."""
         ...
 
     def changes(self, after: int) -> Changes:

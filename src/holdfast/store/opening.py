@@ -18,9 +18,9 @@ def database(setting: str, directory: Path) -> Path | None:
     return directory / Path(rest or "state.db").expanduser()
 
 
-def open_store(setting: str, directory: Path) -> Store:
-    """Return the store that `setting` names. Raises StoreError if it cannot be opened, ConfigError if this
-    version has no such store."""
+def open_store(setting: str, directory: Path, *, notify: bool = False) -> Store:
+    """Return the store that `setting` names; with `notify` a database tells others of changes at once. Raises
+    StoreError if it cannot be opened, ConfigError if this version has no such store."""
     path = database(setting, directory)
     if path is not None:
         from .sqlite import SqliteStore
@@ -33,7 +33,7 @@ def open_store(setting: str, directory: Path) -> Store:
     if setting.startswith("postgresql:"):
         from .postgres import PostgresStore
 
-        return PostgresStore(setting)
+        return PostgresStore(setting, notify=notify)
     what = f'gateway.store: "{setting.partition(":")[0]}:" names no store'
     raise ConfigError(what, next_step='holdfast doctor   (after writing store = "sqlite:state.db")')
 

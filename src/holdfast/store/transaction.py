@@ -3,6 +3,7 @@ parts of `RelationalStore` see them."""
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -34,7 +35,7 @@ class Transaction(Protocol):
 class SqlEngine(ABC):
     """The part of a store that each engine has of its own, and what follows from it."""
 
-    far = False
+    far = tells = False
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -45,6 +46,10 @@ class SqlEngine(ABC):
     def glance(self) -> Revision | None:
         """Return the revision if that waits for nobody: never by a network."""
         return None
+
+    def wait(self, seconds: float) -> None:
+        """Wait for `seconds`: a store of this machine tells of no changes, since looking is cheap."""
+        time.sleep(seconds)
 
     @abstractmethod
     def close(self) -> None: ...
