@@ -1,4 +1,4 @@
-"""Streams of a chat provider whose model thinks, and calls the tools of a program."""
+"""Streams of a provider whose model thinks, and calls the tools of a program: of chat, and of Messages."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ FULL = status(
 )
 
 Tool = tuple[str, dict[str, Any]]
+_SHELLS = {"claude": "Bash", "kimi": "Bash", "pi": "bash", "opencode": "bash", "copilot": "bash"}
 
 
 def shell(program: str, command: str) -> Tool:
     """A call of the program's tool that runs a command."""
-    if program == "claude":
-        return "Bash", {"command": command, "description": "Run it"}
-    return "exec_command", {"cmd": command}
+    if program == "codex":
+        return "exec_command", {"cmd": command}
+    if program in ("pi", "kimi"):
+        return _SHELLS[program], {"command": command}
+    return _SHELLS[program], {"command": command, "description": "Run it"}
 
 
 def answer(
@@ -65,6 +68,30 @@ def answer(
     if whole:
         lines.append("[DONE]")
     body = "".join(f"data: {line}\n\n" for line in lines).encode()
+    return status(200, body, {"content-type": "text/event-stream"})
+
+
+def messages_answer(*calls: Tool, text: str = "", model: str = "other-model") -> Behaviour:
+    """A streamed answer of Messages with these calls."""
+    number = next(_numbers)
+    blocks: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    if text:
+        blocks.append(({"type": "text", "text": ""}, {"type": "text_delta", "text": text}))
+    for index, (name, arguments) in enumerate(calls):
+        block = {"type": "tool_use", "id": f"toolu_{number}_{index}", "name": name, "input": {}}
+        blocks.append((block, {"type": "input_json_delta", "partial_json": json.dumps(arguments)}))
+    message = {"id": f"msg_{number}", "type": "message", "role": "assistant", "model": model, "content": []}
+    message |= {"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 9, "output_tokens": 1}}
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
+    for index, (block, delta) in enumerate(blocks):
+        events.append({"type": "content_block_start", "index": index, "content_block": block})
+        events.append({"type": "content_block_delta", "index": index, "delta": delta})
+        events.append({"type": "content_block_stop", "index": index})
+    reason = "tool_use" if calls else "end_turn"
+    end = {"stop_reason": reason, "stop_sequence": None}
+    events.append({"type": "message_delta", "delta": end, "usage": {"output_tokens": 20}})
+    events.append({"type": "message_stop"})
+    body = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
     return status(200, body, {"content-type": "text/event-stream"})
 
 

@@ -33,6 +33,10 @@ ASK: dict[str, tuple[str, ...]] = {
     "opencode": ("run", "Say pong."),
     "qwen": ("Say pong.",),
     "continue": ("-p", "Say pong."),
+    "copilot": ("-p", "Say pong."),
+    "kimi": ("-p", "Say pong."),
+    "droid": ("exec", "Say pong."),
+    "kilo": ("run", "Say pong."),
     "aider": ("--no-git", "--yes-always", "--message", "Say pong."),
     "llm": ("Say pong.",),
 }

@@ -25,6 +25,16 @@ WIRES = [
     ("opencode", CHAT),
     ("opencode", RESPONSES),
     ("opencode", MESSAGES),
+    ("copilot", CHAT),
+    ("copilot", RESPONSES),
+    ("copilot", MESSAGES),
+    ("kimi", CHAT),
+    ("kimi", RESPONSES),
+    ("kimi", MESSAGES),
+    ("droid", CHAT),
+    ("droid", RESPONSES),
+    ("droid", MESSAGES),
+    ("kilo", CHAT),
     ("qwen", CHAT),
     ("qwen", MESSAGES),
     ("continue", CHAT),
@@ -32,6 +42,7 @@ WIRES = [
     ("aider", CHAT),
 ]
 FIRST = dict(reversed(WIRES))
+MAIN = ["pi", "claude", "codex", "opencode", "copilot", "kimi", "droid", "qwen"]
 
 
 @pytest.mark.parametrize(("program", "dialect"), WIRES)
@@ -78,7 +89,7 @@ def test_without_us_the_program_knows_nothing_of_the_provider(program: str, on_s
     command = programs.COMMANDS.get(program, program)
     arguments = (
         ASK[program]
-        if program in ("continue", "qwen", "codex", "opencode")
+        if program in ("continue", "qwen", "codex", "opencode", "droid", "kilo")
         else ("--model", "good-model", *ASK[program])
     )
     with contextlib.suppress(subprocess.TimeoutExpired):  # some wait for a login, or for the network
@@ -96,7 +107,7 @@ def test_gap_a_an_entry_that_is_named_like_a_known_maker_is_handed_over_like_any
     assert {(call.key, call.model) for call in on_stage.provider.calls} == {(KEY, "good-model")}
 
 
-@pytest.mark.parametrize("program", ["pi", "claude", "codex", "opencode", "qwen"])
+@pytest.mark.parametrize("program", MAIN)
 def test_gap_c_another_model_that_answers_is_an_error(program: str, on_stage: Stage) -> None:
     on_stage.configure(FIRST[program])
     on_stage.provider.follow(ok("pong", model="cheaper-model"))
@@ -105,7 +116,7 @@ def test_gap_c_another_model_that_answers_is_an_error(program: str, on_stage: St
     assert "'cheaper-model' answered, and 'good-model' was chosen" in ended.err
 
 
-@pytest.mark.parametrize("program", ["pi", "claude", "codex", "opencode", "qwen", "llm", "aider"])
+@pytest.mark.parametrize("program", [*MAIN, "kilo", "llm", "aider"])
 def test_gap_c_a_model_that_the_pin_did_not_choose_is_refused_before_any_request(
     program: str, on_stage: Stage
 ) -> None:
@@ -127,7 +138,7 @@ def test_gap_e_the_variable_s_name_is_ours_to_read_and_the_program_need_not_know
     assert ended.leaks == set()
 
 
-@pytest.mark.parametrize("program", ["pi", "claude", "codex", "opencode", "qwen"])
+@pytest.mark.parametrize("program", MAIN)
 def test_a_transient_refusal_of_a_good_key_is_not_noticed_by_the_program(
     program: str, on_stage: Stage
 ) -> None:
@@ -139,7 +150,7 @@ def test_a_transient_refusal_of_a_good_key_is_not_noticed_by_the_program(
     assert ended.out.count("401") == 0
 
 
-@pytest.mark.parametrize("program", ["pi", "claude", "codex"])
+@pytest.mark.parametrize("program", ["pi", "claude", "codex", "copilot", "kimi", "droid"])
 def test_a_refusal_that_stays_is_reported_once_and_the_program_does_not_repeat_it(
     program: str, on_stage: Stage
 ) -> None:
@@ -176,6 +187,9 @@ def test_a_resumed_conversation_stays_on_its_pin_although_another_provider_could
         ("codex", ("exec", "resume", "--last", "--skip-git-repo-check", "Second.")),
         ("claude", ("-c", "-p", "Second.")),
         ("opencode", ("run", "-c", "Second.")),
+        ("kilo", ("run", "-c", "Second.")),
+        ("copilot", ("--continue", "-p", "Second.")),
+        ("kimi", ("-c", "-p", "Second.")),
     ],
 )
 def test_the_program_s_own_resume_stays_on_the_pin(

@@ -328,6 +328,62 @@ def test_crush_and_goose_are_planned_from_their_documentation_and_marked_so() ->
     }
 
 
+@pytest.mark.parametrize(
+    ("dialect", "url", "kinds"),
+    [
+        (CHAT, GATEWAY[CHAT], ("openai", "openai", "generic-chat-completion-api")),
+        (RESPONSES, GATEWAY[RESPONSES], ("openai", "openai_responses", "openai")),
+        (MESSAGES, GATEWAY[MESSAGES], ("anthropic", "anthropic", "anthropic")),
+    ],
+)
+def test_copilot_kimi_and_droid_get_the_dialect_s_address_in_their_own_words(
+    dialect: Dialect, url: str, kinds: tuple[str, str, str]
+) -> None:
+    headers = (("x-team", "a"), ("x-b", "c"))
+    copilot, kimi, droid = (plan(name, dialect, headers=headers) for name in ("copilot", "kimi", "droid"))
+    assert copilot.set["COPILOT_PROVIDER_BASE_URL"] == kimi.set["KIMI_MODEL_BASE_URL"] == url
+    assert copilot.set["COPILOT_PROVIDER_TYPE"] == kinds[0]
+    assert copilot.set.get("COPILOT_PROVIDER_WIRE_API", "") == {
+        CHAT: "completions",
+        RESPONSES: "responses",
+    }.get(dialect, "")
+    assert copilot.set["COPILOT_MODEL"] == kimi.set["KIMI_MODEL_NAME"] == PIN.model
+    assert kimi.set["KIMI_MODEL_PROVIDER_TYPE"] == kinds[1]
+    assert kimi.set["KIMI_LOOP_MAX_ATTEMPTS_PER_STEP"] == "1"
+    lines = "x-team: a\nx-b: c"
+    assert (copilot.set["COPILOT_PROVIDER_HEADERS"], kimi.set["KIMI_CODE_CUSTOM_HEADERS"]) == (lines, lines)
+    settings = document(droid, "holdfast-settings.json")
+    assert settings == document(droid, ".factory/settings.json")
+    (model,) = settings["customModels"]
+    assert (model["baseUrl"], model["provider"], model["model"]) == (url, kinds[2], PIN.model)
+    assert (model["apiKey"], model["extraHeaders"]) == (f"${{{TOKEN}}}", dict(headers))
+    assert settings["sessionDefaultSettings"] == {"model": model["id"]}
+
+
+def test_copilot_kimi_and_droid_show_a_key_as_the_endpoint_wants_it() -> None:
+    assert plan("copilot", MESSAGES, direct=True, auth=Auth.X_API_KEY).secret == "COPILOT_PROVIDER_API_KEY"
+    assert plan("copilot", CHAT, direct=True, auth=Auth.BEARER).secret == "COPILOT_PROVIDER_BEARER_TOKEN"
+    assert plan("copilot", CHAT, direct=True, auth=Auth.NONE).secret == ""
+    assert "KIMI_LOOP_MAX_ATTEMPTS_PER_STEP" not in plan("kimi", CHAT, direct=True).set
+    with pytest.raises(CannotHandOver, match="wants its key as 'bearer'"):
+        plan("droid", MESSAGES, direct=True)
+
+
+def test_droid_is_told_its_model_again_where_a_request_begins() -> None:
+    settings = ("--settings", f"{DIRECTORY}/holdfast-settings.json")
+    model = ("--model", "custom:holdfast-my_plan")
+    assert plan("droid", CHAT, "exec", "hi").argv == ("droid", *settings, "exec", *model, "hi")
+    assert plan("droid", CHAT, "resume").argv == ("droid", *settings, "resume")
+
+
+def test_kilo_gets_what_opencode_gets_and_tells_its_maker_nothing() -> None:
+    kilo, opencode = plan("kilo", CHAT, "run", "hi"), plan("opencode", CHAT, "run", "hi")
+    assert kilo.argv == ("kilo", *opencode.argv[1:])
+    theirs = {name.replace("OPENCODE_", "KILO_"): value for name, value in opencode.set.items()}
+    assert theirs.items() <= kilo.set.items()
+    assert kilo.set["KILO_NO_DAEMON"] == kilo.set["KILO_DISABLE_SESSION_INGEST"] == "1"
+
+
 def test_all_obstacles_are_reported_at_once() -> None:
     with pytest.raises(CannotHandOver) as caught:
         plan(
@@ -475,17 +531,43 @@ LIMITS: dict[str, tuple[Dialect, dict[str, Any]]] = {
         },
     ),
     "goose": (CHAT, {"context_limit": 200_000}),
+    "copilot": (
+        RESPONSES,
+        {
+            "COPILOT_PROVIDER_MAX_PROMPT_TOKENS": "168000",  # without the answer
+            "COPILOT_PROVIDER_MAX_OUTPUT_TOKENS": "32000",
+        },
+    ),
+    "kimi": (
+        CHAT,
+        {
+            "KIMI_MODEL_MAX_CONTEXT_SIZE": "200000",
+            "KIMI_MODEL_MAX_OUTPUT_SIZE": "32000",
+            "KIMI_MODEL_CAPABILITIES": "tool_use,image_in,thinking",
+        },
+    ),
+    "droid": (CHAT, {"maxContextLimit": 200_000, "maxOutputTokens": 32_000, "noImageSupport": False}),
 }
+LIMITS["kilo"] = LIMITS["opencode"]
 
 
 SLUG = "holdfast-my_plan"
+
+
+def opencode_model(made: Handover) -> Any:
+    (config,) = (value for name, value in made.set.items() if name.endswith("_CONFIG_CONTENT"))
+    return json.loads(config)["provider"][SLUG]["models"][PIN.model]
+
+
 TOLD_AT: dict[str, Callable[[Handover], Any]] = {
     "pi": lambda made: document(made, "models.json")["providers"][SLUG]["models"][0],
     "claude": lambda made: document(made, "holdfast-settings.json")["env"],
     "codex": overrides,
-    "opencode": lambda made: json.loads(made.set["OPENCODE_CONFIG_CONTENT"])["provider"][SLUG]["models"][
-        PIN.model
-    ],
+    "opencode": opencode_model,
+    "kilo": opencode_model,
+    "copilot": lambda made: made.set,
+    "kimi": lambda made: made.set,
+    "droid": lambda made: document(made, "holdfast-settings.json")["customModels"][0],
     "qwen": lambda made: document(made, "settings.json")["model"],
     "continue": lambda made: document(made, "config.yaml")["models"][0],
     "aider": lambda made: document(made, "model-metadata.json")[f"openai/{PIN.model}"],

@@ -6,7 +6,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.identity import Dialect
-from . import aider, claude, codex, continue_, crush, goose, llm, opencode, others, pi, qwen
+from . import (
+    aider,
+    claude,
+    codex,
+    continue_,
+    copilot,
+    crush,
+    droid,
+    goose,
+    kilo,
+    kimi,
+    llm,
+    opencode,
+    others,
+    pi,
+    qwen,
+)
 from .base import Harness
 
 _KNOWN = (
@@ -14,6 +30,10 @@ _KNOWN = (
     claude.HARNESS,
     codex.HARNESS,
     opencode.HARNESS,
+    copilot.HARNESS,
+    droid.HARNESS,
+    kimi.HARNESS,
+    kilo.HARNESS,
     qwen.HARNESS,
     continue_.HARNESS,
     aider.HARNESS,

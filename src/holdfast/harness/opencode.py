@@ -6,6 +6,8 @@ its secondary requests (titles, summaries) use the same connection."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import (
@@ -74,7 +76,14 @@ def limits(facts: ModelFacts) -> dict[str, object]:
 
 
 def _plan(request: LaunchRequest) -> Handover:
+    return plan_of(request, "opencode", {})
+
+
+def plan_of(request: LaunchRequest, program: str, switches: Mapping[str, str]) -> Handover:
+    """Return the plan for opencode, or for a program that is made of it and reads its variables under another
+    beginning; `switches` are more of its own."""
     target, model = request.target, f"{request.target.slug}/{request.target.model}"
+    prefix = program.upper()
     config = {
         "model": model,
         "small_model": model,
@@ -86,16 +95,13 @@ def _plan(request: LaunchRequest) -> Handover:
         f"XDG_{kind}_HOME": f"{request.directory}/{kind.lower()}"
         for kind in ("CONFIG", "DATA", "CACHE", "STATE")
     }
-    switches = dict.fromkeys(
-        ("OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_AUTOUPDATE"),
-        "1",
-    )
+    disabled = {f"{prefix}_DISABLE_{what}": "1" for what in ("PROJECT_CONFIG", "MODELS_FETCH", "AUTOUPDATE")}
     return Handover(
-        harness="opencode",
-        argv=("opencode", *_with_model(request.arguments, model)),
+        harness=program,
+        argv=(program, *_with_model(request.arguments, model)),
         files=(),
-        set={**own, **switches, "OPENCODE_CONFIG_CONTENT": compact(config)},
-        unset=(*EVERYWHERE, "OPENCODE_*"),
+        set={**own, **disabled, **switches, f"{prefix}_CONFIG_CONTENT": compact(config)},
+        unset=(*EVERYWHERE, f"{prefix}_*"),
         secret="" if target.endpoint.auth is Auth.NONE else TOKEN,
         expected=expected(target),
         proof="providerID and modelID in the events of `run --format json`",
