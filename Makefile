@@ -25,7 +25,7 @@ export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null |
 # Nor may its wish to write no bytecode reach the tests: a thousand children would each compile the product.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-packaging docs-site test-litellm test-judges test-api test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
+.PHONY: setup demo test nightly test-legacy test-clients test-frameworks test-harness test-pi test-hermes test-postgres test-packaging test-install docs-site test-litellm test-judges test-api test-workers test-offsets check lint types layers coverage bench mutants fix docs lock lock-suites clean
 
 setup: .venv/.installed
 
@@ -115,6 +115,12 @@ test-packaging: setup
 	@$(BIN)/python suites/installing.py postgres .venv-postgres
 	@$(BIN)/python suites/installing.py packaging .venv-packaging
 	@$(BIN)/python -m pytest -q suites/packaging $(ARGS)
+
+# Wheel, sdist, the file that runs, and the files for Homebrew and Scoop, as packaging/release.py makes them; installed in each way into a
+# fresh environment, of each Python that is here (PyPI).
+test-install: setup
+	@$(BIN)/python suites/installing.py install .cache/install
+	@$(BIN)/python -m pytest -q suites/install $(ARGS)
 
 # The documentation as a site, in build/site, of which every link and anchor must lead somewhere, and what other people's programs say
 # of the schemas that we publish (PyPI; 5 MB in build/site).

@@ -194,6 +194,7 @@ class AsyncConversation:
 
     def close(self) -> None:
         self._loop.run_until_complete(self._client.close())
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
     async def _ask(self, stream: bool) -> str:

@@ -25,7 +25,7 @@ DOCUMENTS = [
 ]
 KINDS = ("guides", "concepts", "reference")
 PATH = re.compile(r"`((?:bench|design|docs|examples|packaging|src|suites|tests)/[\w./*-]+)`")
-MODULE = re.compile(r"`(?!bench/|docs/|examples/|suites/|tests/|src/)(\w+/[\w/]+\.(?:py|toml))`")
+MODULE = re.compile(r"`(?!bench/|docs/|examples/|packaging/|suites/|tests/|src/)(\w+/[\w/]+\.(?:py|toml))`")
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
 

@@ -16,7 +16,7 @@ from holdfast.wire.translated import TranslatedRequest
 
 def test_a_request_that_is_too_deep_to_be_written_is_refused() -> None:
     schema: dict[str, Any] = {}
-    for _ in range(5_000):
+    for _ in range(100_000):
         schema = {"a": schema}
     tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
     body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9, "tools": [tool]}
