@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.cli.connect import _token_command
+from holdfast.cli.context import CliContext
 from holdfast.core.errors import ConfigError
 from holdfast.distribution.interpreter import module_command
 from holdfast.gateway import registry
@@ -171,6 +173,28 @@ def test_a_program_that_took_the_port_is_shown_no_token_though_it_asks_the_real_
     assert "no gateway listens" in capsys.readouterr().err
     assert show_token([url, str(pepper), str(tmp_path / "gone")]) == 1
     assert "cannot read the token" in capsys.readouterr().err
+
+
+def test_a_gateway_whose_pepper_is_elsewhere_proves_itself_too(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shared-pepper").write_text("5e" * 32)
+    (tmp_path / "shared-pepper").chmod(0o600)
+    (tmp_path / "token").write_text("hf-canary\n")
+    write_config(home, f'[store]\npepper = "file:{tmp_path}/shared-pepper"\n')
+    context = CliContext()
+    with serving(home) as served:
+        url = served.told["url"]
+        assert context.listener_at(url) is Listener.OURS
+        command = _token_command(context, url, tmp_path / "token")
+        assert show_token(command[-3:]) == 0
+        assert capsys.readouterr().out == "hf-canary"
+        (tmp_path / "shared-pepper").unlink()
+        assert show_token(command[-3:]) == 1
+        refused = capsys.readouterr().err
+        assert "cannot prove whose gateway listens" in refused
+        assert "store.pepper: file:" in refused
+    assert not (home / "pepper").exists()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -151,8 +151,8 @@ def _token_command(context: CliContext, root: str, token: Path) -> tuple[str, ..
     from ..distribution.interpreter import module_command
     from ..harness.own_entry import SHOW_TOKEN
 
-    files = (str(context.home.pepper), str(token))
-    return (*module_command(SHOW_TOKEN, root, *files),)
+    pepper = context.config.store.pepper or str(context.home.pepper)
+    return (*module_command(SHOW_TOKEN, root, pepper, str(token)),)
 
 
 def directory(context: CliContext) -> Path:

@@ -1,7 +1,9 @@
 """Prints the token of a connected program, after its gateway has proved that it is this home's: the command
 that `holdfast connect` writes into the configuration of programs that read their token from a command.
 
-    python -P -m holdfast.gateway.show_token URL PEPPER_FILE TOKEN_FILE
+    python -P -m holdfast.gateway.show_token URL PEPPER TOKEN_FILE
+
+PEPPER is the pepper's file, or the reference of `[store] pepper`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..core.errors import HoldfastError
 from .listener import Listener, proof_key, who_listens
 
 
@@ -17,8 +20,10 @@ def main(arguments: Sequence[str]) -> int:
     """Print the token, or on standard error why it is not shown. Return the exit code."""
     url, pepper, token = arguments
     try:
-        key = proof_key(bytes.fromhex(Path(pepper).read_text("ascii")))
+        key = proof_key(_read_pepper(pepper))
         shown = Path(token).read_text("utf-8").strip()
+    except HoldfastError as error:
+        return _refuse(f"cannot prove whose gateway listens at {url}: {error.what}", error.next_step)
     except (OSError, ValueError) as error:
         return _refuse(f"cannot read the token of this connection: {error}", "holdfast doctor")
     listener = who_listens(url, key)
@@ -31,6 +36,15 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse(what, "holdfast status")
     sys.stdout.write(shown)
     return 0
+
+
+def _read_pepper(where: str) -> bytes:
+    """Return the pepper. Raises OSError, ValueError, and ConfigError for a reference that leads to none."""
+    if Path(where).is_absolute():
+        return bytes.fromhex(Path(where).read_text("ascii"))
+    from ..credentials import Vault
+
+    return Vault(Path("secrets.toml"), pepper=lambda: where).pepper()
 
 
 def _refuse(what: str, run: str) -> int:
