@@ -227,8 +227,9 @@ def test_sessions_come_in_pages_and_the_answer_names_the_next(engine: Any) -> No
             path, pages = dict(headers).get(b"link", b"").decode().partition(">")[0][1:], pages + 1
             assert len(json.loads(body)) <= {"": 100, "?limit=50": 50, "?limit=0": 1}[limit]
         assert (seen, pages > 1 or token is limited) == (expected, True)
-    status, _ = asked(engine, "/holdfast/sessions?after=nothing")
-    assert status == 409
+    status, refused = asked(engine, "/holdfast/sessions?after=nothing")
+    assert (status, refused["error"]["code"]) == (400, "bad_page")
+    assert "leave out after" in refused["error"]["holdfast"]["next_step"]
 
 
 def test_a_session_is_shown_with_its_usage(engine: Any) -> None:

@@ -173,6 +173,11 @@ _REFUSALS: tuple[Refusal, ...] = (
         "holdfast token new --new-sessions 1000000   (how many a day; sessions that exist go on)",
     ),
     Refusal(_kind("bad_session", 400), "'{session}' cannot be a session's id", "holdfast session list"),
+    Refusal(
+        _kind("bad_page", 400),
+        "'{after}' continues no list of sessions",
+        advice="take the address from the header link of the page before, or leave out after",
+    ),
     Refusal(_kind("no_such_session", 404), "there is no session '{session}'", "holdfast session list"),
     Refusal(
         _kind("no_such_request", 404),

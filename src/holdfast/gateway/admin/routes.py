@@ -42,6 +42,8 @@ GET /holdfast/status, /holdfast/providers, /holdfast/sessions, /holdfast/session
 GET /holdfast/openapi.json          all routes, as OpenAPI describes them
 """
 
+_LONGEST_SHOWN = 40
+"""Characters of what a client sent that a refusal repeats."""
 _SESSIONS, _MOST_SESSIONS = 100, 1_000
 """Sessions of one page: where a request does not say, and at most."""
 
@@ -183,8 +185,8 @@ def _sessions(request: AdminRequest) -> AdminAnswer:
         limit = min(max(int(number[:9]), 1), _MOST_SESSIONS)
     try:
         listed, after = views.sessions(request.gateway.engine, request.token, limit, asked.get("after", ""))
-    except IdentityError as error:
-        return _refused(None, from_error(error))
+    except IdentityError:
+        return _refused(None, refusal("bad_page", after=asked["after"][:_LONGEST_SHOWN]))
     status, headers, body = _json(200, listed)
     if after:
         following = urlencode({"limit": limit, "after": after})
