@@ -146,19 +146,23 @@ def test_readiness_tells_which_requests_would_be_refused(plane: Running) -> None
         def in_store_thread(self, call: Callable[[], Any]) -> Any:
             return call()
 
-    def ready() -> tuple[int, str]:
-        answer: Any = routes.answer(Context(), "/health/ready", "", [], Token("t", "", "all"))  # type: ignore[arg-type]
+    def ready(query: str = "") -> tuple[int, str]:
+        answer: Any = routes.answer(Context(), "/health/ready", query, [], Token("t", "", "all"))  # type: ignore[arg-type]
         return answer[0], answer[2].decode()
 
-    assert ready()[0] == 200
+    assert [ready()[0], ready("strict=1")[0]] == [200, 200]
     plane.store.refuse("it is full")
     code, text = ready()
-    assert (code, "it is full" in text, '"refused": "new sessions"' in text) == (503, True, True)
+    assert (code, "it is full" in text, '"refused": "new sessions"' in text) == (200, True, True)
+    assert [ready("strict=1")[0], ready("strict")[0]] == [503, 503]
     plane.store.recover()
-    assert is_soon(lambda: ready()[0] == 200)
+    assert is_soon(lambda: ready("strict=1")[0] == 200)
     plane.store.hang()
     code, text = ready()
-    assert (code, "that this gateway has not served yet" in text) == (503, True)
+    assert (code, "that this gateway has not served yet" in text) == (200, True)
+    assert ready("strict=1")[0] == 503
+    engine.sessions._recent.clear()
+    assert ready()[0] == 503, "it knows no session that it could serve"
 
 
 def test_an_unknown_token_is_looked_for_before_it_is_refused(plane: Running) -> None:
@@ -205,7 +209,8 @@ def test_another_process_that_keeps_the_file_locked_makes_nobody_wait_but_a_new_
             assert refused.status_code == 503
             assert "for 2 s" in refused.text or "within 2 s" in refused.text
             assert 1.5 < time.monotonic() - began < 5
-            assert served.ask("/health/ready").status_code == 503
+            assert served.ask("/health/ready").status_code == 200
+            assert served.ask("/health/ready?strict=1").status_code == 503
             began = time.monotonic()
             other.execute("ROLLBACK")
         assert is_soon(lambda: served.chat(holdfast_session="new").status_code == 200)

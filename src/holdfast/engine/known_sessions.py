@@ -53,6 +53,10 @@ class KnownSessions:
         """Return whether `get` needs no store."""
         return session_id in self._recent or session_id in self._older or self._is_absent(session_id)
 
+    def has_any(self) -> bool:
+        """Return whether any session is in memory."""
+        return bool(self._recent or self._older)
+
     def add(self, session: Session, turn: int) -> bool:
         """Take over a session that this process has created since `turn`. Return False if another process may
         have changed it since: then it is looked for."""

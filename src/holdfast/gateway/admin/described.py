@@ -147,7 +147,9 @@ class Described(NamedTuple):
 PATHS: dict[str, Described] = {
     "/": Described("A page for people: the version and the addresses to use."),
     "/health/live": Described("Whether the gateway runs.", ref("Live"), is_open=True),
-    "/health/ready": Described("Whether all requests can be served.", ref("Ready"), is_open=True),
+    "/health/ready": Described(
+        "Whether requests can be served.", ref("Ready"), query=("strict",), is_open=True
+    ),
     "/health/liveliness": Described("The same as /health/live.", ref("Live"), is_open=True),
     "/health/readiness": Described("The same as /health/ready.", ref("Ready"), is_open=True),
     "/metrics": Described("Metrics for Prometheus. Not for a token with limits."),

@@ -30,6 +30,7 @@ HEADERS = {
 }
 _PARAMETERS: dict[str, tuple[str, Schema]] = {
     "limit": ("How many sessions.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+    "strict": ("Whether all requests can be served, also those of new sessions.", {"type": "boolean"}),
     "after": ("What the header link of the page before has.", {"type": "string"}),
 }
 
@@ -80,7 +81,7 @@ def _own(path: str, described: Described) -> dict[str, Any]:
         operation["security"] = [{}, {"bearer": []}, {"key": []}]
         operation["description"] = "Without a token, the answer is the status alone."
     if path.endswith(("/ready", "/readiness")):
-        operation["responses"]["503"] = {"description": "not all requests can be served", "content": content}
+        operation["responses"]["503"] = {"description": "requests cannot be served", "content": content}
     return operation
 
 

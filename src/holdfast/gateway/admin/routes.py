@@ -42,6 +42,7 @@ GET /holdfast/status, /holdfast/providers, /holdfast/sessions, /holdfast/session
 GET /holdfast/openapi.json          all routes, as OpenAPI describes them
 """
 
+_STRICT = "strict"
 _LONGEST_SHOWN = 40
 """Characters of what a client sent that a refusal repeats."""
 _SESSIONS, _MOST_SESSIONS = 100, 1_000
@@ -117,9 +118,9 @@ def _live(request: AdminRequest) -> AdminAnswer:
 
 
 def _ready(request: AdminRequest) -> AdminAnswer:
-    """Report whether all requests can be served: without a token by the status alone, and with one without
-    limits also the state of store and configuration. While the store is away, sessions that this gateway
-    knows are served all the same."""
+    """Report whether requests can be served: without a token by the status alone, and with one without limits
+    also the state of store and configuration. While the store is away, a gateway is ready as long as there
+    are sessions that it serves; asked with `strict`, only if none is refused."""
     engine = request.gateway.engine
     away = engine.guard.why_not()
     store, refused = "ok", ""
@@ -127,7 +128,10 @@ def _ready(request: AdminRequest) -> AdminAnswer:
         store, refused = str(away), "new sessions"
         if engine.guard.reads is not None:
             refused = "new sessions, and sessions that this gateway has not served yet"
-    ready = away is None and (request.gateway.replaced or not request.gateway.draining)
+    serves = away is None
+    if away is not None and _STRICT not in dict(parse_qsl(request.query, keep_blank_values=True)):
+        serves = engine.guard.reads is None or engine.sessions.has_any()
+    ready = serves and (request.gateway.replaced or not request.gateway.draining)
     status = 200 if ready else 503
     if request.token is _NOBODY:
         return status, [], b""
