@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,6 +128,39 @@ def test_a_round_that_fails_gives_the_lease_back(store: MemoryStore, monkeypatch
     with pytest.raises(StoreError):
         kept(store).round()
     assert store.holder("upkeep") is None
+
+
+def test_a_portion_that_takes_long_is_followed_by_smaller_ones_until_they_do_not(
+    store: MemoryStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other writers of a file wait for a portion, and SQLite's ask again only after ever longer pauses."""
+    old_lines(store, 3 * PORTION)
+    slow, delete = True, MemoryStore._delete_lines
+    sizes: list[int] = []
+
+    def deletes(self: MemoryStore, search: str, params: Any) -> int:
+        write = self._write
+
+        @contextmanager
+        def takes_time() -> Iterator[Any]:
+            with write() as transaction:
+                yield transaction
+                sizes.append(params["portion"])
+                clock.advance(params["portion"] * (0.00015 if slow else 0.00001))
+
+        monkeypatch.setattr(self, "_write", takes_time)
+        try:
+            return delete(self, search, params)
+        finally:
+            monkeypatch.setattr(self, "_write", write)
+
+    monkeypatch.setattr(MemoryStore, "_delete_lines", deletes)
+    for _ in range(5):
+        store.prune(90)
+    slow = False
+    while store.prune(90):
+        pass
+    assert sizes == [PORTION, 100, 50, 50, 50, 50, 70, 90]
 
 
 def test_a_file_shrinks_by_what_was_deleted_and_its_log_stays_short(tmp_path: Path, clock: FakeClock) -> None:

@@ -123,8 +123,14 @@ def test_a_request_that_may_begin_no_session_is_refused_and_those_beside_it_are_
 def test_no_client_waits_for_ever_whatever_a_batch_meets(
     plane: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plane.holdfast.engine.objects, "none_yet", lambda _: 1 / 0)
+    engine = plane.holdfast.engine
+    monkeypatch.setattr(engine.objects, "none_yet", lambda _: 1 / 0)
     assert ask(plane, "unlucky")[0] == 200, "its session was stored"
+    monkeypatch.setattr(first_requests, "_AT_ONCE", 1)
+    errors: list[object] = []
+    firsts = [FirstRequest(name, lambda _: 1 / 0, int, errors.append) for name in "ab"]
+    engine.first_requests._work(firsts)
+    assert errors == [None, None], "each is left to the start of its request"
 
 
 def test_more_first_requests_than_may_wait_are_refused_at_once(

@@ -95,10 +95,12 @@ class FirstRequests:
                 self._begin(batch)
             except StoreAway as error:
                 away = _away(error.what)
-            finally:  # whatever a batch meets, its clients are answered
-                for first in batch:
-                    known = self._engine.sessions.peek(first.session) is not None
-                    first.done(None if known else away)
+            # Whatever a batch meets, its clients are answered, and those of the next one.
+            except Exception as error:  # noqa: BLE001
+                self._worker.fail(error)
+            for first in batch:
+                known = self._engine.sessions.peek(first.session) is not None
+                first.done(None if known else away)
 
     def _begin(self, batch: Sequence[FirstRequest]) -> None:
         """Create or find the sessions of these requests. Raises StoreError."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 
 from . import sql
@@ -15,7 +15,7 @@ from .feed import TOLD_FOR
 from .relational_sessions import RelationalSessions
 from .rows import Params
 from .token import TOKEN_KEPT
-from .upkeep import LINES_KEPT, PORTION, StoreStatus, TableStatus
+from .upkeep import LINES_KEPT, PORTION, Portion, StoreStatus, TableStatus
 from .usage import day_of
 
 _DAY = 86_400.0
@@ -73,6 +73,10 @@ TABLES: Mapping[str, str] = {
 class RelationalUpkeep(RelationalSessions):
     """`Upkeep` over an engine that knows its size."""
 
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self._portion = Portion()
+
     @abstractmethod
     def _bytes(self) -> tuple[int, int, bool]:
         """Return the store's size, its free bytes, and whether these go back to the file system."""
@@ -85,9 +89,9 @@ class RelationalUpkeep(RelationalSessions):
         return size - free
 
     def prune(self, keep_days: float) -> int:
-        oldest: Params = {"oldest": self.newest() - keep_days * _DAY, "portion": PORTION}
-        deleted = self._delete_lines(_OLD, oldest)
-        if deleted == PORTION:  # there are more
+        most = self._portion.rows
+        deleted = self._delete_lines(_OLD, {"oldest": self.newest() - keep_days * _DAY, "portion": most})
+        if deleted == most:  # there are more
             return deleted
         now = self.now()
         of_evidence = [at for (at,) in self._read(NEWEST_EVIDENCE, {}) if at is not None]
@@ -112,13 +116,16 @@ class RelationalUpkeep(RelationalSessions):
     def prune_to_size(self, most: int) -> int:
         if self._used() <= most:
             return 0
-        return self._delete_lines(_FIRST, {"least": LINES_KEPT, "portion": PORTION})
+        return self._delete_lines(_FIRST, {"least": LINES_KEPT, "portion": self._portion.rows})
 
     def _delete_lines(self, search: str, params: Params) -> int:
         if not self._read(search, {**params, "portion": 1}):
             return 0
         with self._write() as transaction:
-            return transaction.execute(f"DELETE FROM journal WHERE id IN ({search})", params).rowcount
+            began = self.now()
+            deleted = transaction.execute(f"DELETE FROM journal WHERE id IN ({search})", params).rowcount
+        self._portion.took(self.now() - began)
+        return deleted
 
     def count_old(self, keep_days: float) -> int:
         ((count,),) = self._read(COUNT_OLD, {"oldest": self.newest() - keep_days * _DAY})

@@ -10,8 +10,26 @@ PORTION = 200
 """Rows of a table that are deleted in one transaction, and sessions that are changed in one."""
 PAUSE = 0.02
 """Seconds between two portions, in which others write."""
+_FEWEST = 20
+_LONGEST = 0.01
+"""Seconds that a portion should take, since other writers of a file wait meanwhile."""
 LINES_KEPT = 10_000
 """Lines of the journal that stay however large the store is: the newest."""
+
+
+@dataclass(slots=True)
+class Portion:
+    """The number of rows that are deleted at once: `PORTION`, and fewer where that takes long, as on a slow
+    disk or a busy machine."""
+
+    rows: int = PORTION
+
+    def took(self, seconds: float) -> None:
+        """Take note of how long so many rows took."""
+        if seconds > _LONGEST:
+            self.rows = max(_FEWEST, self.rows // 2)
+        elif seconds < _LONGEST / 2:
+            self.rows = min(PORTION, self.rows + _FEWEST)
 
 
 @dataclass(frozen=True, slots=True)
