@@ -162,7 +162,7 @@ fix: setup
 	@$(BIN)/ruff format .
 
 docs: setup
-	@for part in cli config_schema openapi errors agents reported tour translation; do $(BIN)/python docs/_generate/$$part.py --write; done
+	@for part in cli config_schema openapi errors agents reported tour first_hour translation; do $(BIN)/python docs/_generate/$$part.py --write; done
 
 # The lock files name no registry: versions and hashes are the same wherever they are fetched. UPGRADE=1 takes newer ones.
 COMPILE = $(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
