@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx2
+
+from children import Popen
 from holdfast.config.listen import Listen
 from holdfast.config.parse import parse
 from holdfast.gateway.process.announcement import announce_start
@@ -61,3 +69,23 @@ def test_what_cannot_work_is_told(
     with MemoryStore() as store:
         shown = announced(capsys, store, **({} if provider is None else {"p": provider}))
     assert shown.get("warnings", []) == ([] if warning is None else [warning])
+
+
+def test_a_gateway_answers_while_nobody_reads_its_announcement(home: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while os.write(writing, b"x" * 4096):
+            pass
+    os.set_blocking(writing, True)
+    command = [sys.executable, "-m", "holdfast", "serve", "--listen", "127.0.0.1:0", "--json"]
+    environ = {**os.environ, "HOLDFAST_HOME": str(home)}
+    process = Popen(command, env=environ, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    try:
+        started = json.loads(process.stderr.readline())
+        assert httpx2.get(f"{started['url']}/health/live", timeout=10).status_code == 200
+    finally:
+        os.close(reading)
+        process.terminate()
+        process.communicate(timeout=20)
