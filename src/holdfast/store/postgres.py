@@ -91,9 +91,9 @@ class PostgresStore(RelationalStore):
 
     def _begin(self) -> None:
         self._pid, watchdog = os.getpid(), Watchdog()
-        first = (_PREPARE, _PREPARE, _PREPARE, LISTEN)
-        self._lines = [Line(self._connect, statement, watchdog) for statement in first]
-        self._writer, self._reader, self._leaser, listener = self._lines
+        self._writer, self._leaser = (Line(self._connect, _PREPARE, watchdog, writes=True) for _ in range(2))
+        self._reader, listener = (Line(self._connect, first, watchdog) for first in (_PREPARE, LISTEN))
+        self._lines = [self._writer, self._reader, self._leaser, listener]
         self._notices = Notices(listener)
 
     def _here(self) -> None:

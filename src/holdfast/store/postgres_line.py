@@ -86,13 +86,15 @@ class Watchdog:
 
 class Line:
     """A connection that threads use in turn, opened by `connect` when it is needed; `prepare` is its first
-    statement.
+    statement. Where it `writes`, nobody knows of a call that was cut if it was done.
 
     `_socket` is a copy of its socket: cutting the copy cuts the connection, and its number is given to no
     other file meanwhile."""
 
-    def __init__(self, connect: Connect, prepare: bytes, watchdog: Watchdog) -> None:
+    def __init__(self, connect: Connect, prepare: bytes, watchdog: Watchdog, *, writes: bool = False) -> None:
         self._connect, self._prepare, self._watchdog = connect, prepare, watchdog
+        # A server that goes on does what it was sent, although nobody waits for its answer.
+        self._unsure = "; what was to be stored may be stored all the same" if writes else ""
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._socket: socket.socket | None = None
@@ -118,7 +120,7 @@ class Line:
                 if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
                     self._drop()
                 if call.done:
-                    raise Silent(_silence(allowed)) from error
+                    raise Silent(f"{_silence(allowed)}{self._unsure}") from error
                 raise
             finally:
                 self._watchdog.remove(call)

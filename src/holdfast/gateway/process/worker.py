@@ -164,8 +164,7 @@ class _Worker:
         watch = asyncio.create_task(self._watch(gateway))
         slot[Gauge.STARTED_AT], slot[Gauge.READY] = time.time(), 1
         self._log.say("started", version=version(), url=resources.listen.url, worker=resources.slot)
-        # It looks for tokens in the store, and writes to a pipe that nobody may read.
-        await asyncio.to_thread(self._report_ready, engine)
+        await asyncio.to_thread(self._report_ready, engine)  # it waits for the store, and for who reads it
         _freeze_garbage_collection()
         self._watch_offer()
         listed = self._listed_in_database(gateway)
