@@ -57,20 +57,26 @@ def asked_route(config: Config, asked: AskedModel, rule: BodyRule) -> Route:
     for a route of a dialect from which only other requests are translated for the provider, Untranslatable
     for one that asks for what a provider keeps."""
     pin, _, dialect, key = asked
-    provider = config.providers.get(pin.provider)
-    is_translated = provider is not None and spoken_to(provider, dialect, key) is not dialect
     try:
         route = route_for(config, pin, dialect, key, translates=rule.translates)
-        if rule.binds and is_translated and not rule.either:
+        if rule.binds and not rule.either and _is_translated(config, pin, dialect, key):
             raise WrongDialect(f"provider '{pin.provider}' has {dialect} translated")
         return route
     except WrongDialect as refused:
         if rule.either and dialect is _CHAT:
             with suppress(HoldfastError):
                 return route_for(config, pin, _RESPONSES, key)
-        if rule.translates or not is_translated or not (rule.judged or rule.binds):
+        if rule.translates or not (rule.judged or rule.binds):
+            raise
+        if not _is_translated(config, pin, dialect, key):
             raise
         raise _untranslated(refused, dialect, pin, binds=rule.binds) from None
+
+
+def _is_translated(config: Config, pin: Pin, dialect: Dialect, key: str | None) -> bool:
+    """Return whether the pin's provider is spoken to in another dialect than the caller's."""
+    provider = config.providers.get(pin.provider)
+    return provider is not None and spoken_to(provider, dialect, key) is not dialect
 
 
 def _untranslated(refused: WrongDialect, dialect: Dialect, pin: Pin, *, binds: bool) -> HoldfastError:
