@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import holdfast.cli
 from holdfast import distribution
+from holdfast.core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 PIP = f"{sys.executable} -m pip install"
@@ -150,3 +152,13 @@ def test_a_built_wheel_is_holdfast_llm_with_the_module_and_command_holdfast(tmp_
         "from importlib.metadata import metadata as m; print(m('holdfast-llm').get_all('Requires-Dist'))",
     ).stdout
     assert set(re.findall(r"holdfast[\w-]*", about)) == {"holdfast-llm"}
+
+
+def test_on_windows_the_command_line_and_the_library_say_what_helps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(distribution, "SYSTEM", "nt")
+    assert holdfast.cli.main(["provider", "list"]) == 2
+    assert capsys.readouterr().err == f"holdfast: {distribution.NOT_HERE}\n  run: {distribution.INSTEAD}\n"
+    with pytest.raises(ConfigError, match="does not run on Windows"):
+        holdfast.open(tmp_path)

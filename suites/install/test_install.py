@@ -143,3 +143,24 @@ def test_the_files_for_homebrew_and_scoop_name_the_release_by_its_hashes(release
     assert manifest["hash"] == [sums[wheel], sums[lock]]
     if shutil.which("ruby"):
         assert run(["ruby", "-c", release / "holdfast.rb"], release) == "Syntax OK\n"
+
+
+def test_what_macos_lacks_is_not_missed(release: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "environment"
+    RELEASE["install_locked"](folder, release / RELEASE["LOCK"], wheel_of(release))
+    (packages,) = folder.glob("lib/python*/site-packages")
+    shutil.copy(Path(__file__).with_name("like_macos.py"), packages)
+    (packages / "like_macos.pth").write_text("import like_macos\n")
+    command, home = folder / "bin" / "holdfast", {"HOME": str(tmp_path), "HOLDFAST_HOME": ""}
+    where = run([command, "config", "path"], tmp_path, **home).strip()
+    assert where == f"{tmp_path}/Library/Application Support/holdfast/holdfast.toml"
+    assert re.search(r"(\d+) of \1 promises held", run([command, "demo"], tmp_path, **home))
+    run([command, "init"], tmp_path, **home)
+    serve = [command, "serve", "--workers", "2", "--listen", "127.0.0.1:0", "--background"]
+    run(serve, tmp_path, **home)
+    try:
+        url = json.loads(run([command, "status", "--json"], tmp_path, **home))[0]["url"]
+        listen = url.removeprefix("http://")
+        run([command, "serve", "--replace", "--listen", listen, "--background"], tmp_path, **home)
+    finally:
+        assert "has ended" in run([command, "stop"], tmp_path, **home)

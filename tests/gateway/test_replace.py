@@ -252,6 +252,22 @@ def test_no_other_user_gets_the_sockets(
     assert len(offer.watched) == 1
 
 
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_home_may_have_a_longer_name_than_an_address_of_a_socket(
+    platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover.sys, "platform", platform)  # type: ignore[attr-defined]
+    path = tmp_path / ("long-" * 30) / "gateway.sock"
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        with handover._within_reach(path) as near:
+            listener.bind(near)
+            listener.listen()
+        assert path.is_socket()
+        with handover._within_reach(path) as near:
+            client.connect(near)
+
+
 def test_a_gateway_is_replaced_at_the_address_that_was_asked_for(home: Path, offer: SocketOffer) -> None:
     assert find_predecessor(home, f"{HERE}1", only=True) is None
     with prepared(home, "another", f"{HERE}2", SERVE) as publish:

@@ -16,18 +16,19 @@ __all__ = ["app", "main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (docs/reference/cli.md)."""
+    from .. import distribution
+
+    if not distribution.runs_here():
+        print(f"holdfast: {distribution.NOT_HERE}\n  run: {distribution.INSTEAD}", file=sys.stderr)
+        return 2
     _end_in_order()
     try:
         from .root import app
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        from ..distribution import install_command
-
-        print(
-            f"holdfast: the command line needs the package 'click'\n  run: {install_command('cli')}",
-            file=sys.stderr,
-        )
+        command = distribution.install_command("cli")
+        print(f"holdfast: the command line needs the package 'click'\n  run: {command}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

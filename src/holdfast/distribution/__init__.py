@@ -1,4 +1,5 @@
-"""Holdfast as an installed package: its version, and the commands that install it with an extra or update it.
+"""Holdfast as an installed package: its version, the commands that install it with an extra or update it, and
+the systems that it does not run on.
 
 The distribution is called `holdfast-llm`; a package called `holdfast` on the public index belongs to somebody
 else. Ours is not published yet, so every command names the checkout or the wheel that the running copy was
@@ -8,6 +9,7 @@ installed from (PEP 610).
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,10 @@ from urllib.parse import unquote, urlsplit
 DISTRIBUTION = "holdfast-llm"
 UNKNOWN_ORIGIN = "/path/to/holdfast"
 """The checkout in a command when it is unknown where the running copy was installed from."""
+
+SYSTEM = os.name
+NOT_HERE = "Holdfast does not run on Windows itself yet: its locks and signals are those of Unix"
+INSTEAD = "wsl --install   (then install and run Holdfast inside it)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,11 @@ def version() -> str:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
         return "unknown"
+
+
+def runs_here() -> bool:
+    """Return whether Holdfast runs on this system; where not, `NOT_HERE` and `INSTEAD` say so."""
+    return SYSTEM != "nt"
 
 
 def origin() -> Origin | None:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from .. import distribution
 from ..calls.network import Network
 from ..config import Home
 from ..config import load as load_config
 from ..core.config import Config, StoreSettings
+from ..core.errors import ConfigError
 from ..core.identity import Key
 from ..values.secret import Secret
 from .failback import FailbackMonitor
@@ -80,6 +82,8 @@ def build_engine(
     says how connections to providers are opened. Raises ConfigError when the configuration is broken,
     StoreError when the store cannot be opened.
     """
+    if not distribution.runs_here():
+        raise ConfigError(distribution.NOT_HERE, next_step=distribution.INSTEAD)
     from ..credentials import Vault as FileVault
     from .token_service import post, renewals
     from .workload_identity import exchanges

@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,8 @@ _PATIENCE = 5.0
 _AT_ONCE = 64
 """Sockets in one message; Linux allows 253."""
 _MOST = 4096
+_LONGEST_NAME = 104
+"""Bytes in the name of a Unix socket, with the one that ends it: on macOS; Linux has 108."""
 _READY = b"ready\n"
 _CLOSED_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _CREDENTIALS = struct.Struct("3i")
@@ -190,8 +193,14 @@ def _is_ours(sock: socket.socket) -> bool:
 @contextmanager
 def _within_reach(path: Path) -> Iterator[str]:
     """Give a name of `path` that is short enough for the address of a Unix socket. Raises OSError."""
-    if sys.platform != "linux":
+    if len(os.fsencode(path)) < _LONGEST_NAME:
         yield str(path)
+        return
+    if sys.platform != "linux":
+        with tempfile.TemporaryDirectory(prefix="hf-", dir="/tmp") as short:
+            link = Path(short, "d")
+            link.symlink_to(path.parent)
+            yield str(link / path.name)
         return
     handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
