@@ -8,6 +8,8 @@
         the gateway's CPU time by function
     python -m bench nodes [--gateways 1,2,4]
         several gateways on one PostgreSQL: new sessions a second, and what each costs
+    python -m bench growth [--tables evidence,cooldowns,sessions,journal]
+        a home with 1,000 rows of one kind, and with up to 1,000 times as many
 
 Exits with 0 whatever the figures are. With `--check` it exits with 1 when one exceeds its budget by more than
 a quarter: a busy machine may add that much to a figure.
@@ -22,7 +24,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from . import classify, core, engine, library, system, translate
+from . import classify, core, engine, growth, library, system, translate
 from .gateway import command, peers, profile, soak
 from .measure import Figure, machine, on_core, progress
 from .nodes import command as nodes
@@ -43,6 +45,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "soak": soak.main,
     "profile": profile.main,
     "nodes": nodes.main,
+    "growth": growth.main,
 }
 _QUICK_ROUNDS = 3
 _ROUNDS_A_GATEWAY_ROUND = 5

@@ -18,7 +18,7 @@ from .measure import Figure, figure
 _BATCH = 500
 """Requests that are written together: a quarter of a second at 2,000 a second."""
 _SESSIONS = 50
-_CONFIG = """\
+CONFIG = """\
 [provider.bench]
 url = "https://bench.example/v1"
 models = ["bench-1"]
@@ -31,7 +31,7 @@ def figures(rounds: int) -> list[Figure]:
     """Measure all of them, in microseconds of CPU time a request."""
     os.environ["HOLDFAST_BENCH_KEY"] = "sk-bench-0123456789abcdef"
     with tempfile.TemporaryDirectory() as home:
-        Path(home, "holdfast.toml").write_text(_CONFIG, "utf-8")
+        Path(home, "holdfast.toml").write_text(CONFIG, "utf-8")
         with holdfast.sdk.api.open(home) as opened:
             sessions = [opened.session(f"bench-{number}", "bench/bench-1").id for number in range(_SESSIONS)]
             engine = opened.engine
@@ -64,7 +64,7 @@ def _rounds(
     for _ in range(rounds + 1):
         began = time.thread_time_ns()
         for number in range(_BATCH):
-            _request(engine, sessions[number % len(sessions)], usage)
+            request(engine, sessions[number % len(sessions)], usage)
         done = time.thread_time_ns()
         engine.journal_writer.flush()
         asked.append((done - began) / 1_000 / _BATCH)
@@ -72,7 +72,7 @@ def _rounds(
     return asked[1:], written[1:]
 
 
-def _request(engine: Engine, session: str, usage: dict[str, int] | None) -> None:
+def request(engine: Engine, session: str, usage: dict[str, int] | None) -> None:
     request_run = engine.start_request(session, Dialect.OPENAI_CHAT, "bench-1")
     while (step := request_run.step) is not None:
         if isinstance(step, Send):
