@@ -487,6 +487,16 @@ TABLE = [
         "Use the key that made it, or begin the conversation anew. See which keys: holdfast why issue-42",
     ),
     (
+        "a route that the provider does not offer",
+        Fault(C.BAD_REQUEST, status=404, cause="no_route"),
+        None,
+        (
+            f"{HOST} has nothing at this path: not every provider offers this route. That says nothing about "
+            "the key or the address."
+        ),
+        ("Do without it, or choose a connection that has it: holdfast session pin issue-42 PROVIDER/MODEL"),
+    ),
+    (
         "a teapot",
         Fault(C.UNKNOWN, status=418),
         WORKED,

@@ -52,6 +52,15 @@ def test_the_same_code_means_what_its_provider_says():
     assert read(429, body, provider="dashscope").kind is FaultClass.RATE_LIMITED
 
 
+def test_a_provider_that_lacks_an_optional_route_is_no_wrong_address():
+    for status in (404, 405, 410, 501):
+        fault = read(status, b"404 page not found", optional=True)
+        assert (fault.kind, fault.scope, fault.cause) == (FaultClass.BAD_REQUEST, Scope.REQUEST, "no_route")
+    assert read(404, b"404 page not found").kind is FaultClass.ENDPOINT_MISMATCH
+    assert read(404, error("no model x"), optional=True).kind is FaultClass.MODEL_UNAVAILABLE
+    assert read(302, b"", optional=True).kind is FaultClass.ENDPOINT_MISMATCH
+
+
 def test_an_unknown_code_is_read_as_text():
     assert read(403, error("x", code="InsufficientBalanceForPlan")).kind is FaultClass.QUOTA_EXHAUSTED
 

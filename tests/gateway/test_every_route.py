@@ -270,6 +270,40 @@ def test_an_unknown_route_names_those_that_there_are(plane: Running) -> None:
     assert "{id}" not in error["message"]
 
 
+LACKING = [
+    ("moderations", {"input": "hi"}),
+    ("rerank", {"model": "m", "query": "q", "documents": ["a"]}),
+    ("responses/compact", {"model": "scripted-1", "input": "hi"}),
+    ("embeddings", {"model": "scripted-1", "input": "hi"}),
+    ("messages/count_tokens", {"model": "scripted-1", "messages": ASK}),
+    ("conversations", {}),
+    ("audio/speech", {"model": "m", "input": "x", "voice": "a"}),
+]
+
+
+def test_a_provider_that_lacks_a_route_is_not_blamed_for_its_address(
+    plane: Running, provider: ScriptedProvider
+) -> None:
+    for body, passes in ((b"404 page not found", False), (b'{"detail":"Not Found"}', True)):
+        provider.follow(status(404, body))
+        for path, asked in LACKING:
+            code, headers, answer = plane.post(path, asked, holdfast_session="desk")
+            assert (code, headers["holdfast-fault"], headers["holdfast-attempts"]) == (
+                404,
+                "bad_request",
+                "1",
+            )
+            if passes and answer == body:
+                continue
+            assert "has nothing at this path" in json.loads(answer)["error"]["message"], path
+            assert "holdfast session pin desk PROVIDER/MODEL" in answer.decode()
+    provider.follow(status(404, b"404 page not found"))
+    asked = {"model": "scripted-1", "messages": ASK}
+    assert plane.post("chat/completions", asked, holdfast_session="desk")[1]["holdfast-fault"] == (
+        "endpoint_mismatch"
+    )
+
+
 def test_a_request_without_a_body_gives_no_length_and_an_answer_without_one_ends(
     plane: Running, provider: ScriptedProvider
 ) -> None:

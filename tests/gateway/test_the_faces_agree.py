@@ -548,8 +548,8 @@ def test_no_error_of_ours_looks_like_a_bad_key(kind: ErrorKind) -> None:
 
 @rows("name", REFUSALS)
 def test_every_refusal_says_what_to_do_next(name: str) -> None:
-    names = "what session request path routes allow allowed requested connection why coding advice method"
-    names += " member label"
+    names = "what after session request path routes allow allowed requested connection why coding advice"
+    names += " method member label"
     words = dict.fromkeys(names.split(), "W")
     error = refusal(name, **words)
     assert "{" not in error.message

@@ -36,6 +36,8 @@ _RELAYED = {
     **dict.fromkeys((_K.RATE_LIMITED, _K.QUOTA_WINDOW), "upstream_limit"),
 }
 """What a relay's supplier says of the relay's own key is not about ours: class -> cause of its outage."""
+_NO_ROUTE = frozenset({404, 405, 410, 501})
+"""The statuses by which a provider says that it has nothing at a path."""
 _NO_KEY_THERE = Verdict(_K.AUTH_REJECTED, origin=Origin.US, sent=False)
 _UNREAD = {
     b"SignInEnded": Verdict(_K.AUTH_EXPIRED, origin=Origin.US, sent=False, terminal=True),
@@ -74,6 +76,8 @@ def classify(reply: Reply, profile: Profile, *, now: float) -> Fault:
     facts = read(reply)
     finding = _find(reply, facts, profile)
     verdict = finding.verdict
+    if verdict.kind is _K.ENDPOINT_MISMATCH and reply.optional and reply.status in _NO_ROUTE:
+        verdict = Verdict(_K.BAD_REQUEST, cause="no_route")
     if facts.relayed and verdict.kind in _RELAYED:
         verdict = Verdict(_K.PROVIDER_UNAVAILABLE, cause=_RELAYED[verdict.kind])
     after, source = hint_seconds(

@@ -125,7 +125,8 @@ class Reply:
     """A failed or doubtful answer, as the core sees it. `status` is None where there was no HTTP answer;
     `body` is then the transport's exception as `Class: message`. Header names are lower case; `body` is
     decoded and at most 64 KiB. `closed_unheard`: a kept connection was closed before any byte of an
-    answer came. `flaw` says why a good status brought no answer."""
+    answer came. `flaw` says why a good status brought no answer, `optional` that providers may lack the
+    route."""
 
     status: int | None
     headers: tuple[tuple[str, str], ...] = ()
@@ -135,3 +136,4 @@ class Reply:
     request_written: bool = True
     closed_unheard: bool = False
     flaw: Flaw | None = None
+    optional: bool = False

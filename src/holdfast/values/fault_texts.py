@@ -8,7 +8,7 @@ from __future__ import annotations
 
 CAUSES = (
     *("source", "renewal", "empty", "cut", "other_api", "unasked_stream"),
-    *("certificate", "address", "listed", "declared"),
+    *("certificate", "address", "listed", "declared", "no_route"),
 )
 """The causes of faults that are cases by themselves."""
 NO_REPORT = ("truncated", "cut", "empty")
@@ -119,6 +119,10 @@ WHAT: dict[str, dict[str, str]] = {
         "made elsewhere": (
             "{host} does not accept what this request refers to: it was made with another key, or is gone."
         ),
+        "no_route": (
+            "{host} has nothing at this path: not every provider offers this route. That says nothing about "
+            "the key or the address."
+        ),
         "": "{host} rejects the request itself.",
     },
     "unknown": {"": "{host} sent an answer that Holdfast does not recognise."},
@@ -176,6 +180,7 @@ NEXT: dict[str, tuple[str, str]] = {
         "{show}",
     ),
     "no answer": ("Start the server, or correct the address", "{show}"),
+    "no_route": ("Do without it, or choose a connection that has it", "{choose}"),
     "lacks the route": ("Do without it, or choose a connection that has it", "{choose}"),
     "listed": ("Choose another model. What it lists now is shown by", "{models} --refresh"),
     "declared": ("Correct the name in holdfast.toml. What it lists now is shown by", "{models} --refresh"),

@@ -32,6 +32,7 @@ class BodyRule(NamedTuple):
     replays    it may be sent again
     makes      a whole answer in JSON names objects that belong to the account from then on
     either     an endpoint of either dialect of OpenAI will do
+    optional   a provider may lack its route, and be what was meant all the same
     about      the object that its path names; "" for none
     """
 
@@ -46,6 +47,7 @@ class BodyRule(NamedTuple):
     replays: bool = False
     makes: bool = False
     either: bool = False
+    optional: bool = False
     about: str = ""
 
 
@@ -114,7 +116,7 @@ def body_rule(method: str, path: str, label: bytes) -> BodyRule:
     listed, document = path_routes(path), is_json(label)
     route = None if listed is None else listed.row(method)
     if listed is None or route is None:
-        return BodyRule(document=document, replays=method in ("GET", "HEAD"))
+        return BodyRule(document=document, replays=method in ("GET", "HEAD"), optional=True)
     kept = BodyRule(
         document=document,
         certain=route.body is BodyKind.JSON and _CERTAIN(label) is not None,
@@ -122,6 +124,7 @@ def body_rule(method: str, path: str, label: bytes) -> BodyRule:
         replays=route.replays,
         makes=route.makes,
         either=route.either,
+        optional=route.answer not in _TRANSLATED,
         about=name_of(listed.id) if listed.id else "",
     )
     if route.model is ModelRule.NONE:

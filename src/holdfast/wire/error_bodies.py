@@ -20,7 +20,7 @@ from ..core.faults import Fault, FaultClass, Phase
 from ..core.identity import Dialect
 from ..core.steps import Refused
 from ..values.plain_text import plain, plain_values
-from .error_kinds import ERRORS, FAULTS, REFUSALS, SILENT, TIMED_OUT, UNREADABLE, ErrorKind
+from .error_kinds import ERRORS, FAULTS, NOT_OFFERED, REFUSALS, SILENT, TIMED_OUT, UNREADABLE, ErrorKind
 
 _TIMEOUTS = (408, 504, 524)
 _LONGEST_RETRY = 60.0
@@ -141,12 +141,14 @@ def unreadable(status: int, what: str) -> ClientError:
 
 
 def kind_of_fault(fault: Fault) -> ErrorKind:
-    """Return the row of a fault's class; a timeout and a silent source have their own."""
+    """Return the row of a fault's class; some causes have their own."""
     timed_out = fault.status in _TIMEOUTS or fault.cause == "timeout"
     if fault.kind is FaultClass.TRANSIENT and timed_out:
         return TIMED_OUT
     if _is_silence(fault):
         return SILENT
+    if fault.cause == "no_route":
+        return NOT_OFFERED
     return FAULTS[fault.kind]
 
 

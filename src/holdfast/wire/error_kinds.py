@@ -115,6 +115,8 @@ _FAULTS: tuple[ErrorKind, ...] = (
     _kind(C.UNKNOWN, 502),
 )
 FAULTS: dict[FaultClass, ErrorKind] = {FaultClass(kind.name): kind for kind in _FAULTS}
+NOT_OFFERED = _kind(C.BAD_REQUEST, 404, "route_not_offered")
+"""The refusal of a provider that lacks a route."""
 TIMED_OUT = _kind(C.TRANSIENT, 504)
 """A transient fault that was a timeout."""
 SILENT = _kind(C.TRANSIENT, 503, "source_silent")

@@ -163,7 +163,7 @@ class SendState:
         self.bad = SendFailed(head, headers, body)
         host = connection.endpoint.host
         reply = reply_of(status=head.status, headers=headers, body=body, phase=phase, host=host)
-        return replace(reply, flaw=flaw)
+        return replace(reply, flaw=flaw, optional=self.request.rule.optional)
 
     def _examine(self, connection: Connection, head: Head) -> Generator[Op, Any, Reply | None]:
         """Judge an answer with a good status. Return None when it is good; then `good` holds it."""
