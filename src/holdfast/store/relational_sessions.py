@@ -53,11 +53,20 @@ RENAME = f"""UPDATE session SET version = version + 1, changed_at = :now, seq = 
     stand_in = CASE WHEN substr(stand_in, 1, :size) = :old THEN :new || substr(stand_in, :size + 1)
         ELSE stand_in END
     WHERE id > :after AND id <= :last AND {_USES}"""
-UNUSED = """SELECT id, pin FROM session
-    WHERE removed_at IS NULL AND changed_at < :before AND id > :after AND NOT EXISTS
+_NOT_ASKED = """NOT EXISTS
     (SELECT 1 FROM journal WHERE journal.session = session.id AND journal.at >= :before)
-    AND NOT EXISTS (SELECT 1 FROM usage WHERE usage.session = session.id AND usage.day >= :day)
+    AND NOT EXISTS (SELECT 1 FROM usage WHERE usage.session = session.id AND usage.day >= :day)"""
+UNUSED = f"""SELECT id, pin FROM session
+    WHERE removed_at IS NULL AND changed_at < :before AND id > :after AND {_NOT_ASKED}
     ORDER BY id LIMIT :limit"""
+NOT_CHANGED = f"""SELECT id, changed_at, {_NOT_ASKED} FROM session
+    WHERE removed_at IS NULL AND changed_at < :before AND changed_at >= :at
+    AND (changed_at > :at OR id < :last) ORDER BY changed_at, id DESC LIMIT :limit"""
+STILL_UNUSED = f"""SELECT id, pin FROM session
+    WHERE removed_at IS NULL AND changed_at < :before AND {_NOT_ASKED}
+    AND id IN ({", ".join(f":id{number}" for number in range(sql.NAMED_AT_ONCE))}) ORDER BY id"""
+_LOOKED_AT_ONCE = 1_000
+"""Sessions that are looked at by one query, while other readers wait."""
 
 
 class RelationalSessions(SqlEngine):
@@ -150,9 +159,16 @@ class RelationalSessions(SqlEngine):
         return [str(session_id) for session_id, _ in self._read(UNUSED, params)]
 
     def forget_sessions(self, before: float) -> int:
+        # They are looked for beside the writers, and looked at once more where no other writes.
+        unused = self._unused(before)
+        if not unused:
+            return 0
         with self._numbered() as transaction:
-            params: Params = {"before": before, "day": day_of(before), "after": "", "limit": PORTION}
-            matches = transaction.execute(UNUSED, params).fetchall()
+            matches: list[Row] = []
+            for first in range(0, len(unused), sql.NAMED_AT_ONCE):
+                names = rows.session_names(unused[first : first + sql.NAMED_AT_ONCE])
+                still = {**names, "before": before, "day": day_of(before)}
+                matches += transaction.execute(STILL_UNUSED, still).fetchall()
             if matches:
                 now = self.now()
                 leaving = [{"id": session_id, "now": now} for session_id, _ in matches]
@@ -164,6 +180,19 @@ class RelationalSessions(SqlEngine):
                     (Event(now, SessionRemoved(), session_id, pin=str(pin)) for session_id, pin in matches),
                 )
         return len(matches)
+
+    def _unused(self, before: float) -> list[str]:
+        """Return the ids of a portion of the sessions that nobody has used since `before`."""
+        unused: list[str] = []
+        at, last = -1e308, ""
+        while len(unused) < PORTION:
+            page = {"before": before, "day": day_of(before), "at": at, "last": last}
+            looked_at = self._read(NOT_CHANGED, {**page, "limit": _LOOKED_AT_ONCE})
+            unused += [str(session_id) for session_id, _, is_unused in looked_at if is_unused]
+            if len(looked_at) < _LOOKED_AT_ONCE:
+                break
+            last, at, _ = looked_at[-1]
+        return unused[:PORTION]
 
 
 def _named(prefix: str) -> dict[str, object]:
