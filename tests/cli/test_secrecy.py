@@ -68,6 +68,8 @@ COMMANDS = [
     "config upgrade",
     "config path --json",
     "config edit",
+    "config schema",
+    "config schema --write",
     "provider presets",
     "provider edit mimo --add-model more",
     "setup --url {url}/v1 --key env:MIMO_KEY --model m",

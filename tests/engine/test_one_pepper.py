@@ -22,7 +22,7 @@ class Far(SqliteStore):
 def test_a_home_with_another_pepper_is_refused_until_it_has_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "open_store", lambda _, __: Far(tmp_path / "shared.db"))
+    monkeypatch.setattr(opening, "open_store", lambda *_, **__: Far(tmp_path / "shared.db"))
     first, second = (Home.at(tmp_path / name) for name in ("first", "second"))
     for home in (first, second):
         home.state.mkdir(mode=0o700)

@@ -26,6 +26,8 @@ DOCUMENTS = [
 KINDS = ("guides", "concepts", "reference")
 PATH = re.compile(r"`((?:bench|design|docs|examples|packaging|src|suites|tests)/[\w./*-]+)`")
 MODULE = re.compile(r"`(?!bench/|docs/|examples/|packaging/|suites/|tests/|src/)(\w+/[\w/]+\.(?:py|toml))`")
+ANCHOR = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]*)#([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
 
@@ -190,4 +192,28 @@ def test_every_link_between_documents_leads_to_a_file(files: list[Path], root: P
         f"{path.relative_to(root)} -> {target}"
         for path, target in links
         if not (path.parent / target).exists()
+    ]
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    headings = HEADING.findall(
+        re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    )
+    plain = (re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}
+
+
+def test_every_anchor_in_a_link_is_a_heading(files: list[Path], root: Path) -> None:
+    links = [
+        (page, target, anchor)
+        for page in files
+        if page.suffix == ".md" and page.relative_to(root).parts[0] != "news"
+        for target, anchor in ANCHOR.findall(page.read_text("utf-8"))
+    ]
+    assert len(links) > 30
+    assert not [
+        f"{page.relative_to(root)} -> {target}#{anchor}"
+        for page, target, anchor in links
+        if anchor not in anchors_of(page.parent / target if target else page)
     ]
