@@ -26,7 +26,7 @@ PACKAGES: dict[str, dict[str, Any]] = tomllib.loads((TABLES / "packages.toml").r
 _UV = str(Path(sys.executable).with_name("uv"))
 _QUIET = ["--silent", "--no-audit", "--no-fund"]
 _MARK = ".installed"
-_COMPILED = ("hermes", "litellm")
+_COMPILED = ("hermes", "harness-hermes", "litellm")
 """Whose first start would take minutes on a loaded machine, because it compiles all that it imports."""
 _CACHE = HERE.parent / ".cache"
 

@@ -25,14 +25,21 @@ FULL = status(
 )
 
 Tool = tuple[str, dict[str, Any]]
-_SHELLS = {"claude": "Bash", "kimi": "Bash", "pi": "bash", "opencode": "bash", "copilot": "bash"}
+_SHELLS = {
+    "claude": "Bash",
+    "kimi": "Bash",
+    "pi": "bash",
+    "opencode": "bash",
+    "copilot": "bash",
+    "hermes": "terminal",
+}
 
 
 def shell(program: str, command: str) -> Tool:
     """A call of the program's tool that runs a command."""
     if program == "codex":
         return "exec_command", {"cmd": command}
-    if program in ("pi", "kimi"):
+    if program in ("pi", "kimi", "hermes"):
         return _SHELLS[program], {"command": command}
     return _SHELLS[program], {"command": command, "description": "Run it"}
 

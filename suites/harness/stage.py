@@ -37,6 +37,7 @@ ASK: dict[str, tuple[str, ...]] = {
     "kimi": ("-p", "Say pong."),
     "droid": ("exec", "Say pong."),
     "kilo": ("run", "Say pong."),
+    "hermes": ("chat", "-q", "Say pong."),
     "aider": ("--no-git", "--yes-always", "--message", "Say pong."),
     "llm": ("Say pong.",),
 }

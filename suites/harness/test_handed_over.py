@@ -35,6 +35,8 @@ WIRES = [
     ("droid", RESPONSES),
     ("droid", MESSAGES),
     ("kilo", CHAT),
+    ("hermes", CHAT),
+    ("hermes", RESPONSES),
     ("qwen", CHAT),
     ("qwen", MESSAGES),
     ("continue", CHAT),
@@ -42,7 +44,7 @@ WIRES = [
     ("aider", CHAT),
 ]
 FIRST = dict(reversed(WIRES))
-MAIN = ["pi", "claude", "codex", "opencode", "copilot", "kimi", "droid", "qwen"]
+MAIN = ["pi", "claude", "codex", "opencode", "copilot", "kimi", "droid", "hermes", "qwen"]
 
 
 @pytest.mark.parametrize(("program", "dialect"), WIRES)
@@ -89,7 +91,7 @@ def test_without_us_the_program_knows_nothing_of_the_provider(program: str, on_s
     command = programs.COMMANDS.get(program, program)
     arguments = (
         ASK[program]
-        if program in ("continue", "qwen", "codex", "opencode", "droid", "kilo")
+        if program in ("continue", "qwen", "codex", "opencode", "droid", "kilo", "hermes")
         else ("--model", "good-model", *ASK[program])
     )
     with contextlib.suppress(subprocess.TimeoutExpired):  # some wait for a login, or for the network
@@ -116,7 +118,7 @@ def test_gap_c_another_model_that_answers_is_an_error(program: str, on_stage: St
     assert "'cheaper-model' answered, and 'good-model' was chosen" in ended.err
 
 
-@pytest.mark.parametrize("program", [*MAIN, "kilo", "llm", "aider"])
+@pytest.mark.parametrize("program", [*MAIN, "kilo", "hermes", "llm", "aider"])
 def test_gap_c_a_model_that_the_pin_did_not_choose_is_refused_before_any_request(
     program: str, on_stage: Stage
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_resumed_conversation_stays_on_its_pin_although_another_provider_could
         ("claude", ("-c", "-p", "Second.")),
         ("opencode", ("run", "-c", "Second.")),
         ("kilo", ("run", "-c", "Second.")),
+        ("hermes", ("chat", "--continue", "-q", "Second.")),
         ("copilot", ("--continue", "-p", "Second.")),
         ("kimi", ("-c", "-p", "Second.")),
     ],

@@ -145,6 +145,16 @@ def _kilo(url: str) -> dict[str, str]:
     return dict.fromkeys(("kilo.json", ".kilo/kilo.json", "opencode.json", ".opencode/opencode.json"), config)
 
 
+def _hermes(url: str) -> dict[str, str]:
+    entry = {"api": f"{url}/v1", "key_env": "HOLDFAST_TOKEN", "default_model": "good-model"}
+    providers = dict.fromkeys(("holdfast-mimo-plan", "evil"), entry)
+    config = json.dumps(
+        {"model": {"default": "good-model", "provider": "custom:evil"}, "providers": providers}
+    )
+    lines = f"OPENAI_BASE_URL={url}/v1\nOPENROUTER_BASE_URL={url}/v1\n"
+    return {**dict.fromkeys(("config.yaml", "cli-config.yaml", ".hermes/config.yaml"), config), ".env": lines}
+
+
 ATTEMPTS = {
     "claude": (MESSAGES, _claude),
     "opencode": (CHAT, _opencode),
@@ -158,6 +168,7 @@ ATTEMPTS = {
     "kimi": (CHAT, _kimi),
     "droid": (CHAT, _droid),
     "kilo": (CHAT, _kilo),
+    "hermes": (CHAT, _hermes),
 }
 
 
@@ -208,6 +219,7 @@ def test_aider_obeys_a_dotenv_file_above_all_and_so_is_not_started_beside_one_th
         ("copilot", CHAT),
         ("kimi", CHAT),
         ("droid", CHAT),
+        ("hermes", CHAT),
     ],
 )
 def test_the_user_s_own_variables_redirect_no_program(

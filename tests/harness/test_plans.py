@@ -27,6 +27,8 @@ PLANNED = [
     if not harness.no_plan
     for dialect in harness.speaks
 ]
+SLUG = "holdfast-my_plan"
+HERMES = ("--provider", f"custom:{SLUG}", "--model", PIN.model)
 REFERENCES = {"pi": f"${TOKEN}", "crush": f"${TOKEN}", "continue": f"${{{{ secrets.{TOKEN} }}}}"}
 
 
@@ -384,6 +386,38 @@ def test_kilo_gets_what_opencode_gets_and_tells_its_maker_nothing() -> None:
     assert kilo.set["KILO_NO_DAEMON"] == kilo.set["KILO_DISABLE_SESSION_INGEST"] == "1"
 
 
+@pytest.mark.parametrize(("dialect", "mode"), [(CHAT, "chat_completions"), (RESPONSES, "codex_responses")])
+def test_hermes_gets_one_named_provider_and_repeats_nothing_itself(dialect: Dialect, mode: str) -> None:
+    config = document(plan("hermes", dialect), "config.yaml")
+    assert config["model"] == {"default": PIN.model, "provider": "custom:holdfast-my_plan"}
+    assert config["providers"] == {
+        "holdfast-my_plan": {
+            "name": "holdfast-my_plan",
+            "api": GATEWAY[dialect],
+            "key_env": TOKEN,
+            "api_mode": mode,
+            "default_model": PIN.model,
+        }
+    }
+    assert config["agent"] == {"api_max_retries": 1}
+    assert "agent" not in document(plan("hermes", dialect, direct=True), "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("given", "after"),
+    [
+        (("chat", "-q", "hi"), ("chat", *HERMES, "-q", "hi")),
+        (("-z", "hi"), (*HERMES, "-z", "hi")),
+        ((), HERMES),
+        (("sessions", "list"), ("sessions", "list")),
+    ],
+)
+def test_hermes_is_told_provider_and_model_where_a_conversation_begins(
+    given: tuple[str, ...], after: tuple[str, ...]
+) -> None:
+    assert plan("hermes", CHAT, *given).argv[1:] == after
+
+
 def test_all_obstacles_are_reported_at_once() -> None:
     with pytest.raises(CannotHandOver) as caught:
         plan(
@@ -549,9 +583,7 @@ LIMITS: dict[str, tuple[Dialect, dict[str, Any]]] = {
     "droid": (CHAT, {"maxContextLimit": 200_000, "maxOutputTokens": 32_000, "noImageSupport": False}),
 }
 LIMITS["kilo"] = LIMITS["opencode"]
-
-
-SLUG = "holdfast-my_plan"
+LIMITS["hermes"] = (CHAT, {"max_tokens": 32_000, "context_length": 200_000})
 
 
 def opencode_model(made: Handover) -> Any:
@@ -567,6 +599,7 @@ TOLD_AT: dict[str, Callable[[Handover], Any]] = {
     "kilo": opencode_model,
     "copilot": lambda made: made.set,
     "kimi": lambda made: made.set,
+    "hermes": lambda made: document(made, "config.yaml")["model"],
     "droid": lambda made: document(made, "holdfast-settings.json")["customModels"][0],
     "qwen": lambda made: document(made, "settings.json")["model"],
     "continue": lambda made: document(made, "config.yaml")["models"][0],
