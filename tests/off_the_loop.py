@@ -14,7 +14,17 @@ from holdfast.store.time_limit import seconds_allowed
 
 QUICK = frozenset({"now", "glance"})
 CALLS_FOR_WRITING = frozenset(
-    {"apply", "save_session", "create_sessions", "remove_session", "record", "lease", "renew", "release"}
+    {
+        "apply",
+        "keep_first_keys",
+        "save_session",
+        "create_sessions",
+        "remove_session",
+        "record",
+        "lease",
+        "renew",
+        "release",
+    }
 )
 
 

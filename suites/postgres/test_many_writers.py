@@ -58,7 +58,7 @@ def test_new_sessions_are_one_statement_however_many_with_their_lines(url: str) 
                 made = store.create_sessions((s, [line._replace(session=s.id)]) for s, _ in new)
             assert (len(made), len(sent)) == (count, 1)
         with counting(store) as sent:
-            store.apply([KeyKept(f"s20-{number}", "a") for number in range(20)], 1.0)
+            store.keep_first_keys((KeyKept(f"s20-{number}", "a"), 1.0 + number) for number in range(20))
             assert store.session("s20-7") == Session("s20-7", PIN, kept_key="a")
         assert len(sent) == 2
         assert len(store.journal(limit=9_999)) == 522

@@ -18,6 +18,8 @@ from holdfast.core.changes import (
 )
 from holdfast.core.faults import Fault, FaultClass
 from holdfast.core.health import HealthRegistry
+from holdfast.core.identity import Pin
+from holdfast.core.session import Session
 from holdfast.engine import change_writer
 from holdfast.engine.change_writer import ChangeWriter, take_again
 from holdfast.store.base import StoreAway
@@ -73,6 +75,32 @@ def test_changes_gather_and_of_two_about_one_subject_the_later_is_stored() -> No
             "what is about a session has its request's time"
         )
         writer.close()
+
+
+def test_the_first_keys_of_many_sessions_are_stored_at_once_each_by_its_own_requests_time() -> None:
+    pin = Pin.parse("p/m")
+    with Noting() as store:
+        store.create_sessions(
+            (Session(name, pin, kept_key=kept, changed_at=chosen), ())
+            for name, kept, chosen in (
+                ("a", None, 1.0),
+                ("b", None, 1.0),
+                ("late", None, 9.0),
+                ("has", "k0", 1.0),
+            )
+        )
+        writer = ChangeWriter(store, print)
+        for number, name in enumerate(("a", "b", "late", "has", "gone")):
+            writer.add([KeyKept(name, "k1"), FallbackEnded(name)], 2.0 + number)
+        writer.flush()
+        writer.close()
+        kept = {session.id: session.kept_key for session in store.sessions()}
+        assert kept == {"a": "k1", "b": "k1", "late": None, "has": "k0"}
+        left = [
+            change.session for _, all_of in store.told for change in all_of if isinstance(change, KeyKept)
+        ]
+        assert left == ["late", "has", "gone"], "the usual way decides about these"
+        assert sum(isinstance(change, FallbackEnded) for _, all_of in store.told for change in all_of) == 5
 
 
 def test_what_the_store_did_not_take_is_stored_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ from holdfast.store.memory import MemoryStore
 WRITES = set(
     (
         "add_begun add_token add_usage apply claim clear compact create_sessions forget forget_sessions "
-        "lease prune prune_objects prune_to_size record relabel_once release remove_provision "
-        "remove_session rename_provider renew renew_token revoke_token save_models save_objects "
-        "save_provision save_session shorten_usage vacuum"
+        "keep_first_keys lease prune prune_objects prune_to_size record relabel_once release "
+        "remove_provision remove_session rename_provider renew renew_token revoke_token save_models "
+        "save_objects save_provision save_session shorten_usage vacuum"
     ).split()
 )
 NOT_GUARDED = {"close", "glance", "now", "wait"}

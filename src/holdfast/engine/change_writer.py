@@ -6,7 +6,7 @@ requests; of two about the same subject the later counts. While the store is awa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -30,6 +30,8 @@ _GATHER = 0.02
 """Seconds for which changes gather; others learn of them this much later."""
 _MOST = 20_000
 """Changes that may wait for a store that is away; then the oldest are dropped."""
+_MANY = 2
+"""First keys of sessions that are stored together; one goes with its session's other changes."""
 _LATER = 0.25
 """Seconds between two tries to write what could not be written."""
 _AT_LAST = 3.0
@@ -115,7 +117,7 @@ class ChangeWriter:
             with self._lock:
                 waiting = dict(self._waiting)
             try:
-                for at, changes in _together(waiting.values()):
+                for at, changes in _together(self._but_first_keys(waiting.values())):
                     self._store.apply(changes, at)
             except StoreError as error:
                 self._failed(error)
@@ -129,6 +131,18 @@ class ChangeWriter:
         finally:
             self._writing.release()
         return True
+
+    def _but_first_keys(self, waiting: Collection[Waiting]) -> Collection[Waiting]:
+        """Store the first keys that sessions keep, one statement for all of them. Return what is left."""
+        kept = [(each.change, each.at) for each in waiting if isinstance(each.change, KeyKept)]
+        if len(kept) < _MANY:
+            return waiting
+        written = self._store.keep_first_keys(kept)
+        return [
+            each
+            for each in waiting
+            if not (isinstance(each.change, KeyKept) and each.change.session in written)
+        ]
 
 
 def _subject(change: Change) -> tuple[object, ...]:
@@ -146,7 +160,7 @@ def _subject(change: Change) -> tuple[object, ...]:
             return "fallback", session
 
 
-def _together(waiting: Iterable[Waiting]) -> Iterator[tuple[float, list[Change]]]:
+def _together(waiting: Collection[Waiting]) -> Iterator[tuple[float, list[Change]]]:
     """Yield what is stored at once. Only changes of sessions depend on when their request began."""
     of_keys = [each for each in waiting if not hasattr(each.change, "session")]
     if of_keys:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from ..core.changes import Change, Cooldown, Evidence, Owner
+from ..core.changes import Change, Cooldown, Evidence, KeyKept, Owner
 from ..core.config import ModelFacts
 from ..core.errors import StoreError
 from ..core.provisioning_state import Record
@@ -159,6 +159,11 @@ class Store(ChangeFeed, SessionLists, Upkeep, UsageSums, Protocol):
         answer removes only cooldowns that are not later than itself, and a change from before the last choice
         of a session's user does not touch the session. Fallbacks and kept keys are not the user's changes:
         pin and version stay. A `KeySucceeded` that is not durable is skipped."""
+        ...
+
+    def keep_first_keys(self, kept: Iterable[tuple[KeyKept, float]]) -> Collection[str]:
+        """Store the keys that sessions keep which keep none yet, each with the time at which its request
+        began, all at once. Return the ids of those sessions; what is about others is left to `apply`."""
         ...
 
     def forget(self, fingerprint: str) -> int:

@@ -47,10 +47,16 @@ class VerdictTables(SqlEngine):
 
     def apply(self, changes: Iterable[Change], at: float) -> None:
         changes = list(changes)
-        first = [{"session": kept.session, "label": kept.label, "at": at} for kept in _kept(changes)]
-        written = self._keep_first_keys(first)
+        written = self.keep_first_keys((kept, at) for kept in changes if isinstance(kept, KeyKept))
         left = [change for change in changes if not (type(change) is KeyKept and change.session in written)]
         self._change(*(statement for change in left for statement in rows.statements(change, at)))
+
+    def keep_first_keys(self, kept: Iterable[tuple[KeyKept, float]]) -> Collection[str]:
+        last = {change.session: (change, at) for change, at in kept}
+        first = [
+            {"session": name, "label": change.label, "at": at} for name, (change, at) in sorted(last.items())
+        ]
+        return self._keep_first_keys(first)
 
     def forget(self, fingerprint: str) -> int:
         prefix, now = subjects(fingerprint)[Scope.KEY], self.now()
@@ -72,12 +78,6 @@ class VerdictTables(SqlEngine):
                 for params in kept
                 if transaction.execute(sql.KEEP_FIRST_KEY, params).rowcount
             }
-
-
-def _kept(changes: Iterable[Change]) -> Iterable[KeyKept]:
-    """Return the last key that each session keeps, by session."""
-    kept = {change.session: change for change in changes if isinstance(change, KeyKept)}
-    return (kept[session] for session in sorted(kept))
 
 
 def _changes(of_kind: dict[str, list[Row]], upto: int | None) -> Changes:
