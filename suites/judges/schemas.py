@@ -23,12 +23,17 @@ _NAMES: dict[tuple[Dialect, str], tuple[str, str]] = {
     (Dialect.ANTHROPIC_MESSAGES, "request"): ("anthropic", "CreateMessageParams"),
     (Dialect.ANTHROPIC_MESSAGES, "answer"): ("anthropic", "Message"),
     (Dialect.ANTHROPIC_MESSAGES, "event"): ("anthropic", "MessageStreamEvent"),
+    (Dialect.OPENAI_CHAT, "error"): ("openai", "ErrorResponse"),
+    (Dialect.OPENAI_RESPONSES, "error"): ("openai", "ErrorResponse"),
+    (Dialect.ANTHROPIC_MESSAGES, "error"): ("anthropic", "ErrorResponse"),
+    (Dialect.OPENAI_RESPONSES, "error event"): ("openai", "ResponseErrorEvent"),
+    (Dialect.ANTHROPIC_MESSAGES, "error event"): ("anthropic", "ErrorResponse"),
 }
 _LISTED = environments.REFUSALS["schemas"]
 
 
 class Written(NamedTuple):
-    """What we wrote: a `request`, an `answer` or an `event` of a dialect."""
+    """What we wrote in a dialect: a `request`, an `answer`, an `event`, an `error` or an `error event`."""
 
     dialect: Dialect
     kind: str

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,8 @@ from holdfast.translate.envelope import Sealer
 from holdfast.translate.events import fold
 from holdfast.translate.exchange import FORMS, CallerRequest, Destination
 from holdfast.translate.losses import Untranslatable
+from holdfast.wire.error_bodies import ClientError
+from holdfast.wire.error_kinds import ERRORS, FAULTS, NOT_OFFERED, REFUSALS, SILENT, TIMED_OUT
 from translate.stream_scripts import events
 from translate.streams import caller_of, write
 
@@ -27,6 +30,10 @@ COUNT = int(os.environ.get("SCRIPTS", "2000"))
 NAMES = {CHAT: "chat", RESPONSES: "responses", MESSAGES: "messages"}
 SEARCHES = {CHAT: "", RESPONSES: "web_search", MESSAGES: "web_search_20250305"}
 EFFORTS = ("low", "medium", "high")
+DOCUMENTED = ("request_too_large",)
+"""Types of errors that Anthropic's pages and API have, and its schema lacks."""
+UNCOUNTED = {"sequence_number": 0}
+"""What the event of an error lacks: events are passed on uncounted, so the number would be invented."""
 CAPS = (
     Caps(max_output=4096, files=True),
     Caps(
@@ -73,6 +80,23 @@ def answers(count: int) -> Iterator[Written]:
                 yield Written(dialect, "event", event)
 
 
+def errors() -> Iterator[Written]:
+    """Yield every error of ours as the body of an answer, and as the last event of a stream."""
+    kinds = [*FAULTS.values(), NOT_OFFERED, TIMED_OUT, SILENT, *ERRORS.values()]
+    kinds += [refused.kind for refused in REFUSALS.values()]
+    for kind in kinds:
+        error = ClientError(kind, "what is wrong", {"next_step": "holdfast doctor"})
+        for dialect in NAMES:
+            for shown in (error, replace(error, request_id="hf_1")):
+                body = json.loads(shown.body(dialect))
+                if body["error"]["type"] in DOCUMENTED:
+                    continue
+                yield Written(dialect, "error", body)
+                if dialect is not CHAT:  # chat's schema knows no event of an error
+                    event = json.loads(shown.event(dialect).partition(b"data: ")[2])
+                    yield Written(dialect, "error event", event | UNCOUNTED)
+
+
 def _shown(faulty: list[tuple[Written, list[str]]]) -> str:
     """Return the first faults of each kind."""
     kinds: dict[tuple[str, str, str], str] = {}
@@ -94,4 +118,9 @@ def test_every_request_that_we_write_fits_the_vendors_schema() -> None:
 
 def test_every_answer_and_every_event_that_we_write_fits_the_vendors_schema() -> None:
     faulty = schemas.faults(answers(COUNT // 10))
+    assert not faulty, _shown(faulty)
+
+
+def test_every_error_of_ours_fits_the_vendors_schema() -> None:
+    faulty = schemas.faults(errors())
     assert not faulty, _shown(faulty)

@@ -154,7 +154,7 @@ def test_an_answer_from_memory_reaches_no_provider(provider: ScriptedProvider, c
 
 
 @pytest.mark.parametrize(
-    ("path", "shape"), [("/chat/completions", {"error"}), ("/messages", {"type", "error"})]
+    ("path", "shape"), [("/chat/completions", {"error"}), ("/messages", {"type", "error", "request_id"})]
 )
 def test_a_choice_that_no_longer_resolves_is_reported_in_the_callers_dialect(
     path: str, shape: set[str], client_for: Any

@@ -90,10 +90,8 @@ class ClientError:
         common: dict[str, Any] = {"message": plain(self.message), "holdfast": machine}
         if dialect is not Dialect.ANTHROPIC_MESSAGES:
             return {"error": {"type": self.kind.openai_type, "code": self.kind.code, "param": None, **common}}
-        value = {"type": "error", "error": {"type": self.kind.anthropic_type, **common}}
-        if self.request_id:
-            value["request_id"] = self.request_id
-        return value
+        error = {"type": self.kind.anthropic_type, **common}
+        return {"type": "error", "error": error, "request_id": self.request_id or None}
 
 
 def from_error(error: HoldfastError) -> ClientError:
