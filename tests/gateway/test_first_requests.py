@@ -85,7 +85,8 @@ def test_first_requests_that_come_at_once_share_a_call_and_get_one_pin_for_each_
         plane.store.recover()
         assert first.result()[0] == 200
         answers = [each.result() for each in others]
-    assert calls(plane, begin) == ["create_sessions"] * 2, "the first one alone, then all others"
+    # The first one alone, then all others. While the store hung, others may have changed what was made.
+    assert calls(plane, begin).count("create_sessions") == 2
     assert [status for status, _, _ in answers] == [200] * len(others)
     stored = {session.id: str(session.pin) for session in plane.store.inner.sessions()}
     assert stored.keys() == {"before", "first", *names}
