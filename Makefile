@@ -52,6 +52,9 @@ nightly: setup
 	@SCRIPTS=100000 $(BIN)/python -m pytest -q -n auto -o timeout=1800 tests/translate/test_every_split_of_a_stream_gives_the_same_answer.py $(ARGS)
 	@KILLS=200 $(BIN)/python -m pytest -q -n 2 tests/provisioning/test_mint_once.py $(ARGS)
 	@DAYS=60 $(BIN)/python -m pytest -q -n 2 tests/weeks $(ARGS)
+	@ALL_ROWS=1 $(BIN)/python -m pytest -q -n 2 tests/sdk/test_the_fast_path.py $(ARGS)
+	@HOLDFAST_FAST_PATH=off $(BIN)/python -m pytest -q -n 2 --ignore-glob='*fast_path*' \
+	  tests/stories tests/scenarios tests/gateway tests/sdk tests/wire $(ARGS)
 	@ROUNDS_OF_FORKS=50 $(BIN)/python -m pytest -q -n 2 tests/sdk/test_connection_pools.py -k another_process $(ARGS)
 	@$(BIN)/python -m pytest -q suites/judges $(ARGS)
 	@$(MAKE) --no-print-directory test-harness LATEST=1

@@ -92,6 +92,10 @@ _FOREIGN = re.compile(
 )
 
 
+_FAST_PATH = os.environ.get("HOLDFAST_FAST_PATH", "")
+"""`off` in `make nightly`: what the tests say has to be true without the fast path, too."""
+
+
 @functools.cache
 def _is_foreign(name: str) -> bool:
     return _FOREIGN.fullmatch(name) is not None
@@ -178,6 +182,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, surroundings: Iterator[Pa
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("HOLDFAST_HOME", str(home / "holdfast"))
     monkeypatch.setenv("NO_COLOR", "1")
+    if _FAST_PATH:
+        monkeypatch.setenv("HOLDFAST_FAST_PATH", _FAST_PATH)
     return home / "holdfast"
 
 

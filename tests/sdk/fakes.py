@@ -137,6 +137,14 @@ class FakeExchange:
         self.abandoned += 1
 
 
+class NoFastPath:
+    """Recalls no request."""
+
+    def recall(self, *_: Any) -> None: ...
+
+    def learn(self, *_: Any) -> None: ...
+
+
 class FakeEngine:
     """Begins exchanges that take `steps`; with `memory`, exchanges that end before anything is sent."""
 
@@ -154,6 +162,10 @@ class FakeEngine:
         self.performed = 0
         self.exchanges: list[FakeExchange] = []
         self.begun: list[tuple[Any, ...]] = []
+        self.fast_path = NoFastPath()
+
+    def check_open(self) -> None:
+        """It never closes."""
 
     def is_settled(self, session_id: str) -> bool:
         return True

@@ -230,14 +230,14 @@ def _send(
     headers = _VERSIONED if connection.dialect is Dialect.ANTHROPIC_MESSAGES else _BASE
     if request.body is not None:
         headers = [*headers, (b"content-length", b"")]  # build_request sets the value
-    url, headers, content = build_request(
+    sent, headers, content = build_request(
         connection, secret, request.path, filter_headers(headers), body=request.body
     )
     extensions = {"timeout": dict.fromkeys(_TIMEOUTS, deadline.seconds), "trace": deadline.trace}
     return client.send(
         httpx2.Request(
             request.method,
-            url,
+            sent.url,
             headers=headers_with_key(headers, secret),
             stream=httpx2.ByteStream(content or b""),
             extensions=extensions,

@@ -39,6 +39,7 @@ from .output import json_option
 )
 @click.option(
     "--fast-path",
+    envvar="HOLDFAST_FAST_PATH",
     type=click.Choice(["on", "off"]),
     default="on",
     show_default=True,

@@ -21,7 +21,7 @@ from ..core.steps import Attempt, Call, Outcome
 from ..store.journal_events import Attempted, Detail, Event, UsageCounted
 from ..values.secret import Secret
 from ..wire.answer_facts import AnswerFacts
-from ..wire.response_head import header_lines
+from ..wire.response_head import header_lines, header_pairs
 from ..wire.usage import NO_USAGE, by_kind
 from .answered_request import AnsweredRequest
 from .ports import FastPathContext
@@ -54,15 +54,18 @@ class Learnt:
 
     It holds as long as the configuration is the plan's, the session's row is equal to `session`, and the key
     has the same value. `name` is its pin as text, `models` are the names by which the model has answered;
-    `lines` the header lines of its answers behind the request's id.
+    `lines` the header lines of its answers behind the request's id, and `pairs` the same as names and values.
     """
 
-    __slots__ = ("connection", "key", "lines", "models", "name", "outcome", "plan", "session")
+    __slots__ = ("connection", "key", "lines", "models", "name", "outcome", "pairs", "plan", "session")
 
-    def __init__(self, plan: RequestPlan, outcome: Outcome, key: KeyInUse, lines: list[bytes]) -> None:
+    def __init__(
+        self, plan: RequestPlan, outcome: Outcome, key: KeyInUse, headers: Mapping[str, str]
+    ) -> None:
         self.plan, self.session = plan, plan.session
         self.outcome, self.connection = outcome._replace(changes=()), outcome.connection
-        self.key, self.lines, self.name = key, lines, str(outcome.connection.pin)
+        self.key, self.name = key, str(outcome.connection.pin)
+        self.lines, self.pairs = header_lines(headers), header_pairs(headers)
         self.models = {"", outcome.connection.model}
 
     def add_model(self, name: str) -> None:
@@ -84,7 +87,7 @@ class Recalled(NamedTuple):
 
 
 class FastPath:
-    """The decisions that the full path has made about an engine's requests. For one thread.
+    """The decisions that the full path has made about an engine's requests. Thread-safe.
 
     `on` is false where every request is to take the full path."""
 
@@ -149,7 +152,7 @@ class FastPath:
             headers.pop("holdfast-request-id")
             if len(self._known) >= _MOST:
                 self._known.clear()
-            learnt = self._known[question] = Learnt(plan, outcome, key, header_lines(headers))
+            learnt = self._known[question] = Learnt(plan, outcome, key, headers)
         learnt.add_model(model)
 
     def succeeded(self, recalled: Recalled, facts: AnswerFacts) -> bool:
@@ -201,10 +204,9 @@ class FastPath:
     def _forget(self, config: Config, ended: Secret | None) -> None:
         """Forget what was learnt by another configuration, or with a key that has `ended`: many sessions may
         never ask again, and neither is to stay in memory for them."""
-        known = self._known.items()
         self._known = {
             question: learnt
-            for question, learnt in known
+            for question, learnt in [*self._known.items()]  # another thread may learn meanwhile
             if learnt.plan.config is config and learnt.key.secret is not ended
         }
 

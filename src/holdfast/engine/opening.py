@@ -78,8 +78,9 @@ def build_engine(
 
     `keys` are the functions for keys that the configuration writes as `call:NAME`. With `serving`, the
     configuration to start with, the last good one stays in force while the file is broken. `environ` holds
-    the variables of keys; it is read at every request, so that a changed variable is a changed key. `network`
-    says how connections to providers are opened. Raises ConfigError when the configuration is broken,
+    the variables of keys; it is read at every request, so that a changed variable is a changed key. Its
+    HOLDFAST_FAST_PATH=off sends every request on the full path. `network` says how connections to providers
+    are opened. Raises ConfigError when the configuration is broken,
     StoreError when the store cannot be opened.
     """
     if not distribution.runs_here():
@@ -103,7 +104,9 @@ def build_engine(
         pepper=partial(_pepper_of, home, serving),
     )
     list_models = partial(_list_models, network)
-    return Engine(home, opened, store or open_store(home), list_models, serving=serving, network=network)
+    engine = Engine(home, opened, store or open_store(home), list_models, serving=serving, network=network)
+    engine.fast_path.on = environ.get("HOLDFAST_FAST_PATH") != "off"
+    return engine
 
 
 def open_store(home: Home) -> Store:

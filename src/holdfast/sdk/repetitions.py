@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .responses import SdkRequest
+    from .requests import SdkRequest
 
 _REMEMBERED = 30.0
 """Seconds: SDKs repeat within eight."""

@@ -30,7 +30,8 @@ from .deadlines import (
 )
 from .httpx_compat import ChannelTable, HttpxAdapter, RequestLike, TransportChannel
 from .repetitions import Repetitions
-from .responses import SdkHead, SdkRequest, SdkResponse, serve
+from .requests import Heads, SdkHead, SdkRequest, SdkResponse
+from .responses import serve
 
 if TYPE_CHECKING:
     from ..engine.state import Engine
@@ -109,7 +110,7 @@ class _Driver:
         self._inner: TransportChannel | None = None
         if inner is not None:
             self._inner = TransportChannel(self.adapter, inner)
-        self._repetitions = Repetitions()
+        self._repetitions, self._heads = Repetitions(), Heads()
         self._owns_pools = pools is None
         self._pools = pools or ConnectionPools()
 
@@ -157,7 +158,7 @@ class SyncDriver(_Driver):
         """Send a request of an SDK on the session's connection. Only the path of its URL counts, never the
         host."""
         body = request.read() if self._may_read(request) else None
-        asked = SdkRequest(request, body, self._bounds.time_limits)
+        asked = SdkRequest(request, body, self._bounds.time_limits, self._heads.read(request))
         self._repetitions.check(asked)
         deadline = deadline_of(asked.deadline or self._bounds.deadline, self._engine)
         conversation = self._serve(asked, deadline)
@@ -233,7 +234,7 @@ class AsyncDriver(_Driver):
         """Send a request of an SDK on the session's connection. Only the path of its URL counts, never the
         host."""
         body = await request.aread() if self._may_read(request) else None
-        asked = SdkRequest(request, body, self._bounds.time_limits)
+        asked = SdkRequest(request, body, self._bounds.time_limits, self._heads.read(request))
         self._repetitions.check(asked)
         deadline = deadline_of(asked.deadline or self._bounds.deadline, self._engine)
         conversation = self._serve(asked, deadline)

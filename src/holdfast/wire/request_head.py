@@ -94,6 +94,42 @@ def basic_credentials(user: str, secret: Secret) -> str:
     return f"Basic {b64encode(pair.encode()).decode()}"
 
 
+class SentHead(NamedTuple):
+    """URL and headers of requests to a `connection`, without the length of a body: the same for all that come
+    with the same headers. The mark of `key_at_send` stands for the key, if one is `shown`."""
+
+    connection: Connection
+    shown: bool
+    streams: bool
+    url: str
+    headers: RawHeaders
+
+    def fits(self, connection: Connection, shown: bool, streams: bool) -> bool:
+        """Return whether a request with the same headers leaves with this head. A connection is immutable, so
+        its identity is enough."""
+        return connection is self.connection and shown is self.shown and streams is self.streams
+
+
+def _sent_head(
+    connection: Connection, path: str, incoming: ClientHeaders, *, shown: bool, streams: bool
+) -> SentHead:
+    """Return the head of a request that is sent to `connection`."""
+    endpoint = connection.endpoint
+    headers: RawHeaders = [(b"Host", endpoint.host.encode("ascii")), *incoming.kept]
+    if incoming.optional:
+        headers += forwarded(incoming.optional, connection.provider.forward_headers)
+    if streams or incoming.accepts is not None:
+        accepted = incoming.accepts or b""
+        headers.append((b"accept-encoding", readable_codings(accepted, streams)))
+    if endpoint.headers:
+        extra = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in endpoint.headers]
+        names = {name for name, _ in extra}
+        headers = [pair for pair in headers if pair[0].lower() not in names] + extra
+    if shown and endpoint.auth is not Auth.NONE:
+        headers.append(_credential(endpoint.auth))
+    return SentHead._make((connection, shown, streams, url_for(endpoint, path), headers))
+
+
 def build_request(
     connection: Connection,
     secret: Secret | None,
@@ -102,34 +138,27 @@ def build_request(
     *,
     body: bytes | None,
     info: RequestInfo | None = None,
-) -> tuple[str, RawHeaders, bytes | None]:
-    """Return the request that is sent to `connection`: URL, headers, body.
+    before: SentHead | None = None,
+) -> tuple[SentHead, RawHeaders, bytes | None]:
+    """Return the request that is sent to `connection`: its head, its headers with the length, its body.
 
-    The mark of `key_at_send` stands for the key. `body` is None when it streams past us; its length header is
-    kept. `info` is what the body asks for, if that is known already.
+    `body` is None when it streams past us; its length header is kept. `info` is what the body asks for, if
+    that is known already; `before` the head of an earlier request with the same headers and path.
     """
     info = info or inspect_body(body)
     if body is not None:
         body, info = _plain(body, info, connection.dialect)
-    endpoint = connection.endpoint
-    headers: RawHeaders = [(b"Host", endpoint.host.encode("ascii")), *incoming.kept]
-    if incoming.optional:
-        headers += forwarded(incoming.optional, connection.provider.forward_headers)
-    if info.streams or incoming.accepts is not None:
-        accepted = incoming.accepts or b""
-        headers.append((b"accept-encoding", readable_codings(accepted, info.streams)))
-    if endpoint.headers:
-        extra = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in endpoint.headers]
-        names = {name for name, _ in extra}
-        headers = [pair for pair in headers if pair[0].lower() not in names] + extra
-    if secret is not None and endpoint.auth is not Auth.NONE:
-        headers.append(_credential(endpoint.auth))
+    head, shown, streams = before, secret is not None, info.streams
+    if head is None or not head.fits(connection, shown, streams):
+        head = _sent_head(connection, path, incoming, shown=shown, streams=streams)
     if body is None:
-        headers += incoming.sizes
-    elif incoming.sizes:
-        body = b"".join(_with_model(body, info, connection.model, path))
-        headers.append((b"content-length", b"%d" % len(body)))
-    return url_for(endpoint, path), headers, body
+        return head, head.headers + incoming.sizes, None
+    if not incoming.sizes:
+        return head, head.headers, body
+    pieces = _with_model(body, info, connection.model, path)
+    first = pieces[0]
+    written = first if isinstance(first, bytes) and len(pieces) == 1 else b"".join(pieces)
+    return head, [*head.headers, (b"content-length", b"%d" % len(written))], written
 
 
 class PreparedHead:

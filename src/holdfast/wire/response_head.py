@@ -114,11 +114,21 @@ def answer_headers(
     headers: RawHeaders, ours: Mapping[str, str], forward_headers: tuple[str, ...] = ()
 ) -> RawHeaders:
     """Return the headers of a provider that pass, by its `forward_headers` too, with ours added."""
+    return passing_headers(headers, forward_headers) + header_pairs(ours)
+
+
+def passing_headers(headers: RawHeaders, forward_headers: tuple[str, ...]) -> RawHeaders:
+    """Return the headers of a provider that pass, by its `forward_headers` too."""
     kept = [pair for pair in headers if _passes(pair[0])]
     if forward_headers:
         named = forwarded(headers, forward_headers)
         kept += [pair for pair in named if answer_verdict(pair[0].lower()) is Verdict.OPTIONAL]
-    return kept + [(name.encode("ascii"), _header_value(value)) for name, value in ours.items()]
+    return kept
+
+
+def header_pairs(ours: Mapping[str, str]) -> RawHeaders:
+    """Return headers of ours as names and values."""
+    return [(name.encode("ascii"), _header_value(value)) for name, value in ours.items()]
 
 
 def fault_headers(
