@@ -41,6 +41,7 @@ from .operations import Close, Op, Perform, Read, Whole
 from .ports import ConnectionErrors, Engine, RequestRun, Translated
 from .response_head import Decoder, decoded, mask_key, reply_of, reply_of_error, reply_of_unsent, succeeded
 from .response_stream import ResponseStream, Watch
+from .side_streams import SideStreamWatch, side_stream
 from .sse import StreamWatch
 from .usage import by_kind
 
@@ -180,7 +181,8 @@ class SendState:
         if self.request.rule.makes and b"json" in head.type:
             self._take_note(connection, head, (yield Whole(self.most)))
         else:
-            self._commit(connection, head, [], watch=None)
+            side, feed = side_stream(head.type, head.coding)
+            self._commit(connection, head, [], watch=side, feed=feed)
         return None
 
     @property
@@ -282,6 +284,7 @@ class SendState:
         """Take an answer as good. From here on nothing is replayed."""
         rewriter = rewriter_for(self.translated, self.hidden, head.coding)
         packed = bool(head.coding) and self.translated is None
+        side = isinstance(watch, SideStreamWatch)
         stream = ResponseStream(
             errors=self.errors,
             engine=self.engine,
@@ -289,8 +292,8 @@ class SendState:
             connection=connection,
             watch=watch,
             feed=feed,
-            raises=self.bounds.raise_when_cut or packed or not self.request.info.streams,
+            raises=self.bounds.raise_when_cut or packed or not (self.request.info.streams or side),
             rewriter=rewriter,
         )
-        is_stream = isinstance(watch, StreamWatch) and watch.form is Form.EVENTS
+        is_stream = side or (isinstance(watch, StreamWatch) and watch.form is Form.EVENTS)
         self.good = opened(head, chunks, stream, self.secret, is_stream=is_stream)
