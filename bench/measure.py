@@ -7,6 +7,7 @@ import gc
 import os
 import platform
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -98,10 +99,19 @@ def machine() -> dict[str, str]:
         "cpu": _processor(),
         "cores": str(_cores()),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "python build": _build(),
         "system": platform.system(),
     }
     versions = {name: _version(name) for name in PACKAGES}
     return facts | {name: installed for name, installed in versions.items() if installed}
+
+
+def _build() -> str:
+    """Return how this Python was optimised when it was built: it makes tenths of a figure."""
+    flags = " ".join(str(sysconfig.get_config_var(name) or "") for name in ("CONFIG_ARGS", "PY_CFLAGS"))
+    profiled = "--enable-optimizations" in flags or "-fprofile-use" in flags
+    linked = "--with-lto" in flags or "-flto" in flags
+    return f"{'with' if profiled else 'without'} PGO, {'with' if linked else 'without'} LTO"
 
 
 def _cores() -> int:

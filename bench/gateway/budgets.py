@@ -10,7 +10,7 @@ from statistics import median
 from .results import Figure, Results
 from .svg import number
 
-OURS = "holdfast"
+OURS, FULL = "holdfast", "holdfast-full"
 _NOTHING = "–"
 
 
@@ -61,8 +61,8 @@ def idle(results: Results, peer: str) -> float | None:
     return report.idle_mb
 
 
-def _ratio(name: str, load: str, figure: Figure, *, other: str, most: float) -> Judge:
-    """Return the judge of a figure that may be `most` times the other's.
+def _ratio(name: str, load: str, figure: Figure, *, other: str, most: float, ours: str = OURS) -> Judge:
+    """Return the judge of a figure of `ours` that may be `most` times the other's.
 
     A limit below 1 is written as a fraction of the other's figure.
     """
@@ -71,13 +71,13 @@ def _ratio(name: str, load: str, figure: Figure, *, other: str, most: float) -> 
         budget = f"≤ 1/{1 / most:.0f} of {other}"
 
     def judge(results: Results) -> Verdict:
-        ours, theirs = results.median(load, OURS, figure), results.median(load, other, figure)
+        mine, theirs = results.median(load, ours, figure), results.median(load, other, figure)
         result, word = _NOTHING, Word.NOT_MEASURED
-        if ours is not None and theirs is not None:
-            result, word = _share(ours / theirs), _judged(ours / theirs, most)
+        if mine is not None and theirs is not None:
+            result, word = _share(mine / theirs), _judged(mine / theirs, most)
         return Verdict(
             figure=name,
-            ours=_with(ours, "µs"),
+            ours=_with(mine, "µs"),
             other=f"{other} {_with(theirs, 'µs')}",
             result=result,
             budget=budget,
@@ -153,13 +153,21 @@ def _with(value: float | None, unit: str) -> str:
     return f"{number(value)} {unit}"
 
 
+_SHORT = "CPU a request, 1 KB, 128 at once"
 BUDGETS: tuple[Judge, ...] = (
-    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", other="nginx", most=2.5),
-    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", other="portkey", most=1 / 30),
-    _ratio("CPU a request, 1 KB, 128 at once", "c128", "per_request", other="litellm", most=1 / 200),
-    _ratio("CPU a streamed chunk, trickling", "trickle", "per_chunk", other="nginx", most=1.5),
-    _ratio("CPU a request, 1 MB prompt", "p1m", "per_request", other="nginx", most=1.6),
-    _added_latency(120),
+    _ratio(_SHORT, "c128", "per_request", other="nginx", most=2.5),
+    _ratio(_SHORT, "c128", "per_request", other="portkey", most=1 / 30),
+    _ratio(_SHORT, "c128", "per_request", other="litellm", most=1 / 200),
+    _ratio("CPU a streamed chunk, trickling", "trickle", "per_chunk", other="nginx", most=1.6),
+    _ratio("CPU a request, 1 MB prompt", "p1m", "per_request", other="nginx", most=1.3),
+    _added_latency(30),
+    _ratio("CPU a request, 1 KB, 1 at a time", "c1", "per_request", other="nginx", most=2.0),
+    _ratio(_SHORT, "c128", "per_request", other="envoy", most=1.0),
+    _ratio(_SHORT, "c128", "per_request", other="traefik", most=1.0),
+    _ratio(_SHORT, "c128", "per_request", other="caddy", most=1.0),
+    _ratio(
+        f"{_SHORT}, every request decided anew", "c128", "per_request", other="nginx", most=6.0, ours=FULL
+    ),
     _at_most("memory at rest, a worker", "MB", idle, 50),
     _at_most("memory with 1,000 open streams, a worker", "MB", memory_with_streams, 60),
     _at_most("start to first answer", "s", start, 0.5),

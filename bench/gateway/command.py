@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..measure import machine, progress
 from . import cache, report
+from .all_peers import ALL
 from .compare import measure
 from .load import LOADS
-from .peers import PEERS
 from .results import Results
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -24,13 +24,13 @@ def run(rounds: int, names: Sequence[str] = (), *, quick: bool = False) -> str:
     `quick` measures each load once and briefly, on the peers that need no installation, and writes into the
     cache.
     """
-    peers = [PEERS[name] for name in names]
+    peers = [ALL[name] for name in names]
     loads, folder = list(LOADS), RESULTS
     if quick:
-        peers = peers or [peer for peer in PEERS.values() if peer.quick]
+        peers = peers or [peer for peer in ALL.values() if peer.quick]
         loads, folder, rounds = [load.shorter() for load in LOADS], cache.PLACE / "quick", 1
     try:
-        reports, runs = measure(peers or [*PEERS.values()], loads, rounds)
+        reports, runs = measure(peers or [*ALL.values()], loads, rounds)
     except cache.NotInstalled as reason:
         return f"# The gateway beside its peers\n\nNot measured: {reason}\n"
     progress("")
@@ -50,6 +50,6 @@ def write(results: Results, folder: Path) -> None:
 
 def _machine() -> dict[str, str]:
     facts = machine()
-    wanted = {name: facts[name] for name in ("cpu", "cores", "python") if name in facts}
+    wanted = {name: facts[name] for name in ("cpu", "cores", "python", "python build") if name in facts}
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     return wanted | {"memory": f"{memory:.0f} GB", "kernel": f"{platform.system()} {platform.release()}"}

@@ -33,7 +33,7 @@ class Load:
     connections: int = 1
     rate: float = 0.0
     prompt: int = 1_000
-    seconds: float = 3.0
+    seconds: float = 1.2
     warmup: float = 0.5
     ramp: float = 0.0
 

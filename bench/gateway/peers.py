@@ -21,7 +21,7 @@ from typing import ClassVar
 from . import cache
 
 _OWN = Path(__file__).parent / "peer_files"
-_CLIENT_KEY, _PROVIDER_KEY = "sk-bench-client-0001", "sk-bench-provider-0001"
+CLIENT_KEY, PROVIDER_KEY = "sk-bench-client-0001", "sk-bench-provider-0001"
 _ANSWERS = "stub"
 """The model that the stub provider names in its answers: ours asks for it by this name, since a different one
 would be recorded each time."""
@@ -67,7 +67,7 @@ class Address:
     """The port on which a started peer listens, and the token that its clients send."""
 
     port: int
-    token: str = _CLIENT_KEY
+    token: str = CLIENT_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Peer(ABC):
     # Only some peers need the ports of the stub provider.
     def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002
         """Return the target of requests through it that are answered in this mode."""
-        return Target(at.port, "/v1/chat/completions", mode, (_bearer(at.token),))
+        return Target(at.port, "/v1/chat/completions", mode, (bearer(at.token),))
 
 
 class Direct(Peer):
@@ -121,7 +121,7 @@ class Direct(Peer):
         return None
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:
-        return Target(stub[mode], "/v1/chat/completions", mode, (_bearer(at.token),))
+        return Target(stub[mode], "/v1/chat/completions", mode, (bearer(at.token),))
 
 
 class Nginx(Peer):
@@ -145,14 +145,14 @@ class Nginx(Peer):
             "PORT": str(port),
             "POOLS": "".join(_NGINX_POOL.format(mode=mode, port=own) for mode, own in stub.items()),
             "ROUTES": "".join(_NGINX_ROUTE.format(mode=mode) for mode in stub),
-            "CLIENT_KEY": _CLIENT_KEY,
-            "PROVIDER_KEY": _PROVIDER_KEY,
+            "CLIENT_KEY": CLIENT_KEY,
+            "PROVIDER_KEY": PROVIDER_KEY,
         }
         (home / "nginx.conf").write_text(_filled("nginx.conf", values), "utf-8")
         return Launch((self._binary(), "-c", home / "nginx.conf", "-p", home, "-e", home / "error.log"))
 
     def target(self, mode: str, at: Address, stub: Ports) -> Target:  # noqa: ARG002
-        return Target(at.port, f"/{mode}/v1/chat/completions", mode, (_bearer(at.token),))
+        return Target(at.port, f"/{mode}/v1/chat/completions", mode, (bearer(at.token),))
 
 
 class Holdfast(Peer):
@@ -160,6 +160,7 @@ class Holdfast(Peer):
 
     name, quick = "holdfast", True
     does = "everything on: token, session, pin, evidence, recovery, journal, metrics"
+    settings: ClassVar[Mapping[str, str]] = {}
 
     def install(self) -> str:
         return version("holdfast-llm")
@@ -171,7 +172,7 @@ class Holdfast(Peer):
         (home / "holdfast.toml").write_text("\n".join(tables), "utf-8")
         return Launch(
             (sys.executable, "-P", "-m", "holdfast", "serve", "--listen", f"127.0.0.1:{port}", "--json"),
-            {"HOLDFAST_HOME": str(home), "HOLDFAST_BENCH_KEY": _PROVIDER_KEY},
+            {"HOLDFAST_HOME": str(home), "HOLDFAST_BENCH_KEY": PROVIDER_KEY, **self.settings},
         )
 
     def address(self, port: int, output: str) -> Address | None:  # noqa: ARG002
@@ -186,7 +187,7 @@ class Holdfast(Peer):
             at.port,
             "/v1/chat/completions",
             f"stub-{mode}/{_ANSWERS}",
-            (_bearer(at.token), "holdfast-session: bench-{}"),
+            (bearer(at.token), "holdfast-session: bench-{}"),
         )
 
 
@@ -213,7 +214,7 @@ class TensorZero(Peer):
         (home / "tensorzero.toml").write_text(text, "utf-8")
         return Launch(
             (self._python(), _OWN / "tensorzero_serve.py", home / "tensorzero.toml"),
-            {"PROVIDER_KEY": _PROVIDER_KEY},
+            {"PROVIDER_KEY": PROVIDER_KEY},
         )
 
     def address(self, port: int, output: str) -> Address | None:  # noqa: ARG002
@@ -250,7 +251,7 @@ class Portkey(Peer):
             at.port,
             "/v1/chat/completions",
             mode,
-            (_bearer(_PROVIDER_KEY), "x-portkey-provider: openai", host),
+            (bearer(PROVIDER_KEY), "x-portkey-provider: openai", host),
         )
 
 
@@ -276,14 +277,14 @@ class LiteLLM(Peer):
                 "litellm_params": {
                     "model": f"openai/{mode}",
                     "api_base": f"http://127.0.0.1:{own}/v1",
-                    "api_key": _PROVIDER_KEY,
+                    "api_key": PROVIDER_KEY,
                 },
             }
             for mode, own in stub.items()
         ]
         settings = {
             "model_list": models,
-            "general_settings": {"master_key": _CLIENT_KEY},
+            "general_settings": {"master_key": CLIENT_KEY},
             "litellm_settings": {
                 "num_retries": 0,
                 "request_timeout": 600,
@@ -304,7 +305,7 @@ class LiteLLM(Peer):
         return Launch((program, "--config", home / "litellm.yaml", *options), environ)
 
 
-def _bearer(token: str) -> str:
+def bearer(token: str) -> str:
     return f"Authorization: Bearer {token}"
 
 
