@@ -54,6 +54,7 @@ MAY_START_A_THREAD: dict[str, str] = {
     "credentials/vault.py": "one renewal, which may take as long as its program",
     "credentials/in_flight.py": "a renewal, which the process finishes before it ends",
     "store/postgres_line.py": "cuts the connection of a call that the server does not answer, in time",
+    "store/postgres_opening.py": "opens a connection, which waits for the look-up of a name without an end",
 }
 READS_A_TIME = frozenset({"fromisoformat", "strptime", "parsedate_to_datetime", "parsedate", "parsedate_tz"})
 READS_A_CLOCK = frozenset({"now", "utcnow", "today", "localtime", "gmtime"})

@@ -40,8 +40,9 @@ except ImportError as missing:
         next_step=install_command("postgres"),
     ) from missing
 from .postgres_errors import BUSY_SECONDS, Explained
-from .postgres_line import Connection, Line, Watchdog
+from .postgres_line import Line, Watchdog
 from .postgres_notices import LISTEN, NOTIFY, Notices
+from .postgres_opening import Connection
 
 _UPDATING = 0x686F6C6466617374
 """The advisory lock of who updates the schema: "holdfast", read as a number. Older versions take it for every

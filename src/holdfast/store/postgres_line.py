@@ -11,17 +11,14 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import psycopg
 
+from .postgres_opening import Connect, Connection, Opening, Silent, silence
 from .time_limit import seconds_allowed
 
-Connection = psycopg.Connection[tuple[Any, ...]]
-Connect = Callable[[float], Connection]
-"""Opens a connection within so many seconds. Raises psycopg.Error."""
 _LOOKS_EVERY = 0.1
 """Seconds by which a call may be cut too late."""
 _IDLE_LOOKS = 20
@@ -30,10 +27,6 @@ _LAST_WORDS = 2
 """What a server still sends on a connection that it ends: a message, and the end."""
 _DOUBTED_AFTER = 1.0
 """Seconds for which a connection is used at least: a server that is read-only may be the only one."""
-
-
-class Silent(psycopg.OperationalError):
-    """The server gave no answer in time."""
 
 
 class Cut:
@@ -92,7 +85,7 @@ class Line:
     other file meanwhile."""
 
     def __init__(self, connect: Connect, prepare: bytes, watchdog: Watchdog, *, writes: bool = False) -> None:
-        self._connect, self._prepare, self._watchdog = connect, prepare, watchdog
+        self._opening, self._prepare, self._watchdog = Opening(connect), prepare, watchdog
         # A server that goes on does what it was sent, although nobody waits for its answer.
         self._unsure = "; what was to be stored may be stored all the same" if writes else ""
         self._lock = threading.Lock()
@@ -107,7 +100,7 @@ class Line:
         allowed = seconds_allowed()
         until = time.monotonic() + allowed
         if not self._lock.acquire(timeout=allowed):
-            raise Silent(_silence(allowed))
+            raise Silent(silence(allowed))
         try:
             connection, line, is_new = self._alive(until)
             call = Cut(line, until)
@@ -120,7 +113,7 @@ class Line:
                 if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
                     self._drop()
                 if call.done:
-                    raise Silent(f"{_silence(allowed)}{self._unsure}") from error
+                    raise Silent(f"{silence(allowed)}{self._unsure}") from error
                 raise
             finally:
                 self._watchdog.remove(call)
@@ -135,6 +128,7 @@ class Line:
         if self._lock.acquire(timeout=patience):
             try:
                 self._drop()
+                self._opening.close()
             finally:
                 self._lock.release()
         elif (line := self._socket) is not None:
@@ -156,7 +150,7 @@ class Line:
             return connection, line, False
         self._drop()
         self._doubted, self._opened_at = False, time.monotonic()
-        connection = self._connection = self._connect(max(0.0, until - time.monotonic()))
+        connection = self._connection = self._opening.open(max(0.0, until - time.monotonic()))
         line = self._socket = socket.socket(fileno=os.dup(connection.pgconn.socket))
         return connection, line, True
 
@@ -185,7 +179,3 @@ def _has_ended(connection: Connection) -> bool:
         except psycopg.Error:
             return True
     return bool(waiting.poll(0))
-
-
-def _silence(seconds: float) -> str:
-    return f"it gave no answer within {seconds:g} s"

@@ -9,7 +9,8 @@ import time
 
 import psycopg
 
-from .postgres_line import Connection, Line
+from .postgres_line import Line
+from .postgres_opening import Connection
 from .time_limit import time_limit
 
 _CHANNEL = "holdfast_changes"
