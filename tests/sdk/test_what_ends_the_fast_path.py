@@ -112,3 +112,12 @@ def test_headers_that_change_from_call_to_call_stay_on_the_fast_path(
     ids = [request.headers["x-trace-id"] for request in provider.requests[-6:]]
     assert ids == ["t0", "same", "t1", "same", "t2", "same"]
     assert all(int(request.headers["content-length"]) == len(request.body) for request in provider.requests)
+
+
+def test_one_variable_sends_every_request_on_the_full_path(
+    homes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_FAST_PATH", "off")
+    program = homes(monkeypatch)
+    assert not program.is_recalled()
+    assert not program.holdfast.engine.fast_path._known
