@@ -48,6 +48,7 @@ MAY_WRITE: dict[str, set[str]] = {
 MAY_START_A_THREAD: dict[str, str] = {
     "gateway/embedded.py": "the gateway under `run` has an event loop of its own",
     "fake_provider/server.py": "so has the fake provider",
+    "cli/progress.py": "tells a terminal what the command waits for, and ends with it",
     "engine/login.py": "a listener that ends with the sign-in",
     "sdk/deadlines.py": "a blocking call's step that a deadline ends, which may never return",
     "credentials/foreign_call.py": "a keyring or the user's own function, which may never return",

@@ -13,6 +13,7 @@ from .check_calls import Step, calls
 from .context import CliContext
 from .endpoints import misplaced
 from .output import if_any, json_option, say, show_json
+from .progress import waiting
 from .references import in_this_shell
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def probe_dialects(
 
     pin = Pin.parse(text) if "/" in text else None
     provider = _resolved(context, pin, text)
-    asked = [*siblings.asks(context, provider, provider.keys, pin.model if pin else "")]
+    with waiting("asking the host for other dialects"):
+        asked = [*siblings.asks(context, provider, provider.keys, pin.model if pin else "")]
     for line in siblings.summary_of(asked):
         tell(Step("probe", ok=True, what=line, note=True))
     for line in siblings.offer(context, provider, asked, yes=yes, ask=not as_json):
@@ -202,14 +204,15 @@ def _listing(
     from ..engine import model_lists
 
     try:
-        listed = model_lists.refresh(
-            context.vault,
-            lambda: context.store,
-            provider,
-            dialect,
-            readable=readable,
-            own_profiles=context.home.profiles,
-        )
+        with waiting(f"listing the models of {provider.name} in {dialect}"):
+            listed = model_lists.refresh(
+                context.vault,
+                lambda: context.store,
+                provider,
+                dialect,
+                readable=readable,
+                own_profiles=context.home.profiles,
+            )
     except HoldfastError as error:
         # Many endpoints have no list. That says nothing about a key, and for a pin the call decides.
         return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}", note=pin is not None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .context import CliContext
 from .output import if_any
+from .progress import waiting
 
 if TYPE_CHECKING:
     from ..calls.api_calls import Checked
@@ -82,7 +83,8 @@ def _call(
     route = Route.build(provider, dialect, model)
     settings = engine.config().settings
     limits = replace(settings, wait_budget=min(settings.wait_budget, _MOST_WAITED))
-    request, outcome, answer = check_route(engine, route, limits)
+    with waiting(f"calling {model} in {dialect}"):
+        request, outcome, answer = check_route(engine, route, limits)
     if outcome.fault is not None or answer is None:
         kind = str(outcome.fault.kind) if outcome.fault is not None else "unknown"
         what = f"{kind} in {dialect}, request {request.call.request_id}"

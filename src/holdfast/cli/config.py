@@ -9,10 +9,11 @@ from functools import partial
 import click
 
 from .context import CliContext
+from .groups import Nouns
 from .output import json_option, say, show_json
 
 
-@click.group()
+@click.group(cls=Nouns)
 def command() -> None:
     """Find, edit and maintain holdfast.toml.
 

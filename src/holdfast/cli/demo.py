@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from .colours import coloured
 from .output import json_option
 
 
@@ -28,4 +31,4 @@ def command(ctx: click.Context, program: str | None, as_json: bool) -> None:
     """
     from ..demo import main
 
-    ctx.exit(main(json=as_json, program=program))
+    ctx.exit(main(json=as_json, program=program, coloured=coloured(sys.stdout)))

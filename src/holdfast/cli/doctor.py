@@ -30,6 +30,7 @@ from .doctor_sessions import check_sessions
 from .endpoints import dialects_without_key, endpoints_of, is_public, misplaced, step_for
 from .key_ends import ending
 from .output import clock, count, if_any, json_option, say, show_json
+from .progress import waiting
 from .references import in_this_shell
 
 _MOST_SKEW = 60.0
@@ -55,7 +56,8 @@ def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
     findings: list[Finding] = []
     if set_aside:
         findings += move_damaged_store(ctx.obj)
-    findings += examination.findings()
+    with waiting("looking at configuration, keys and store"):
+        findings += examination.findings()
     wrong = sum(finding.level == "wrong" for finding in findings)
     if as_json:
         show_json({"ok": not wrong, "findings": [asdict(finding) for finding in findings]})

@@ -9,6 +9,7 @@ import click
 from . import complete
 from .context import CliContext
 from .endpoints import of_its_keys
+from .groups import Nouns
 from .guards import refuse_while_used, sign_out
 from .key_history import History, lines_of
 from .key_login import login
@@ -25,7 +26,7 @@ _FROM_HELP = (
 )
 
 
-@click.group()
+@click.group(cls=Nouns)
 def command() -> None:
     """Add, list, sign in for, reset and remove keys.
 

@@ -11,6 +11,7 @@ from . import complete
 from .context import CliContext
 from .model_facts import described
 from .output import if_any, json_option, note, show_json, table
+from .progress import waiting
 
 if TYPE_CHECKING:
     from ..config.catalog import Option
@@ -194,7 +195,8 @@ def _refresh(context: CliContext, providers: list[Provider]) -> list[str]:
     failures = []
     for provider in providers:
         try:
-            refresh_provider(context.vault, lambda: context.store, provider, context.home.profiles)
+            with waiting(f"listing the models of {provider.name}"):
+                refresh_provider(context.vault, lambda: context.store, provider, context.home.profiles)
         except HoldfastError as error:
             failures.append(f"{provider.name}: {error}")
     return failures

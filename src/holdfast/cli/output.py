@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 import click
 
 from ..core.errors import HoldfastError
 from ..values.plain_text import plain, plain_json
+from . import colours
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _GAP = "  "
@@ -21,9 +23,9 @@ Options = Mapping[str, str | Sequence[str] | bool | None]
 
 
 def say(*lines: str) -> None:
-    """Print lines on stdout."""
+    """Print lines on stdout, on a terminal in colours."""
     for line in lines:
-        print(plain(line))
+        print(_shown_on(sys.stdout, line))
 
 
 def in_a_terminal() -> bool:
@@ -33,7 +35,15 @@ def in_a_terminal() -> bool:
 
 def note(line: str) -> None:
     """Print a line on stderr, beside the output."""
-    click.echo(f"holdfast: {plain(line)}", err=True)
+    print(f"holdfast: {_shown_on(sys.stderr, line)}", file=sys.stderr)
+
+
+def _shown_on(stream: TextIO, text: str) -> str:
+    """Return text as it is shown there: cleaned, then coloured line by line."""
+    text = plain(text)
+    if not colours.coloured(stream):
+        return text
+    return "\n".join(map(colours.painted, text.split("\n")))
 
 
 def show_json(value: object) -> None:
@@ -98,7 +108,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> 
     elif not (sys.stdout.isatty() and _drawn(head, cells)):
         widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
         for row in (head, *cells):
-            print(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            print(_GAP.join(map(_cell, row, widths)).rstrip())
+
+
+def _cell(text: str, width: int) -> str:
+    """Return a cell of aligned text, in its colour if stdout has any."""
+    colour = colours.colour_of(text)
+    if colour is None or not colours.coloured(sys.stdout):
+        return text.ljust(width)
+    return click.style(text, fg=colour) + " " * (width - len(text))
 
 
 def _drawn(head: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
@@ -112,8 +130,9 @@ def _drawn(head: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
         return False
     drawn = Table(*head, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in cells:
-        drawn.add_row(*map(Text, row))  # Text: a bracket in a name is no markup
-    Console().print(drawn)
+        # Text: a bracket in a name is no markup
+        drawn.add_row(*(Text(cell, style=colours.colour_of(cell) or "") for cell in row))
+    Console(no_color=not colours.coloured(sys.stdout)).print(drawn)
     return True
 
 
@@ -134,6 +153,8 @@ def finite(at: float | None) -> float | None:
 def refuse(error: HoldfastError, *, as_json: bool, otherwise: str = "holdfast --help") -> None:
     """Print an error on stderr: what happened, then what to run, or `otherwise` where it names nothing."""
     shown = f"holdfast: {plain(error.message(otherwise))}"
+    if colours.coloured(sys.stderr):
+        shown = colours.refusal(shown)
     if as_json:
         shown = plain_json({"error": error.described(otherwise)}, indent=2)
     sys.stdout.flush()  # earlier output comes first, also where both go into one file

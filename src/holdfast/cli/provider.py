@@ -9,6 +9,7 @@ import click
 from . import complete
 from .context import CliContext
 from .endpoints import endpoint
+from .groups import Nouns
 from .guards import also_in, refuse_while_used, sessions_of, sign_out, still_using
 from .model_facts import described
 from .output import if_any, json_option, say, show_json, some_of, table
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ..core.identity import Key, Pin, Provider
 
 
-@click.group()
+@click.group(cls=Nouns)
 def command() -> None:
     """Add, list, show, extend, rename and remove providers.
 

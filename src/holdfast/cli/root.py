@@ -14,7 +14,7 @@ import click
 
 from ..core.errors import HoldfastError
 from ..values.plain_text import plain
-from . import output
+from . import colours, output
 from .context import CliContext
 
 COMMANDS = (
@@ -91,6 +91,8 @@ class Root(click.Group):
     def run(self, arguments: Sequence[str]) -> int:
         """Run one command line, print its errors, and return its exit code."""
         as_json = "--json" in arguments
+        arguments = colours.hoisted(arguments)
+        colours.choose(colours.AUTO)
         try:
             return self._answer(arguments)
         except HoldfastError as error:
@@ -192,6 +194,14 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+@click.option(
+    "--color",
+    type=click.Choice(colours.WHEN),
+    default=colours.AUTO,
+    expose_value=False,
+    callback=lambda _ctx, _parameter, when: colours.choose(when),
+    help="Colours on a terminal (auto), always, or never; may stand anywhere on the line.",
 )
 @click.pass_context
 def app(ctx: click.Context) -> None:

@@ -8,6 +8,7 @@ import click
 
 from . import complete
 from .context import CliContext
+from .groups import Nouns
 from .output import clock, if_any, json_option, note, say, show_json, table
 from .session_transfer import export, import_, move, who_follows
 from .unused_sessions import remove_unused
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..store.listing import BrokenSession
 
 
-@click.group()
+@click.group(cls=Nouns)
 def command() -> None:
     """List, show, pin, move, export, import and remove sessions.
 

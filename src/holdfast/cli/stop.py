@@ -8,6 +8,7 @@ import click
 
 from .context import CliContext
 from .output import say
+from .progress import waiting
 
 if TYPE_CHECKING:
     from ..gateway.registry import RunningGateway
@@ -43,7 +44,9 @@ def command(ctx: click.Context, url: str | None, everything: bool) -> None:
         def still_runs(instance: str = gateway.instance) -> bool:
             return instance in [entry.instance for entry in standing(context.home.state)]
 
-        if stop(gateway, still_runs, patience):
+        with waiting(f"the gateway at {gateway.url} lets its running answers end"):
+            ended = stop(gateway, still_runs, patience)
+        if ended:
             say(f"The gateway at {gateway.url} has ended.")
         else:
             failed = 1

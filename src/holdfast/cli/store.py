@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .context import CliContext
+from .groups import Nouns
 from .output import clock, count, json_option, say, show_json, table
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _LONGEST_VACUUM = 3_600.0
 """Seconds that a vacuum may take."""
 
 
-@click.group()
+@click.group(cls=Nouns)
 def command() -> None:
     """Show how large the store is, and make it smaller.
 

@@ -10,6 +10,7 @@ import click
 
 from . import complete
 from .context import CliContext
+from .groups import Nouns
 from .output import clock, if_any, json_option, say, show_json, table
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..store.token import Token
 
 
-@click.group()
+@click.group(cls=Nouns)
 def command() -> None:
     """Create, list and revoke the gateway's tokens.
 

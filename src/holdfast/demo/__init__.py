@@ -27,10 +27,10 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
 )
 
 
-def main(json: bool = False, program: str | None = None) -> int:
+def main(json: bool = False, program: str | None = None, *, coloured: bool = False) -> int:
     """Play all scenes; return 0 when every promise held, else 1. `program` is `openai` or `httpx2`, by
     default the first that is installed."""
-    show = Show(None) if json else on_stdout()
+    show = Show(None) if json else on_stdout(coloured=coloured)
     play(show, speaker(program), SCENES)
     if json:
         sys.stdout.write(json_text.dumps(show.document(), indent=2, ensure_ascii=False) + "\n")

@@ -3,7 +3,6 @@ its verdict and proof."""
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 import time
@@ -37,17 +36,11 @@ class Scene:
 
 
 class Show:
-    """A run of the demo. With `out` None nothing is printed, only kept. Colours appear on a terminal, unless
-    NO_COLOR is set (no-color.org)."""
+    """A run of the demo. With `out` None nothing is printed, only kept."""
 
-    def __init__(self, out: TextIO | None) -> None:
+    def __init__(self, out: TextIO | None, *, coloured: bool = False) -> None:
         self._out = out
-        self._colours = (
-            out is not None
-            and out.isatty()
-            and not os.environ.get("NO_COLOR")
-            and os.environ.get("TERM") != "dumb"
-        )
+        self._colours = coloured
         self._began = time.monotonic()
         self._last = ""
         self.scenes: list[Scene] = []
@@ -168,9 +161,9 @@ def _colour(kept: bool) -> str:
     return _RED
 
 
-def on_stdout() -> Show:
+def on_stdout(*, coloured: bool) -> Show:
     """Return a show on stdout, whose encoding may lack a character that we use."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")
-    return Show(sys.stdout)
+    return Show(sys.stdout, coloured=coloured)
