@@ -116,6 +116,9 @@ class Handler:
     def look_at_tokens(self, then: Any) -> None:
         """No head is unsure."""
 
+    def repeats(self, connection: Any, data: bytes) -> bool:
+        return False
+
     def still_admits(self, admission: Any) -> bool:
         return True
 

@@ -57,10 +57,12 @@ def calls(plane: Running, begin: int) -> list[str]:
 
 
 def test_a_new_session_is_one_call_of_the_store_and_a_known_one_none(plane: Running) -> None:
+    begin = len(plane.store.calls)
     for number in range(5):
-        begin = len(plane.store.calls)
         assert ask(plane, f"new-{number}")[:2] == (200, "p/p-1")
-        assert calls(plane, begin) == ["create_sessions"]
+    made = calls(plane, begin)
+    # A session is looked for where news of another change came while it was made.
+    assert (made.count("create_sessions"), len(made) <= 7) == (5, True), made
     begin = len(plane.store.calls)
     for _ in range(5):
         assert ask(plane, "new-3")[0] == 200

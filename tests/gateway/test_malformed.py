@@ -175,6 +175,7 @@ class AtOnce:
 
     def __init__(self, handler: Any) -> None:
         self.admit, self.still_admits, self.answer_to = handler.admit, handler.still_admits, handler.answer_to
+        self.repeats = handler.repeats
 
     def handle(self, connection: ClientConnection, head: Head, admission: Any, body: bytes) -> None:
         connection.finished()

@@ -15,7 +15,7 @@ from holdfast.core.changes import Owner
 from . import test_the_fast_path as chat  # type: ignore[import-not-found]
 from .raw_provider import END as LAST  # type: ignore[import-not-found]
 from .raw_provider import After, RawProvider, Said, chunk, chunked, raw_provider, sized  # type: ignore[import-not-found]
-from .test_the_fast_path import KEY, MODEL, effects, refused, started  # type: ignore[import-not-found]
+from .test_the_fast_path import KEY, MODEL, effects, refused, repeated, started  # type: ignore[import-not-found]
 
 HI = [{"role": "user", "content": "hi"}]
 ASKS: dict[str, dict[str, Any]] = {
@@ -154,12 +154,9 @@ def test_the_fast_path_changes_nothing_in_the_other_dialects(
     both = []
     for on in (True, False):
         with started(tmp_path / str(on), raw, GOOD[asked], body, on=on, route=route) as plane:
-            recalled: list[Any] = []
-            fast_path = plane.holdfast.engine.fast_path
-            recall = fast_path.recall
-            fast_path.recall = lambda *given, r=recalled, f=recall: r.append(f(*given)) or r[-1]
+            taken = repeated(plane)
             shown = effects(plane, raw, CASES[asked][case], GOOD[asked], body, route=route)
-            assert (recalled[0] is not None) is on
+            assert taken[0] is on
             objects = plane.holdfast.engine.objects
             both.append(
                 (

@@ -167,12 +167,12 @@ def plane(home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatc
 
 def is_recalled(plane: Running) -> bool:
     """Send the request once more; return whether it took the fast path, and not the full one in its place."""
-    fast_path, recalled = plane.holdfast.engine.fast_path, []
-    recall = fast_path.recall
-    fast_path.recall = lambda *given: recalled.append(recall(*given)) or recalled[-1]
+    fast_path, sent = plane.holdfast.engine.fast_path, []
+    sends = fast_path.sends
+    fast_path.sends = lambda recalled: sent.append(recalled) or sends(recalled)
     plane.post("chat/completions", BODY, holdfast_session="s")
-    fast_path.recall = recall
-    return recalled == [] or recalled[-1] is not None
+    fast_path.sends = sends
+    return len(sent) == 1
 
 
 @pytest.mark.parametrize("event", ENDS)

@@ -39,6 +39,11 @@ BODIES = {
 }
 
 
+def _takes_none(connection: object, data: bytes) -> bool:
+    """Take no request for one like that before it."""
+    return False
+
+
 class Clock:
     """A loop whose time the test sets."""
 
@@ -77,7 +82,7 @@ class Server:
         self.unauthenticated = Unauthenticated(self.limits)
         self.turns: Any = Turns(self.loop, self.loop.time)  # type: ignore[arg-type]
         self.metrics = self.tokens = books
-        self.handler = Handler(self, self.admission(books.OPEN), books)  # type: ignore[arg-type]
+        self.handler = Handler(self, self.admission(books.OPEN), books, _takes_none)  # type: ignore[arg-type]
 
     def admission(self, paths: frozenset[str]) -> AdmissionControl:
         return AdmissionControl(self.tokens, paths, set(), self.limits)

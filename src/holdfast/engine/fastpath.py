@@ -53,19 +53,33 @@ class Learnt:
     """A decision of the full path about the requests of a `plan`.
 
     It holds as long as the configuration is the plan's, the session's row is equal to `session`, and the key
-    has the same value. `name` is its pin as text, `models` are the names by which the model has answered;
-    `lines` the header lines of its answers behind the request's id, and `pairs` the same as names and values.
+    has the same value, until it is `ended`. `name` is its pin as text, `models` are the names by which the
+    model has answered; `lines` the header lines of its answers behind the request's id, `joined` the same as
+    bytes, each behind a line end, and `pairs` as names and values.
     """
 
-    __slots__ = ("connection", "key", "lines", "models", "name", "outcome", "pairs", "plan", "session")
+    __slots__ = (
+        "connection",
+        "ended",
+        "joined",
+        "key",
+        "lines",
+        "models",
+        "name",
+        "outcome",
+        "pairs",
+        "plan",
+        "session",
+    )
 
     def __init__(
         self, plan: RequestPlan, outcome: Outcome, key: KeyInUse, headers: Mapping[str, str]
     ) -> None:
-        self.plan, self.session = plan, plan.session
+        self.plan, self.session, self.ended = plan, plan.session, False
         self.outcome, self.connection = outcome._replace(changes=()), outcome.connection
         self.key, self.name = key, str(outcome.connection.pin)
         self.lines, self.pairs = header_lines(headers), header_pairs(headers)
+        self.joined = b"".join(b"\r\n" + line for line in self.lines)
         self.models = {"", outcome.connection.model}
 
     def add_model(self, name: str) -> None:
@@ -89,12 +103,14 @@ class Recalled(NamedTuple):
 class FastPath:
     """The decisions that the full path has made about an engine's requests. Thread-safe.
 
-    `on` is false where every request is to take the full path."""
+    `on` is false where every request is to take the full path. `forgotten` is called when much of what was
+    learnt has ended."""
 
     def __init__(self, engine: FastPathContext) -> None:
         self._engine = engine
         self._known: dict[Question, Learnt] = {}
         self.on = True
+        self.forgotten: Callable[[], object] = _forget_nothing
 
     def recall(self, question: Question, body: bytes) -> Recalled | None:
         """Return the request as it is sent now, if the full path has decided about its like and would decide
@@ -102,20 +118,30 @@ class FastPath:
         learnt = self._known.get(question)
         if learnt is None:
             return None
+        recalled = self.again(learnt, body)
+        if learnt.ended:
+            self._known.pop(question, None)
+        return recalled
+
+    def again(self, learnt: Learnt, body: bytes) -> Recalled | None:
+        """Return a request with this body, about whose like `learnt` decided, in the same way."""
+        if learnt.ended:
+            return None
         engine, key, connection = self._engine, learnt.key, learnt.connection
-        session = engine.sessions.peek(question[0])
+        session = engine.sessions.peek(learnt.session.id)
         if session is not learnt.session:
-            if session != learnt.session:
-                self._known.pop(question, None)
+            if session is None or session != learnt.session:
+                learnt.ended = True
                 return None
             learnt.session = session
         config = engine.config()
         if config is not learnt.plan.config or key.now() is not key.secret:
+            learnt.ended = True
             self._forget(config, key.secret)
             return None
         if not engine.health.is_good(key.fingerprint, connection):
             return None
-        if learnt.plan.several and self._is_bound(question[1], body):
+        if learnt.plan.several and self._is_bound(learnt.connection.dialect, body):
             return None
         now = engine.store.now()
         return Recalled(learnt, f"{int(now):08x}{random.getrandbits(32):08x}", now)
@@ -150,8 +176,11 @@ class FastPath:
         learnt = self._known.get(question)
         if learnt is None or learnt.plan is not plan or learnt.key.secret is not key.secret:
             headers.pop("holdfast-request-id")
+            if learnt is not None:
+                learnt.ended = True
             if len(self._known) >= _MOST:
                 self._known.clear()
+                self.forgotten()
             learnt = self._known[question] = Learnt(plan, outcome, key, headers)
         learnt.add_model(model)
 
@@ -200,6 +229,7 @@ class FastPath:
     def renew(self) -> None:
         """Forget everything, in a forked child."""
         self._known.clear()
+        self.forgotten()
 
     def _forget(self, config: Config, ended: Secret | None) -> None:
         """Forget what was learnt by another configuration, or with a key that has `ended`: many sessions may
@@ -209,6 +239,7 @@ class FastPath:
             for question, learnt in [*self._known.items()]  # another thread may learn meanwhile
             if learnt.plan.config is config and learnt.key.secret is not ended
         }
+        self.forgotten()
 
     def _key_of(self, key: Key | None) -> KeyInUse | None:
         """Return a key as it is now; None where it has to be read, or is being changed."""
@@ -231,6 +262,10 @@ class FastPath:
 
 def _no_secret() -> None:
     return None
+
+
+def _forget_nothing() -> None:
+    """Nobody keeps what was learnt."""
 
 
 def _is_plain(outcome: Outcome, call: Call) -> bool:

@@ -19,7 +19,7 @@ from .http1.header_actions import ENCODED, LABEL
 from .http1.request_head import Head
 from .routing import HttpRoute, asked_as
 
-_SHORT = 32 * 1024
+SHORT = 32 * 1024
 """Bytes: a shorter body is read strictly at once, a longer one in a thread."""
 _LONGEST_LABEL = 80
 
@@ -74,7 +74,7 @@ class ClientRequest:
         if self._uncertain:
             self.readable = False
         elif strict and self.readable:
-            self.readable = len(body) < _SHORT and refusal_of_doubt(body) is None
+            self.readable = len(body) < SHORT and refusal_of_doubt(body) is None
         self.body: bytes | None = body
         self.dialect, self.inspected = route.dialect, self.rule.judged
         self.path, self.route = route.path, route.name
@@ -83,6 +83,12 @@ class ClientRequest:
             self.path = f"{route.path}?{head.query.decode('ascii')}"
         self._head, self._strict = head, strict
         self.masks_key = strict
+
+    @property
+    def prepared(self) -> PreparedHead:
+        """The head as it last left."""
+        prepared: PreparedHead = self._head.prepared
+        return prepared
 
     def make_readable(self, most: int) -> ClientError | None:
         """Decode the body, up to `most` bytes. Return the refusal of one that cannot be read, or not in one

@@ -10,11 +10,12 @@ from typing import Any
 
 from ..core.errors import HoldfastError
 from ..core.steps import Outcome
-from ..engine.fastpath import Question, Recalled
+from ..engine.fastpath import Learnt, Question, Recalled
 from ..secrecy.masking import starred
+from ..store.token import Token
 from ..wire.answer_facts import AnswerFacts, facts_of
 from ..wire.answer_mask import AnswerMask
-from ..wire.answer_shape import Form
+from ..wire.answer_shape import AnswerKind, Form
 from ..wire.api_routes import answer_of
 from ..wire.conversation import run_conversation
 from ..wire.exchange import ConversationResult, opened
@@ -25,8 +26,11 @@ from ..wire.response_head import mask_key_in_lines
 from ..wire.response_stream import ResponseStream
 from ..wire.sse import StreamWatch
 from ..wire.usage import NO_USAGE
+from .client_request import ClientRequest
 from .header_rules import forwarded
+from .http1.ports import ClientConnection, UpstreamLink
 from .http1.response_head import ResponseHead
+from .ports import RelayContext
 from .relay import ERRORS, Relay
 from .token_refusals import pin_refusal
 
@@ -45,9 +49,25 @@ class FastRelay(Relay):
     _recalled: Recalled | None
     _watch: StreamWatch
 
-    def start(self) -> None:
+    def __init__(
+        self,
+        gateway: RelayContext,
+        client: ClientConnection,
+        request: ClientRequest,
+        session: str,
+        token: Token,
+    ) -> None:
+        super().__init__(gateway, client, request, session=session, token=token)
         self._recalled = self._known = self._answer = None
         self._peeked = []
+
+    def sent(self, recalled: Recalled, upstream: UpstreamLink, began: float) -> None:
+        """Go on with a request that was sent as it is `recalled`, when it `began` (the loop's time)."""
+        self._recalled, self._upstream, self._waiting = recalled, upstream, OutboundRequest
+        self.began = self._commented = began
+        self._clock.start(began)
+
+    def start(self) -> None:
         if self._looks_first():
             return
         recalled = self._recall()
@@ -60,7 +80,7 @@ class FastRelay(Relay):
         try:
             self._open(self.request.outbound(learnt.connection, learnt.key.secret))
         except Exception as failure:
-            self._fail_inside(failure)
+            self.fail_inside(failure)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -109,7 +129,7 @@ class FastRelay(Relay):
             elif not self._takes(recalled, result):
                 self._take_over()
         except Exception as failure:
-            self._fail_inside(failure)
+            self.fail_inside(failure)
 
     def _takes(self, recalled: Recalled, result: Any) -> bool:
         """Take the head of the answer, or what has come of its body. Return False where the full path has to
@@ -176,6 +196,7 @@ class FastRelay(Relay):
         )
         good = opened(head, peeked, stream, secret, is_stream=True)
         self._peeked = []
+        self._learn_to_repeat(recalled, head)
         super()._pass_on(ConversationResult(good, None))
         return True
 
@@ -183,16 +204,11 @@ class FastRelay(Relay):
         """Pass on the whole answer and take note of it. Return False, having done nothing, where it is not
         plainly as good as the one before."""
         learnt, gateway, request = recalled.learnt, self._gateway, self.request
-        pieces, bounds, secret = self._pieces, gateway.conversation_bounds, learnt.key.secret
+        pieces, secret = self._pieces, learnt.key.secret
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if len(body) > bounds.whole:
-            return False
-        flaw, document = judge_answer(answer_of(request.path), body, whole=True)
-        if flaw is not None:
-            return False
-        facts = facts_of(body, document, request.body)
-        hidden = secret if bounds.mask_answers or request.masks_key else None
-        if facts.model not in learnt.models or (hidden is not None and starred(body, hidden) != body):
+        hides = gateway.conversation_bounds.mask_answers or request.masks_key
+        facts = facts_of_good(answer_of(request.path), body, learnt, asked=request.body, hides=hides)
+        if facts is None or len(body) > gateway.conversation_bounds.whole:
             return False
         if not gateway.engine.fast_path.succeeded(recalled, facts):
             return False
@@ -203,8 +219,13 @@ class FastRelay(Relay):
         request_id = b"holdfast-request-id: " + recalled.request_id.encode("ascii")
         self._known, self.usage = learnt.outcome, facts.usage
         self._client.answer(head.status, [*lines, request_id, *learnt.lines], body)
+        self._learn_to_repeat(recalled, head)
         self._finish(head.status, len(body))
         return True
+
+    def _learn_to_repeat(self, recalled: Recalled, head: ResponseHead) -> None:
+        """Let the next request like this one be sent without being read."""
+        self._gateway.repeats.learn(self._client, self.request, recalled.learnt, head)
 
     def _take_over(self) -> None:
         """Go on on the full path, with what has come of the answer so far."""
@@ -236,11 +257,11 @@ class FastRelay(Relay):
         self._begin_conversation()
         super()._give_up()
 
-    def _fail_inside(self, error: BaseException) -> None:
+    def fail_inside(self, error: BaseException) -> None:
         if not self.over:
             with suppress(Exception):  # the first error is the one to report
                 self._begin_conversation()
-        super()._fail_inside(error)
+        super().fail_inside(error)
 
     def _pass_on(self, result: ConversationResult) -> None:
         super()._pass_on(result)
@@ -248,3 +269,18 @@ class FastRelay(Relay):
         if good is not None and run is not None and self.request.inspected:
             model = good.model if good.stream is None else good.stream.model
             self._gateway.engine.fast_path.learn(self._question, run, model)
+
+
+def facts_of_good(
+    kind: AnswerKind, body: bytes, learnt: Learnt, *, asked: bytes | None, hides: bool
+) -> AnswerFacts | None:
+    """Return what a whole answer says of itself; None where it is not plainly as good as those before it.
+
+    `asked` is the body of its request; where it `hides` the key, it may not hold it."""
+    flaw, document = judge_answer(kind, body, whole=True)
+    if flaw is not None:
+        return None
+    facts, secret = facts_of(body, document, asked), learnt.key.secret
+    if facts.model not in learnt.models or (hides and secret is not None and starred(body, secret) != body):
+        return None
+    return facts

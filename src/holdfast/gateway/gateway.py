@@ -28,6 +28,7 @@ from .http1.unauthenticated import Unauthenticated
 from .http1.upstream_pool import UpstreamPools
 from .limits import Bounds
 from .ports import AdminHandler, Metrics, Tokens
+from .repeats import Repeats
 from .upstream_address import address_of
 
 T = TypeVar("T")
@@ -63,7 +64,8 @@ class Gateway:
         self.conversation_bounds = _bounds_of(self._config)
         self._hosts = {host.lower() for host in hosts}
         self.admission = AdmissionControl(tokens, admin.OPEN, self._hosts, self.limits)
-        self.handler = Handler(self, self.admission, admin)
+        self.repeats = Repeats(self)
+        self.handler = Handler(self, self.admission, admin, self.repeats.take)
         self.header_names = REQUEST_NAMES
         self.upstreams = UpstreamPools(self.bounds, ANSWER_NAMES, address_of, permitted)
         self.clients: set[ServedConnection] = set()

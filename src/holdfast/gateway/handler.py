@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..core.errors import HoldfastError
 from ..core.identity import Dialect
@@ -59,10 +59,18 @@ class HandlerContext(RelayContext, AdminContext, Protocol):
 
 
 class Handler:
-    """Handles the requests of one gateway's connections (`http1.ports.RequestHandler`)."""
+    """Handles the requests of one gateway's connections (`http1.ports.RequestHandler`). `repeats` takes those
+    that are like one before them."""
 
-    def __init__(self, gateway: HandlerContext, admission: AdmissionControl, admin: AdminHandler) -> None:
+    def __init__(
+        self,
+        gateway: HandlerContext,
+        admission: AdmissionControl,
+        admin: AdminHandler,
+        repeats: Callable[[Any, bytes], bool],
+    ) -> None:
         self._gateway, self._admission, self._admin = gateway, admission, admin
+        self.repeats = repeats
         self._waiting: list[Callable[[], None]] = []
         self._looks = False
 

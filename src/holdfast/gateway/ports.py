@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..core.faults import Fault
 from ..core.steps import Outcome
+from ..engine.fastpath import Learnt
 from ..engine.state import Engine
 from ..store.token import Token
 from ..wire.exchange import Bounds as ConversationBounds
 from .http1.framing import RawHeaders
+from .http1.response_head import ResponseHead
 from .http1.upstream_pool import UpstreamPools
 from .limits import Bounds
 
@@ -93,17 +95,29 @@ class Metrics(Protocol):
         ...
 
 
+class Repeats(Protocol):
+    """The requests that are recognised when another one is like them."""
+
+    def learn(self, client: object, request: Any, learnt: Learnt, head: ResponseHead) -> None:
+        """Learn from a request that was answered well, with this head of its answer."""
+        ...
+
+
 class RelayContext(Protocol):
     """The gateway as one request uses it. `good_tokens` are the ids of the tokens that are good, as they were
     at the last check of the time limits."""
 
     engine: Engine
     metrics: Metrics
+    tokens: Tokens
     bounds: Bounds
     conversation_bounds: ConversationBounds
     good_tokens: frozenset[str]
     loop: asyncio.AbstractEventLoop
     upstreams: UpstreamPools
+
+    @property
+    def repeats(self) -> Repeats: ...
 
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Run a call that may block in a thread."""

@@ -215,14 +215,14 @@ class Relay(RequestStart):
             self._conversation = None
             self._pass_on(end.value)
         except Exception as failure:
-            self._fail_inside(failure)
+            self.fail_inside(failure)
 
     def _performed(self, done: asyncio.Future[Any]) -> None:
         if self.over or done.cancelled():
             return
         error = done.exception()
         if error is not None:
-            self._fail_inside(error)
+            self.fail_inside(error)
             return
         self._advance(done.result())
         if self._failure is not None and self._waiting in (Read, Whole):
@@ -240,7 +240,7 @@ class Relay(RequestStart):
         else:
             self._gateway.spawn(pool.dial(self))
 
-    def _fail_inside(self, error: BaseException) -> None:
+    def fail_inside(self, error: BaseException) -> None:
         """Log an internal error, and end the request without details for the client."""
         _log.error("a request failed inside the gateway", exc_info=error)
         if self.over:

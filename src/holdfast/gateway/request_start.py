@@ -166,13 +166,13 @@ class RequestStart(ClientAnswer):
         elif isinstance(refused, HoldfastError):
             self._refuse(from_error(refused))
         else:
-            self._fail_inside(refused)
+            self.fail_inside(refused)
 
     def _converse(self, request_run: RequestRun) -> None:
         """Begin the conversation of a started request."""
         raise NotImplementedError
 
-    def _fail_inside(self, error: BaseException) -> None:
+    def fail_inside(self, error: BaseException) -> None:
         """Log an internal error, and end the request without details for the client."""
         raise NotImplementedError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 from .ports import Server
@@ -75,3 +76,18 @@ class BodyReader(ResponseWriter):
         if self._state == self._BODY:
             self._deadline = self._server.loop.time() + self._limits.body if wanted else math.inf
             set_reading(self._transport, wanted=wanted and not self._held)
+
+    def _idle_until(self) -> float:
+        """Return the loop's time until which the connection may be idle."""
+        limits, server = self._limits, self._server
+        return server.loop.time() + (limits.last_idle if server.draining else limits.idle)
+
+    def _linger(self, transport: asyncio.Transport) -> None:
+        """Read and drop what still comes, until the client has had its time."""
+        self._state, self._head = self._LINGER, None  # what was refused is not held
+        self._body.drop()
+        self._held.clear()
+        set_reading(transport, wanted=True)
+        self._deadline = self._server.loop.time() + self._limits.linger
+        if transport.can_write_eof():
+            transport.write_eof()

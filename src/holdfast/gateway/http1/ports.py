@@ -136,6 +136,10 @@ class RequestHandler(Protocol):
         MalformedMessage."""
         ...
 
+    def repeats(self, connection: Any, data: bytes) -> bool:
+        """Take a request that is like one before it, if `data` is all of it. Return whether it is taken."""
+        ...
+
     def look_at_tokens(self, then: Callable[[], None]) -> None:
         """Look for new tokens, without waiting, and call `then` after that."""
         ...
@@ -224,8 +228,19 @@ class UpstreamLink(Protocol):
 
     heard: bool
 
-    def send(self, sink: ResponseSink, request: OutboundMessage) -> None:
-        """Send a request; its answer goes to `sink`."""
+    def send(
+        self, sink: ResponseSink, request: OutboundMessage, whole: Callable[[bytes], bool] | None = None
+    ) -> None:
+        """Send a request; its answer goes to `sink`, unless the first bytes of it are taken as all of it by
+        `whole`, which calls `free` then."""
+        ...
+
+    def hand_over(self, sink: ResponseSink) -> None:
+        """Let the answer go to another sink."""
+        ...
+
+    def free(self) -> None:
+        """Serve other requests, since all of the answer was taken."""
         ...
 
     def give_back(self) -> None:

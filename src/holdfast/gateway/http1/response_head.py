@@ -17,7 +17,7 @@ _BODILESS = frozenset({204, 304})
 
 
 class ResponseHead:
-    """The head of a provider's answer.
+    """The head of a provider's answer, and its `lines`.
 
     `kept` are the lines that pass to the client, `optional` those that pass where the provider's settings
     name them. `type` is the content type, `coding` the content coding, b"" for none. `length` is None where
@@ -25,10 +25,10 @@ class ResponseHead:
     action for each header. Raises MalformedMessage.
     """
 
-    __slots__ = ("_lines", "chunked", "coding", "keep", "kept", "length", "optional", "status", "type")
+    __slots__ = ("chunked", "coding", "keep", "kept", "length", "lines", "optional", "status", "type")
 
     def __init__(self, block: bytes, names: HeaderNames) -> None:
-        lines = self._lines = lines_of(block, _MOST_LINES)
+        lines = self.lines = lines_of(block, _MOST_LINES)
         first = _STATUS.fullmatch(lines[0])
         if first is None:
             raise MalformedMessage("the answer's first line is no status of HTTP/1.1")
@@ -85,7 +85,7 @@ class ResponseHead:
     @property
     def headers(self) -> RawHeaders:
         """All headers as they came; a failed answer is classified by them."""
-        pairs = (line.partition(b":") for line in self._lines[1:])
+        pairs = (line.partition(b":") for line in self.lines[1:])
         return [(name, value.strip(b" \t")) for name, _, value in pairs]
 
 

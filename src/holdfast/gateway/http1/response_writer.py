@@ -75,6 +75,17 @@ class ResponseWriter(asyncio.Protocol):
         else:
             transport.writelines((head, body))
 
+    def answer_plainly(self, lines: bytes, body: bytes, *, dated: bool) -> None:
+        """Write a whole good answer to a request that is no HEAD. `lines` are all but that of its length,
+        each behind a line end; it is `dated` if one of them is the date."""
+        if self._transport is None:
+            return
+        if not self._keep:
+            lines += b"\r\n" + _CLOSE
+        date = b"" if dated else _date_line(int(time.time()))
+        head = b"HTTP/1.1 200 OK%b\r\ncontent-length: %d\r\n%b\r\n%b"
+        self._transport.write(head % (lines, len(body), date, body))
+
     def begin(self, status: int, lines: list[bytes]) -> None:
         """Write the head of an answer whose body follows in pieces.
 

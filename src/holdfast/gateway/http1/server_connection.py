@@ -92,11 +92,6 @@ class ServerConnection(BodyReader):
         if self._state in (self._HEAD_STATE, self._HELD):
             self._deadline = min(self._deadline, self._idle_until())
 
-    def _idle_until(self) -> float:
-        """Return the loop's time until which the connection may be idle."""
-        limits, server = self._limits, self._server
-        return server.loop.time() + (limits.last_idle if server.draining else limits.idle)
-
     def look(self, now: float) -> None:
         """Check the time limits. `now` is the loop's time in seconds."""
         if self.running is not None:
@@ -122,16 +117,6 @@ class ServerConnection(BodyReader):
             self.answer(answer.status, answer.lines, answer.body)
             self._linger(self._transport)
 
-    def _linger(self, transport: asyncio.Transport) -> None:
-        """Read and drop what still comes, until the client has had its time."""
-        self._state, self._head = self._LINGER, None  # what was refused is not held
-        self._body.drop()
-        self._held.clear()
-        set_reading(transport, wanted=True)
-        self._deadline = self._server.loop.time() + self._limits.linger
-        if transport.can_write_eof():
-            transport.write_eof()
-
     def finished(self) -> None:
         """Go on to the next request, once the client takes what it has, or close."""
         self.running = None
@@ -146,7 +131,26 @@ class ServerConnection(BodyReader):
         else:
             self._next()
 
+    @property
+    def admitted(self) -> tuple[CachedHead, Admission] | None:
+        """The last request's head and the decision about it, if it may be admitted again without being
+        read."""
+        if self._cached is None or self._admission is None:
+            return None
+        return self._cached, self._admission
+
+    def begin_again(self, cached: CachedHead, admission: Admission) -> None:
+        """Begin a request that is complete, with a head that was admitted before."""
+        server = self._server
+        if self._cached is None:  # no token may have been shown on this connection yet
+            server.unauthenticated.admitted(self, admission, server.loop.time(), alone=True)
+        self._cached, self._admission, self._head = cached, admission, cached.head
+        self._keep, self._again = cached.head.keep and not server.draining, False
+        self._state, self._deadline = self._BUSY, math.inf
+
     def data_received(self, data: bytes) -> None:
+        if self._state == self._HEAD_STATE and not self._held and self._handler.repeats(self, data):
+            return
         if self._state == self._HEAD_STATE or (self._state == self._BODY and not self._held):
             self._take(data)
         elif self._state != self._LINGER:

@@ -17,7 +17,8 @@ from ...wire.decoding import Inflater
 
 SHORT = 2 * 1024
 """Bytes that are always taken at once: even when each line of them costs, they cost 2 milliseconds."""
-_LONG = 16 * 1024
+LONG = 16 * 1024
+"""Bytes of few lines that are taken at once."""
 _MANY_LINES = 64
 """Lines in a long piece up to which it costs no more than a short one of short lines."""
 _SECONDS = 0.001
@@ -76,7 +77,7 @@ class Turns:
 def piece_end(data: bytes | bytearray, start: int) -> int:
     """Return where the next piece of `data` ends, which begins at `start`: after `SHORT` bytes, or after more
     where they are few lines, since each line costs."""
-    end = start + _LONG
+    end = start + LONG
     if data.count(b"\n", start, end) > _MANY_LINES:
         return start + SHORT
     return end
@@ -106,7 +107,7 @@ class CodedBody:
         before = rest = self.left
         self._size = self._lines = 0
         # A byte that was counted before may go on expanding: then nothing was taken.
-        while rest and (len(rest) == len(before) or (self._size < _LONG and self._lines <= _MANY_LINES)):
+        while rest and (len(rest) == len(before) or (self._size < LONG and self._lines <= _MANY_LINES)):
             rest = self._inflater.step(rest)
         self.left = rest
         return before[: len(before) - len(rest)], self._ended and not rest

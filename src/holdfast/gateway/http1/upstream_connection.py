@@ -6,31 +6,15 @@ It does not look at the meaning of an answer.
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import cast
 
 from .errors import ClosedUnheard, ReadError, RemoteProtocolError
-from .framing import Chunks, HeaderNames, MalformedMessage
-from .limits import HttpLimits
+from .framing import Chunks, MalformedMessage
+from .pool_owner import Owner
 from .ports import OutboundMessage, ResponseSink
 from .response_head import HeadReader, ResponseHead
-from .turns import SHORT, CodedBody, Turns, piece_end, set_reading
-
-
-class Owner(Protocol):
-    """The pool of a connection, as the connection uses it. `names` returns the action for each header."""
-
-    limits: HttpLimits
-    names: HeaderNames
-    loop: asyncio.AbstractEventLoop
-    turns: Turns
-
-    def put(self, connection: UpstreamConnection) -> None:
-        """Keep a connection that is free."""
-        ...
-
-    def forget(self, connection: UpstreamConnection) -> None:
-        """Remove a connection that is closed."""
-        ...
+from .turns import LONG, SHORT, CodedBody, piece_end, set_reading
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -38,7 +22,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     `born`, `since`: the times when it was opened and when it was last put into its pool, in seconds of the
     loop's clock. `heard`: bytes came since the last check of the time limits. `served`: the number of
-    requests that were sent on it. `_left` is what was received and waits for its turn, from `_at` on; of a
+    requests that were sent on it. `_whole` is asked first whether it takes what comes as a whole answer.
+    `_left` is what was received and waits for its turn, from `_at` on; of a
     compressed body (`_coded`) a part waits behind its framing, too.
     """
 
@@ -58,6 +43,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_state",
         "_stopped",
         "_transport",
+        "_whole",
         "born",
         "heard",
         "served",
@@ -69,6 +55,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, pool: Owner) -> None:
         self._pool = pool
         self._sink: ResponseSink | None = None
+        self._whole: Callable[[bytes], bool] | None = None
         self._transport: asyncio.Transport | None = None
         self._state, self._need = self._HEAD, 0
         self._heads = HeadReader(pool.names)
@@ -86,12 +73,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(self._pool.limits.high_water)
         self.born = self._pool.loop.time()
 
-    def send(self, sink: ResponseSink, request: OutboundMessage) -> None:
-        """Send a request; its answer goes to `sink`."""
+    def send(
+        self, sink: ResponseSink, request: OutboundMessage, whole: Callable[[bytes], bool] | None = None
+    ) -> None:
+        """Send a request; its answer goes to `sink`, unless the first bytes of it are taken as all of it by
+        `whole`, which calls `free` then."""
         transport = self._transport
         if transport is None:
             raise RuntimeError("the connection is not open")
-        self._sink, self._state = sink, self._HEAD
+        self._sink, self._whole, self._state = sink, whole, self._HEAD
         self._spoke, self._short, self._coded = False, SHORT, None
         self.served += 1
         request.write_to(transport)
@@ -100,6 +90,15 @@ class UpstreamConnection(asyncio.Protocol):
     def usable(self) -> bool:
         """True where another request can be sent."""
         return self._transport is not None and not self._transport.is_closing()
+
+    def hand_over(self, sink: ResponseSink) -> None:
+        """Let the answer go to another sink."""
+        self._sink, self._whole = sink, None
+
+    def free(self) -> None:
+        """Serve other requests, since all of the answer was taken."""
+        self._keep = True
+        self._release()
 
     def give_back(self) -> None:
         """Return an unused connection to its pool."""
@@ -136,6 +135,9 @@ class UpstreamConnection(asyncio.Protocol):
             self.drop()
             return
         self.heard = self._spoke = True
+        whole, self._whole = self._whole, None
+        if whole is not None and len(data) <= LONG and not self._stopped and whole(data):
+            return
         if len(data) <= self._short and not self._left and not self._stopped:
             self._take(data)
             return
@@ -243,8 +245,8 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._state, self._need = self._LENGTH, head.length
         sink.answered(head, [], ended=False)
-        if rest and self._sink is sink:
-            self._read_body(sink, rest)
+        if rest and self._sink is not None:  # it may have handed over to another one
+            self._read_body(self._sink, rest)
             if self._coded is not None:
                 self._take_pieces()
 
