@@ -48,7 +48,7 @@ test: setup
 nightly: setup
 	@STEPS=100000 $(BIN)/python -m pytest -q -n 2 tests/core/test_the_one_property.py $(ARGS)
 	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -q -n auto -m hypothesis tests $(ARGS)
-	@H11_SECONDS=300 $(BIN)/python -m pytest -q -n 2 tests/gateway/test_against_h11.py $(ARGS)
+	@H11_SECONDS=300 MUTATIONS=10000 $(BIN)/python -m pytest -q -n 2 -o timeout=1800 tests/gateway/test_against_h11.py tests/gateway/test_bytes_that_nearly_repeat.py $(ARGS)
 	@SCRIPTS=100000 $(BIN)/python -m pytest -q -n auto -o timeout=1800 tests/translate/test_every_split_of_a_stream_gives_the_same_answer.py $(ARGS)
 	@KILLS=200 $(BIN)/python -m pytest -q -n 2 tests/provisioning/test_mint_once.py $(ARGS)
 	@DAYS=60 $(BIN)/python -m pytest -q -n 2 tests/weeks $(ARGS)
