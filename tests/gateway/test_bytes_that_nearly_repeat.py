@@ -18,7 +18,7 @@ from .conftest import TOKEN, Running  # type: ignore[import-not-found]
 from .raw_provider import RawProvider, Said, raw_provider  # type: ignore[import-not-found]
 from .test_the_fast_path import GOOD, MODEL, started  # type: ignore[import-not-found]
 
-SAMPLES = int(os.environ.get("MUTATIONS", "100"))
+SAMPLES = int(os.environ.get("MUTATIONS", "40"))
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
 TEXT = json.dumps(BODY).encode()
 LINES = [
