@@ -222,8 +222,9 @@ def started(
         plane.holdfast.engine.fast_path.on = on
         plane.holdfast.engine._jitter = lambda: 0.0
         raw.answer = lambda _: good
-        for _ in range(4):  # the key is known, kept, the request is like the one before it, and repeats it
+        for number in range(4):  # the key is known, kept, the request is like one before it, and repeats it
             assert plane.post(route, body, holdfast_session="s")[0] == 200
+            eventually(lambda number=number: len(plane.books.done) == number + 1)  # counted after the answer
             plane.holdfast.engine.journal_writer.flush()
         yield plane
     finally:
