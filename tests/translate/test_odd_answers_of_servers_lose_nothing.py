@@ -6,30 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast.core.identity import Dialect
-from holdfast.translate.caps import Caps
-from holdfast.translate.envelope import Sealer
-from holdfast.translate.exchange import CallerRequest, Destination, Translation
 from tables import rows
-
-Wire = dict[str, Any]
-CHAT, RESPONSES, MESSAGES = Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES
-
-
-def _asked(caller: Dialect, endpoint: Dialect, **members: Any) -> Translation:
-    """Return a request of a caller's, for an endpoint of another dialect."""
-    says = {"input": "hi"} if caller is RESPONSES else {"messages": [{"role": "user", "content": "hi"}]}
-    body = {"model": "m", "max_tokens": 99, "stream": True, **says, **members}
-    if caller is CHAT:
-        body["stream_options"] = {"include_usage": True}
-    request = CallerRequest(caller, body, Sealer(b"k" * 32), seed="seed", now=1.7e9)
-    return request.to(Destination(endpoint, "https://api.example", "m", Caps()))
-
-
-def _streamed(caller: Dialect, endpoint: Dialect, events: Sequence[Wire]) -> list[Wire]:
-    """Return what a caller gets for a stream."""
-    stream = _asked(caller, endpoint).stream()
-    return [piece for event in events for piece in stream.feed(event)] + stream.end()
+from translate.odd_answers import CHAT, MESSAGES, Wire, asked, streamed
 
 
 def _chat(finish: str | None = None, **members: Any) -> Wire:
@@ -68,11 +46,11 @@ MESSAGES_OF_CHAT = {
 
 @rows("events", MESSAGES_OF_CHAT.values(), ids=[*MESSAGES_OF_CHAT])
 def test_a_whole_message_in_a_stream_is_said_once(events: list[Wire]) -> None:
-    assert _said(_streamed(MESSAGES, CHAT, events)) == "hi"
+    assert _said(streamed(MESSAGES, CHAT, events)) == "hi"
 
 
 def test_a_piece_in_a_whole_answer_is_said() -> None:
-    answer = _asked(MESSAGES, CHAT, stream=False).whole(_chat("stop", delta={"content": "hi"}))
+    answer = asked(MESSAGES, CHAT, stream=False).whole(_chat("stop", delta={"content": "hi"}))
     assert answer["content"] == [{"type": "text", "text": "hi", "citations": None}]
 
 
@@ -90,7 +68,83 @@ CALLS = {
 
 @rows(("events", "args"), CALLS.values(), ids=[*CALLS])
 def test_a_call_has_its_name_once_and_its_arguments(events: list[Wire], args: str) -> None:
-    assert _call(_streamed(MESSAGES, CHAT, events)) == ("find", args)
+    assert _call(streamed(MESSAGES, CHAT, events)) == ("find", args)
+
+
+def _of(name: str, args: Any, number: int = 0, **members: Any) -> Wire:
+    return {"index": number, **members, "function": {"name": name, "arguments": args}}
+
+
+def _more(args: str, **members: Any) -> Wire:
+    return {**members, "function": {"arguments": args}}
+
+
+TWO = {
+    "one index, no ids, no arguments": [_of("a", "{}"), _of("b", "{}")],
+    "one index, no ids, the name before the arguments": [
+        *(_of("a", ""), _more('{"x":1}', index=0), _of("b", ""), _more("{}", index=0)),
+    ],
+    "one index, the ids in each piece": [
+        *(_of("a", "", id="A"), _of("b", "", id="B")),
+        *(_more('{"x"', index=0, id="A"), _more("{}", index=0, id="B"), _more(":1}", index=0, id="A")),
+    ],
+    "no index, the ids in each piece": [
+        *(_of("a", "", None, id="A"), _of("b", "", None, id="B")),
+        *(_more('{"x":1}', id="A"), _more("{}", id="B")),
+    ],
+}
+
+
+@rows("pieces", TWO.values(), ids=[*TWO])
+def test_two_calls_keep_their_arguments_apart(pieces: list[Wire]) -> None:
+    calls: dict[str, str] = {}
+    for event in streamed(MESSAGES, CHAT, _called(*pieces)):
+        name = event.get("content_block", {}).get("name")
+        if name:
+            calls[name] = ""
+        if calls:
+            calls[[*calls][-1]] += event.get("delta", {}).get("partial_json", "")
+    assert calls.keys() == {"a", "b"}
+    assert calls["b"] == "{}"
+    assert calls["a"] == ("{}" if pieces == TWO["one index, no ids, no arguments"] else '{"x":1}')
+
+
+REASONS: dict[str, tuple[str, str]] = {
+    "eos_token": ("end_turn", "hi"),
+    "tool_call": ("end_turn", "hi"),
+}
+
+
+@rows(("reason", "ends"), REASONS.items())
+def test_a_reason_of_one_server_is_understood(reason: str, ends: tuple[str, str]) -> None:
+    events = streamed(MESSAGES, CHAT, [_chat("null", delta={"content": "hi"}), _chat(reason, delta={})])
+    assert (events[-2]["delta"]["stop_reason"], _said(events)) == ends
+
+
+def test_an_error_in_a_choice_is_no_success_whatever_follows() -> None:
+    error = {"code": 502, "message": "boom"}
+    events = streamed(MESSAGES, CHAT, [_chat(delta={}, error=error), _chat("stop", delta={"content": "hi"})])
+    assert events[-1]["error"]["message"] == "boom"
+
+
+SINGLE: dict[str, tuple[Wire, str]] = {
+    "content": ({"content": {"type": "text", "text": "hi"}}, "hi"),
+    "reasoning_text": ({"reasoning_text": "hi"}, "hi"),
+    "tool_calls": ({"tool_calls": _of("find", {"hi": 1}, id="a")}, '{"hi": 1}'),
+}
+
+
+@rows(("delta", "text"), SINGLE.values(), ids=[*SINGLE])
+def test_what_comes_in_an_unusual_member_arrives(delta: Wire, text: str) -> None:
+    deltas = [event.get("delta", {}) for event in streamed(MESSAGES, CHAT, [_chat("stop", delta=delta)])]
+    names = ("text", "thinking", "partial_json")
+    assert "".join(delta.get(name, "") for delta in deltas for name in names) == text
+
+
+def test_what_was_read_from_the_cache_has_the_name_of_messages_too() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "cache_read_input_tokens": 4}
+    ended = streamed(MESSAGES, CHAT, [{**_chat("stop", delta={"content": "hi"}), "usage": usage}])[-2]
+    assert (ended["usage"]["input_tokens"], ended["usage"]["cache_read_input_tokens"]) == (5, 4)
 
 
 def test_a_call_of_the_history_whose_arguments_are_null_has_none() -> None:
@@ -100,14 +154,14 @@ def test_a_call_of_the_history_whose_arguments_are_null_has_none() -> None:
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "a", "content": "found"},
     ]
-    written = _asked(CHAT, MESSAGES, messages=history).body["messages"][1]["content"]
+    written = asked(CHAT, MESSAGES, messages=history).body["messages"][1]["content"]
     assert written == [{"type": "tool_use", "id": "a", "name": "find", "input": {}}]
 
 
 def test_zeros_at_the_end_of_chat_replace_no_count() -> None:
     first = {**_chat("stop", delta={"content": "hi"}), "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
     last = {"id": "c", "choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": 0}}
-    ended = _streamed(MESSAGES, CHAT, [first, last])[-2]
+    ended = streamed(MESSAGES, CHAT, [first, last])[-2]
     assert (ended["usage"]["input_tokens"], ended["usage"]["output_tokens"]) == (9, 2)
 
 
@@ -139,33 +193,20 @@ ENDS: dict[str, tuple[Wire, Wire]] = {
 
 @rows(("start", "end"), ENDS.values(), ids=[*ENDS])
 def test_the_input_that_messages_told_is_counted_once(start: Wire, end: Wire) -> None:
-    usage = _counts(_streamed(CHAT, MESSAGES, _message(start, end)))
+    usage = _counts(streamed(CHAT, MESSAGES, _message(start, end)))
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == (9, 5)
 
 
-def _response(kind: str, status: str, **members: Any) -> list[Wire]:
-    """Return a stream of Responses that says something and ends with an event and a status."""
-    text = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "hi"}
-    response = {"id": "r", "status": status, "output": [], **members}
-    return [{"type": "response.created", "response": {"id": "r"}}, text, {"type": kind, "response": response}]
-
-
-LONG = {"incomplete_details": {"reason": "max_output_tokens"}}
-FINISHES: dict[str, tuple[list[Wire], str | None]] = {
-    "completed": (_response("response.completed", "completed"), "stop"),
-    "completed, but under way": (_response("response.completed", "in_progress"), "stop"),
-    "completed, but incomplete": (_response("response.completed", "incomplete", **LONG), "length"),
-    "completed, but incomplete without a reason": (_response("response.completed", "incomplete"), None),
-    "completed, but failed": (_response("response.completed", "failed"), None),
-    "completed, but cancelled": (_response("response.completed", "cancelled"), None),
-    "done": (_response("response.done", "completed"), "stop"),
-    "done, but incomplete": (_response("response.done", "incomplete", **LONG), "length"),
-    "done, but failed": (_response("response.done", "failed"), None),
-}
-
-
-@rows(("events", "finish"), FINISHES.values(), ids=[*FINISHES])
-def test_the_status_of_a_response_tells_how_it_ended(events: list[Wire], finish: str | None) -> None:
-    written = _streamed(CHAT, RESPONSES, events)
-    reasons = [piece["choices"][0]["finish_reason"] for piece in written if piece.get("choices")]
-    assert (reasons[-1], "error" in written[-1]) == (finish, finish is None)
+def test_a_piece_of_arguments_that_is_an_object_arrives() -> None:
+    block = {"type": "tool_use", "id": "a", "name": "find", "input": {}}
+    piece = {"type": "input_json_delta", "partial_json": {"x": 1}}
+    events = [
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_delta", "index": 0, "delta": piece},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+        {"type": "message_stop"},
+    ]
+    pieces = [choice["delta"] for event in streamed(CHAT, MESSAGES, events) for choice in event["choices"]]
+    calls = [call for delta in pieces for call in delta.get("tool_calls") or ()]
+    assert "".join(call["function"].get("arguments") or "" for call in calls) == '{"x": 1}'

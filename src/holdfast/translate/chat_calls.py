@@ -127,6 +127,9 @@ class Calls:
         known = isinstance(index, int) and not isinstance(index, bool)
         if known:
             call = self._by_index.get(index)  # type: ignore[call-overload]
+        own = given and self._own(index, given, name, known=known)
+        if own:
+            return own
         if call is None or _begins(call, given, name, args, known=known):
             call = _Call()
             self._all.append(call)
@@ -134,6 +137,14 @@ class Calls:
                 call.index = index  # type: ignore[assignment]
                 self._by_index[index] = call  # type: ignore[index]
         return call
+
+    def _own(self, index: object, given: str, name: str, *, known: bool) -> _Call | None:
+        """Return the call with the id of a piece that goes on with it, though other calls came between."""
+        for call in self._all:
+            begun = call.id == given and (not known or call.index == index)
+            if begun and (not name or (name == call.name and call.args.read() is None)):
+                return call
+        return None
 
     def _open(self, call: _Call, out: list[Event]) -> None:
         if call.opened:
@@ -194,4 +205,6 @@ def _begins(call: _Call, given: str, name: str, args: str, *, known: bool) -> bo
         return bool(name) or not args  # some servers make up a new id for every piece of the arguments
     if not known:
         return bool(name or given)
-    return bool(name and args) and call.args.read() is not None
+    if name and call.args.read() is not None:
+        return bool(args) or name != call.name
+    return bool(name) and call.placeholder and name != call.name

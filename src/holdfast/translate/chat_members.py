@@ -9,13 +9,20 @@ from .events import Usage, Why
 from .lenient import count_of, members_of, objects_of
 
 _REASONS = {
-    Why.DONE: "stop end_turn eos stop_sequence complete",
-    Why.TOOLS: "tool_calls tool_use function_call",
+    Why.DONE: "stop end_turn eos eos_token stop_sequence complete",
+    Why.TOOLS: "tool_calls tool_call tool_use function_call",
     Why.LENGTH: "length max_tokens",
     Why.CONTEXT: "model_length model_context_window_exceeded",
     Why.REFUSED: "content_filter refusal safety sensitive",
 }
 _WHY = {reason: why for why, reasons in _REASONS.items() for reason in reasons.split()}
+
+
+def reason_of(choice: Mapping[str, Any]) -> object:
+    """Return the `finish_reason` of a choice; "" where the answer goes on, for which some servers write the
+    word null."""
+    reason = choice.get("finish_reason")
+    return "" if reason == "null" else reason
 
 
 def why_of(reason: str) -> Why | None:
@@ -30,7 +37,10 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
     return Usage(
         input=count_of(usage.get("prompt_tokens")),
         cache_read=_first(
-            details.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens")
+            details.get("cached_tokens"),
+            usage.get("prompt_cache_hit_tokens"),
+            usage.get("cached_tokens"),
+            usage.get("cache_read_input_tokens"),
         ),
         cache_write=_first(
             details.get("cache_write_tokens"),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .caps import Caps
 from .chat_calls import Calls, Senseless
-from .chat_members import as_deltas, usage_of, why_of
+from .chat_members import as_deltas, reason_of, usage_of, why_of
 from .events import (
     DONE,
     NO_USAGE,
@@ -142,6 +142,8 @@ class ChatReader:
         index = choice.get("index")
         if index and isinstance(index, int):
             raise Senseless(unknown("has", "several choices"))
+        if choice.get("error"):
+            raise Senseless(reported(choice["error"]))
         delta = self._words(choice)
         if isinstance(delta, dict):
             self._thoughts(delta, out)
@@ -149,10 +151,8 @@ class ChatReader:
                 value = delta.get(name)
                 if value:
                     take(self, value, out)
-        reason = choice.get("finish_reason")
+        reason = reason_of(choice)
         if reason:
-            if choice.get("error"):
-                raise Senseless(reported(choice["error"]))
             self._note_reason(text_of(reason))
             self._note_usage(members_of(choice.get("usage")))
 
@@ -172,7 +172,7 @@ class ChatReader:
             self._stop = Stop(why)
 
     def _thoughts(self, delta: dict[str, Any], out: list[Event]) -> None:
-        text = delta.get("reasoning_content") or delta.get("reasoning")
+        text = delta.get("reasoning_content") or delta.get("reasoning") or delta.get("reasoning_text")
         details = delta.get("reasoning_details")
         if details and isinstance(details, list):
             self._switch(Thinking, out)
@@ -182,14 +182,13 @@ class ChatReader:
             self._say(Thinking, text, out)
 
     def _content(self, value: object, out: list[Event]) -> None:
-        if isinstance(value, list):
+        if not isinstance(value, str):
             for part in objects_of(value):
                 self._part(part, out)
-        elif isinstance(value, str):
-            if self._tags is None:
-                self._say(Text, value, out)
-            else:
-                self._say_all(self._tags.feed(value), out)
+        elif self._tags is None:
+            self._say(Text, value, out)
+        else:
+            self._say_all(self._tags.feed(value), out)
 
     def _part(self, part: Mapping[str, Any], out: list[Event]) -> None:
         """Take a part of a content that is a list."""
@@ -211,11 +210,10 @@ class ChatReader:
         self._refusal.append(text)
 
     def _tool_calls(self, value: object, out: list[Event]) -> None:
-        if isinstance(value, list):
-            for piece in value:
-                if piece and isinstance(piece, dict):
-                    self._shut(out)
-                    self._calls.feed(piece, out)
+        for piece in objects_of(value):
+            if piece:
+                self._shut(out)
+                self._calls.feed(piece, out)
 
     def _function_call(self, value: object, out: list[Event]) -> None:
         self._tool_calls([{"index": 0, "function": value}], out)

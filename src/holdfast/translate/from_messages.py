@@ -203,7 +203,7 @@ class MessagesReader:
         kind, member = _DELTAS.get(name, _NO_DELTA)
         if kind != block.kind:
             return self._other_delta(block, name, delta)
-        text = text_of(delta.get(member))
+        text = json_of(delta.get(member) or "")
         if not text:
             if name == "citations_delta":
                 self._losses.note("citations")

@@ -12,7 +12,8 @@ from .lenient import NOTHING, count_of, index_of, members_of, objects_of, says_s
 from .losses import Losses
 from .names import made_id
 from .provider_errors import ended_without, reported, senseless, unknown
-from .response_items import CALL, TEXTS, THOUGHT, Items, is_over
+from .response_items import CALL, TEXT_OF, TEXTS, THOUGHT, Items, is_over
+from .response_list import CUT, FAILED, args_of, ended, parts_of, place
 from .responses_usage import counted
 
 _INCOMPLETE = {"max_output_tokens": Why.LENGTH, "max_tokens": Why.LENGTH, "content_filter": Why.REFUSED}
@@ -22,10 +23,6 @@ _CALLS = {
 }
 """The items that are calls: how the tool is called, and the member that holds what it is given."""
 _SEARCH = "web_search_call"
-_TEXT_OF = {"output_text": "text", "refusal": "refusal"}
-_CUT = "response.incomplete"
-_FAILED = frozenset({"response.failed", "response.cancelled"})
-_CUT_SHORT = ("incomplete", "failed", "cancelled")
 
 
 class ResponsesReader:
@@ -77,8 +74,13 @@ class ResponsesReader:
         return []
 
     def _index(self, data: Mapping[str, Any]) -> int:
-        self._last = index_of(data.get("output_index"), self._last)
-        return self._last
+        """Return the index of the item of an event: as it says, or else by the item's id."""
+        index = index_of(data.get("output_index"), -1)
+        if not self._items.has_begun(index):
+            known = self._items.begun_as(data.get("item_id") or members_of(data.get("item")).get("id"))
+            index = known if known is not None else index_of(data.get("output_index"), self._last)
+        self._last = index
+        return index
 
     def _begin(self, data: Mapping[str, Any]) -> list[Event]:
         if self._id:
@@ -88,8 +90,9 @@ class ResponsesReader:
         return [Start(self._id, text_of(response.get("model")), count_of(response.get("created_at")) or 0)]
 
     def _item_added(self, data: Mapping[str, Any]) -> list[Event]:
-        index, item = self._index(data), members_of(data.get("item"))
-        events = self._begin(NOTHING) + self._items.again(index)
+        item = members_of(data.get("item"))
+        self._last = index = index_of(data.get("output_index"), self._items.free())
+        events = self._begin(NOTHING) + self._items.again(index, item.get("id"))
         if text_of(item.get("type")) in _CALLS:
             return events + self._call_added(index, item)
         return events + self._judged(item)
@@ -128,7 +131,7 @@ class ResponsesReader:
             return self._part_added({"part": part})
         if part.get("annotations"):
             self._losses.note("citations")
-        return self._begin(NOTHING) + self._items.settle(index, (kind, number), part.get(_TEXT_OF[kind]))
+        return self._begin(NOTHING) + self._items.settle(index, (kind, number), part.get(TEXT_OF[kind]))
 
     def _text(self, data: Mapping[str, Any]) -> list[Event]:
         text = text_of(data.get("delta"))
@@ -161,7 +164,7 @@ class ResponsesReader:
         index = self._index(data)
         if not self._items.is_open(index, CALL):
             return []
-        return self._items.settle(index, CALL, data.get("arguments", data.get("input")))
+        return self._items.settle(index, CALL, args_of(data.get("arguments", data.get("input"))))
 
     def _text_done(self, data: Mapping[str, Any]) -> list[Event]:
         return self._part_done({**data, "part": {"type": "output_text", "text": data.get("text")}})
@@ -170,7 +173,9 @@ class ResponsesReader:
         return self._part_done({**data, "part": {"type": "refusal", "refusal": data.get("refusal")}})
 
     def _item_done(self, data: Mapping[str, Any]) -> list[Event]:
-        index, item = self._index(data), members_of(data.get("item"))
+        return self._item_ended(self._index(data), members_of(data.get("item")))
+
+    def _item_ended(self, index: int, item: Mapping[str, Any]) -> list[Event]:
         if self._items.is_done(index):
             return []
         events = self._begin(NOTHING) + self._last_word(index, item)
@@ -189,7 +194,7 @@ class ResponsesReader:
 
     def _message(self, index: int, item: Mapping[str, Any]) -> list[Event]:
         events: list[Event] = []
-        for number, part in enumerate(objects_of(item.get("content"))):
+        for number, part in enumerate(parts_of(item)):
             events += self._settled(index, number, part)
             if is_over(events):
                 break
@@ -201,7 +206,7 @@ class ResponsesReader:
         if not self._items.is_open(index, CALL):
             events = self._call_added(index, item) or [senseless("calls a tool without a name")]
         if not is_over(events):
-            events += self._items.settle(index, CALL, item.get(member))
+            events += self._items.settle(index, CALL, args_of(item.get(member)))
         if is_over(events) or kind is FREE or item.get("status") == "incomplete":
             return events
         if not self._items.has_text(index, CALL):
@@ -228,15 +233,16 @@ class ResponsesReader:
         """End the answer, with what the last event holds and the stream did not bring."""
         response = members_of(data.get("response"))
         events = self._begin(data)
-        kind = _ended(data["type"], response)
-        if kind in _FAILED or response.get("error"):
+        kind = ended(data["type"], response)
+        if kind in FAILED or response.get("error"):
             return events + self._reported(response)
-        for index, item in enumerate(objects_of(response.get("output"))):
-            if text_of(item.get("id")) not in self._ids:
-                events += self._item_done({"output_index": index, "item": item})
+        for number, item in enumerate(objects_of(response.get("output"))):
+            index = place(self._items, number, item)
+            if index is not None and text_of(item.get("id")) not in self._ids:
+                events += self._item_ended(index, item)
             if is_over(events):
                 return events
-        events += self._items.close_all(cut=kind == _CUT) + counted(response.get("usage"))
+        events += self._items.close_all(cut=kind == CUT) + counted(response.get("usage"))
         return events + self._stopped(kind, response)
 
     def _stopped(self, kind: str, response: Mapping[str, Any]) -> list[Event]:
@@ -244,7 +250,7 @@ class ResponsesReader:
             if self._items.refused:
                 return [Stopped(Stop(Why.REFUSED)), End()]
             return [Stopped(settled(Stop(Why.DONE), self._items.called)), End()]
-        if kind != _CUT:
+        if kind != CUT:
             return [unknown("has the status", kind.partition(".")[2])]
         reason = text_of(members_of(response.get("incomplete_details")).get("reason"))
         if reason not in _INCOMPLETE:
@@ -286,12 +292,3 @@ class ResponsesReader:
         "function_call": _call,
         "custom_tool_call": _call,
     }
-
-
-def _ended(kind: str, response: Mapping[str, Any]) -> str:
-    """Return the event with which an answer ended, by its status: some servers call every end completed, and
-    some write response.done."""
-    status = text_of(response.get("status"))
-    if kind == "response.done" or (kind == "response.completed" and status in _CUT_SHORT):
-        return f"response.{status or 'completed'}"
-    return kind

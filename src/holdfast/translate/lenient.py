@@ -27,7 +27,10 @@ def members_of(value: object) -> Mapping[str, Any]:
 
 
 def objects_of(value: object) -> list[Mapping[str, Any]]:
-    """Return the objects of a list, at their places: an empty one stands for anything else in it."""
+    """Return the objects of a list, at their places: an empty one stands for anything else in it. An object
+    in place of a list is its only one."""
+    if isinstance(value, dict):
+        return [value]
     if not isinstance(value, list):
         return []
     return [members_of(item) for item in value]

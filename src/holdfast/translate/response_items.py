@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from .events import LAST, Close, Delta, Event, Open
@@ -11,9 +13,12 @@ from .provider_errors import senseless
 Key = tuple[str, int]
 """The kind of a part, and its index in its item."""
 CALL, THOUGHT = ("call", 0), ("thought", 0)
+ENDED = -1
+"""Stands for the index of an item that has ended."""
 TEXTS: dict[str, Part] = {"output_text": Text(""), "refusal": Refusal("")}
 """The parts of a message, which are opened by their first text."""
-_BETWEEN = "\n\n"
+TEXT_OF = {"output_text": "text", "refusal": "refusal"}
+BETWEEN = "\n\n"
 """Stands between the parts of one thought."""
 
 
@@ -31,14 +36,57 @@ class _Slot:
 class Items:
     """Gives the events of parts. An item is known by its index in the answer."""
 
-    __slots__ = ("_count", "_done", "_latest", "_open", "called", "refused")
+    __slots__ = (
+        "_at",
+        "_count",
+        "_done",
+        "_free",
+        "_kinds",
+        "_latest",
+        "_open",
+        "_said",
+        "called",
+        "refused",
+    )
 
     def __init__(self) -> None:
         self._open: dict[int, dict[Key, _Slot]] = {}
         self._done: set[int] = set()
-        self._count = 0
+        self._count = self._free = 0
+        self._at: dict[str, int] = {}
+        self._kinds: dict[int, set[str]] = {}
+        self._said: Counter[tuple[str, str]] = Counter()
         self._latest: tuple[Any, Any, str, _Slot] | None = None
         self.called = self.refused = False
+
+    def free(self) -> int:
+        """Return an index that no item has."""
+        return self._free
+
+    def begun_as(self, given: object) -> int | None:
+        """Return the index of the item that began under an id of its own or of its call."""
+        if isinstance(given, str):
+            return self._at.get(given)
+        return None
+
+    def has_begun(self, index: int) -> bool:
+        """Return whether an item has begun."""
+        return index in self._kinds
+
+    def holds(self, index: int, kinds: AbstractSet[str]) -> bool:
+        """Return whether an item has held a part of one of these kinds."""
+        return not kinds.isdisjoint(self._kinds.get(index, ()))
+
+    def said(self, kind: str, text: str) -> int | None:
+        """Return the index of an open part that says a text, or ENDED for one that has ended, which counts
+        once."""
+        if self._said[kind, text]:
+            self._said[kind, text] -= 1
+            return ENDED
+        for index, slots in self._open.items():
+            if any(key[0] == kind and "".join(slot.texts) == text for key, slot in slots.items()):
+                return index
+        return None
 
     def is_done(self, index: int) -> bool:
         """Return whether an item has ended."""
@@ -63,6 +111,10 @@ class Items:
         """Open a part."""
         slot = self._open.setdefault(index, {})[key] = _Slot(self._count, source)
         self._count += 1
+        self._free = max(self._free, index + 1)
+        self._kinds.setdefault(index, set()).add(key[0])
+        if isinstance(part, Call):
+            self._at[part.id] = index
         self.called = self.called or isinstance(part, Call)
         self.refused = self.refused or isinstance(part, Refusal)
         return [Open(slot.number, part)]
@@ -100,7 +152,7 @@ class Items:
             events = self.add(index, THOUGHT, Thinking(), source)
         slot = self._open[index][THOUGHT]
         if slot.texts and slot.part != part:
-            text = _BETWEEN + text
+            text = BETWEEN + text
         slot.part = part
         return events + self.say(index, THOUGHT, text)
 
@@ -118,7 +170,7 @@ class Items:
     def settle_thought(self, index: int, sources: dict[str, list[str]]) -> list[Event]:
         """Take the last word on a thought; `sources` are the parts of each."""
         source = self.source(index) or next((name for name in sources if any(sources[name])), "")
-        full = _BETWEEN.join(filter(None, sources.get(source, ())))
+        full = BETWEEN.join(filter(None, sources.get(source, ())))
         if not full:
             return []
         if not self.is_open(index, THOUGHT):
@@ -132,18 +184,24 @@ class Items:
     def close(self, index: int, *, cut: bool = False) -> list[Event]:
         """Close what is open of an item, which has ended; a call that was `cut` off stays open for good."""
         self._done.add(index)
+        self._free = max(self._free, index + 1)
         self._latest = None
         slots = self._open.pop(index, {})
+        self._said.update((key[0], "".join(slot.texts)) for key, slot in slots.items())
         return [Close(slot.number) for key, slot in slots.items() if key != CALL or not cut]
 
     def close_all(self, *, cut: bool) -> list[Event]:
         """Close what is open of all items."""
         return [event for index in list(self._open) for event in self.close(index, cut=cut)]
 
-    def again(self, index: int) -> list[Event]:
-        """Begin an item anew, at an index that may have been used."""
+    def again(self, index: int, given: object) -> list[Event]:
+        """Begin an item with an id, at an index that may have been used."""
         events = self.close(index)
         self._done.discard(index)
+        self._kinds[index] = set()
+        self._free = max(self._free, index + 1)
+        if given and isinstance(given, str):
+            self._at[given] = index
         return events
 
 

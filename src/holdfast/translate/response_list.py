@@ -1,0 +1,76 @@
+"""Reads the last event of a Responses answer: how the answer ended, and the list of all its items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .lenient import json_of, members_of, objects_of, text_of
+from .response_items import BETWEEN, ENDED, TEXT_OF, TEXTS, Items
+
+CUT = "response.incomplete"
+FAILED = frozenset({"response.failed", "response.cancelled"})
+_CUT_SHORT = ("incomplete", "failed", "cancelled")
+_KINDS = {
+    "message": frozenset(TEXTS),
+    "reasoning": frozenset({"thought"}),
+    "function_call": frozenset({"call"}),
+    "custom_tool_call": frozenset({"call"}),
+}
+"""The kinds of the parts of an item, by its type."""
+_SOURCES = ("content", "summary")
+
+
+def ended(kind: str, response: Mapping[str, Any]) -> str:
+    """Return the event with which an answer ended, by its status: some servers call every end completed, and
+    some write response.done. A reason to be incomplete counts more than the status."""
+    status = text_of(response.get("status"))
+    reason = members_of(response.get("incomplete_details")).get("reason")
+    if kind == "response.done" or (kind == "response.completed" and status in _CUT_SHORT):
+        kind = f"response.{status or 'completed'}"
+    if kind == "response.completed" and reason:
+        return CUT
+    return kind
+
+
+def args_of(value: object) -> object:
+    """Return the arguments of a call as a text, where a server gives them as an object."""
+    if isinstance(value, dict):
+        return json_of(value)
+    return value
+
+
+def parts_of(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the parts of a message, which some servers give as one text."""
+    content = item.get("content")
+    if isinstance(content, str):
+        return [{"type": "output_text", "text": content}]
+    return objects_of(content)
+
+
+def place(items: Items, number: int, item: Mapping[str, Any]) -> int | None:
+    """Return the index of an item of the last list, which may have other ids and other places than the items
+    of the stream had: None if the stream brought it, a free one if it brought another there."""
+    kind = text_of(item.get("type"))
+    kinds = _KINDS.get(kind)
+    if kinds is None:
+        return number
+    matches = [items.said(*part) for part in _parts(kind, item)]
+    if matches and all(index == ENDED for index in matches):
+        return None
+    places = [items.begun_as(item.get("call_id")), *(index for index in matches if index != ENDED)]
+    known = next((index for index in places if index is not None), None)
+    if known is None and items.has_begun(number) and not items.holds(number, kinds):
+        return items.free()
+    return number if known is None else known
+
+
+def _parts(kind: str, item: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the kinds and the texts of what an item says."""
+    if kind == "message":
+        parts = [(text_of(part.get("type")), part) for part in parts_of(item)]
+        return [(name, text_of(part.get(TEXT_OF[name]))) for name, part in parts if name in TEXT_OF]
+    if kind != "reasoning":
+        return []
+    sources = ([text_of(part.get("text")) for part in objects_of(item.get(name))] for name in _SOURCES)
+    return [("thought", BETWEEN.join(filter(None, texts))) for texts in sources if any(texts)][:1]
