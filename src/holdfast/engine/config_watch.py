@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
 from ..config import Home
 from ..config import load as load_config
 from ..config import revision as config_revision
 from ..core.config import Config
 from ..core.errors import ConfigError
+from .background import BackgroundWorker
 
 _LOOK_EVERY = 0.5
 """Seconds between two looks at the file."""
@@ -20,34 +22,58 @@ class ConfigWatch:
     """The configuration in force. Thread-safe.
 
     With `serving`, a configuration to start with, a broken file does not end the process: the last good
-    configuration stays in force, and `error` says what is wrong with the file."""
+    configuration stays in force, and `error` says what is wrong with the file. A file that changed is read on
+    a thread of ours then, while requests go on with the last good one: reading a thousand providers takes a
+    tenth of a second."""
 
     def __init__(self, home: Home, serving: Config | None = None) -> None:
         self._home = home
         self.serving = serving is not None
         self.error: ConfigError | None = None
         self.last: Config = serving or Config()
-        self.due = 0.0
+        self._due = 0.0
         """The time of the next look at the file (monotonic seconds)."""
         self._seen: object = self  # equal to no revision of a file
         self._lock = threading.RLock()
+        self._reader: BackgroundWorker[None] = BackgroundWorker("holdfast-config", self._read, most=1)
+        if self.serving:
+            self._read()
+
+    @property
+    def is_current(self) -> bool:
+        """Return whether `current` returns at once."""
+        return self.serving or time.monotonic() < self._due
 
     def current(self) -> Config:
         """Return the configuration in force. Raises ConfigError for a broken file unless `serving`."""
-        now = time.monotonic()
-        if now >= self.due:
-            with self._lock:
-                self._read_if_changed()
-                self.due = now + _LOOK_EVERY
+        if time.monotonic() >= self._due:
+            if self.serving:
+                self._due = time.monotonic() + _LOOK_EVERY
+                self._reader.submit(None)
+            else:
+                self._read()
         return self.last
 
     def expire(self) -> None:
-        """Make the next `current` look at the file, even directly after a look."""
-        self.due = 0.0
+        """Make what was just written count from the next `current` on. While `serving`, waits until it is
+        read."""
+        self._due = 0.0
+        if self.serving:
+            self._read()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._reader.close(0.0)
 
     def renew(self) -> None:
         """Replace the lock in a forked child: a thread of the parent may have held it."""
         self._lock = threading.RLock()
+
+    def _read(self, _: Sequence[None] = ()) -> None:
+        """Read the file if it has changed. Raises ConfigError unless `serving`."""
+        with self._lock:
+            self._read_if_changed()
+            self._due = time.monotonic() + _LOOK_EVERY
 
     def _read_if_changed(self) -> None:
         seen = config_revision(self._home)

@@ -144,15 +144,15 @@ class Engine:
             raise Closed
 
     def look_again(self) -> None:
-        """Take over at once what others changed in the configuration and in the store."""
+        """Take over at once what others changed in the configuration and in the store. Waits for both."""
+        self.catch_up()  # first: it refuses to wait where only memory may be used
         self.config_watch.expire()
-        self.catch_up()
 
     def is_settled(self, session_id: str) -> bool:
         """Return whether a request can be started from memory, as far as is seen without waiting."""
         if self._closed or not self.following.is_current(session_id):
             return False
-        return time.monotonic() < self.config_watch.due
+        return self.config_watch.is_current
 
     def settle(self, session_id: str) -> None:
         """Look at what others changed before a request, for a moment only where its session is known. What
@@ -250,6 +250,7 @@ class Engine:
     def close(self) -> None:
         self._closed = True
         try:
+            self.config_watch.close()
             self.following.close()
             self.new_sessions.close()
             self.first_requests.close()
