@@ -487,8 +487,8 @@ MUTANTS = (
     Mutant(
         "dead-gateway",
         "gateway/registry.py",
-        "        if take_lock(handle):\n            path.unlink()",
-        "        if not handle:\n            path.unlink()",
+        "lives, entry = not take_lock(handle, shared=True), None",
+        "lives, entry = bool(handle), None",
         "a gateway that was killed is not listed, whoever has its process id now",
         "tests/gateway/test_registry.py",
     ),

@@ -205,13 +205,13 @@ def open_log(path: Path) -> int:
     return open_lock(path, os.O_WRONLY | os.O_APPEND)
 
 
-def take_lock(handle: int) -> bool:
-    """Take the lock of an open lock file, until it is closed. Return False when another process or thread
-    has it."""
+def take_lock(handle: int, *, shared: bool = False) -> bool:
+    """Take the lock of an open lock file, until it is closed; a `shared` one beside others of that sort.
+    Return False when another process or thread has it."""
     import fcntl
 
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -28,7 +28,7 @@ def test_a_gateway_in_the_background_is_listed_logged_and_ended(
     assert (started.exit_code, started.stderr) == (0, "")
     gateway = json.loads(started.stdout)
     assert gateway["token"].startswith("hf-")
-    (shown,) = json.loads(cli("status", "--json").stdout)
+    (shown,) = json.loads(cli("status", "--json").stdout)["gateways"]
     assert (shown["url"], shown["pid"], shown["proved"]) == (gateway["url"], gateway["pid"], True)
     assert cli("stop", "http://127.0.0.1:1").exit_code == 2
     assert cli("stop", gateway["url"]).stdout == f"The gateway at {gateway['url']} has ended.\n"

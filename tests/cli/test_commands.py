@@ -37,7 +37,7 @@ SHOWN = [
     (["models"], ["mimo/mimo-pro", "local/small", "declared"]),
     (["models", "--harness", "codex", "--all"], ["translated from openai-responses, declared"]),
     (["session", "list"], ["no session yet", "run: holdfast session pin SESSION PROVIDER/MODEL"]),
-    (["status"], ["no gateway runs", "run: holdfast serve"]),
+    (["status"], ["no gateway runs", "run: holdfast serve", "untested", "state.db: 0 sessions"]),
     (
         ["env"],
         [

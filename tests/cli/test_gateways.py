@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 
-from cli.furnishing import Cli
+from cli.furnishing import Cli, write
+from holdfast.config import Home, load
+from holdfast.core.changes import Change, Cooldown, CooldownStarted, KeySucceeded, subjects
+from holdfast.core.faults import Fault, FaultClass, Scope
+from holdfast.core.identity import ProviderName
 from holdfast.gateway import registry
 from holdfast.gateway.embedded import serving
-from holdfast.gateway.registry import SERVE, prepared, registered
+from holdfast.gateway.registry import RUN, SERVE, prepared, registered
 from holdfast.sdk.api import open as open_home
+from holdfast.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -36,9 +41,9 @@ def test_every_command_names_the_gateway_that_runs(cli: Cli, standing: str) -> N
     assert f'"{standing}/v1"' in cli("env").stdout
     assert f"at {standing} " in cli("connect", "pi").stdout
     assert f"connected to the gateway at {standing}" in cli("connect", "pi").stdout
-    (shown,) = json.loads(cli("status", "--json").stdout)
-    assert (shown["url"], shown["proved"]) == (standing, True)
-    assert "this home's" in cli("status").stdout
+    (shown,) = status(cli)["gateways"]
+    assert [shown[name] for name in ("url", "workers", "health", "why")] == [standing, 1, "ready", ""]
+    assert standing in cli("status").stdout
     shown = findings(cli, "gateway")
     assert shown[0]["level"] == "ok"
     assert f"at {standing} " in shown[0]["what"]
@@ -60,6 +65,72 @@ def test_doctor_tells_a_gateway_of_another_version(
     monkeypatch.setattr("holdfast.distribution.version", lambda: "99.0")
     (finding,) = [each for each in findings(cli, "gateway") if each["level"] == "note"]
     assert "of another version than this command, 99.0" in finding["what"]
+
+
+def status(cli: Cli) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(cli("status", "--json").stdout)
+    return shown
+
+
+def test_status_names_a_gateway_that_was_killed_until_the_next_one_starts(
+    cli: Cli, furnished: Path, tmp_path: Path
+) -> None:
+    with registered(furnished, "dead", "http://127.0.0.1:4199", SERVE):
+        entry = (furnished / "gateways" / "dead.json").read_text()
+    (furnished / "gateways" / "dead.json").write_text(entry)
+    for _ in range(2):
+        assert [each["url"] for each in status(cli)["killed"]] == ["http://127.0.0.1:4199"]
+    text = cli("status").stdout
+    assert "no gateway runs" in text
+    assert "holdfast serve at http://127.0.0.1:4199" in text
+    assert "was killed, or its machine was restarted\n  run: holdfast serve\n" in text
+    with registered(furnished, "run", "http://127.0.0.1:1", RUN):
+        assert len(status(cli)["killed"]) == 1
+    with registered(furnished, "next", "http://127.0.0.1:1", SERVE):
+        assert status(cli)["killed"] == []
+
+
+def test_status_tells_how_each_key_stands_and_where_the_store_is(
+    cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOTH_KEY", "")
+    config = load(Home.at(furnished))
+    mimo, both = (config.providers[ProviderName(name)] for name in ("mimo", "both"))
+    with open_home(furnished) as opened:
+        opened.session("s", "mimo/mimo-pro")
+        mark = opened.engine.fingerprint(mimo.keys[0])
+    assert mark is not None
+    url = mimo.endpoints[0].url
+    whole, of_model = (subjects(mark, url, "mimo-pro")[scope] for scope in (Scope.KEY, Scope.KEY_MODEL))
+    untested = {"mimo MIMO_KEY": "untested", "mimo team": "untested", f"both {both.keys[0].label}": "missing"}
+
+    def states() -> dict[str, str]:
+        keys = status(cli)["keys"]
+        return {f"{key['provider']} {key['label']}": key["state"] for key in keys}
+
+    assert states() == untested
+    with SqliteStore(furnished / "state.db") as store:
+        now = store.now()
+        for subject, until, state in (
+            ("", 0.0, "works"),
+            (of_model, now + 600, "works"),
+            (whole, now + 600, "resting"),
+            (whole, float("inf"), "refused"),
+        ):
+            change: Change = KeySucceeded(mark, url, "m", "", now, durable=True)
+            if subject:
+                change = CooldownStarted(Cooldown(subject, until, now, 1, Fault(FaultClass.RATE_LIMITED)))
+            store.apply([change], now)
+            assert (subject, states()) == (subject, untested | {"mimo MIMO_KEY": state})
+    assert status(cli)["store"] | {"at": ""} == {"at": "", "sessions": 1, "why": "", "run": ""}
+    shown = cli("status").stdout
+    assert "refused" in shown
+    assert "state.db: 1 session\n" in shown
+    (furnished / "state.db").write_bytes(b"no database" * 100)
+    assert "the store cannot be read: " in cli("status").stdout
+    assert status(cli)["store"]["sessions"] is None
+    write(furnished / "holdfast.toml", "[provider.x]\nodd = 1\n")
+    assert status(cli)["config"].endswith("holdfast.toml is wrong")
 
 
 @pytest.fixture
@@ -93,8 +164,7 @@ def test_a_gateway_that_ends_is_told_as_such_and_its_address_is_free(
     monkeypatch.setattr("holdfast.gateway.listener._PATIENCE", 0.05)
     with prepared(furnished, "ends", stranger, SERVE) as publish:
         publish(draining=True)
-        assert json.loads(cli("status", "--json").stdout)[0]["draining"] is True
-        assert "holdfast serve, ending" in cli("status").stdout
+        assert status(cli)["gateways"][0]["health"] == "ending"
         ending, other = findings(cli, "gateway")
     assert (ending["level"], "ends when its running answers have" in ending["what"]) == ("ok", True)
     assert "another program listens" in other["what"]
@@ -105,7 +175,7 @@ def test_a_gateway_that_hangs_is_told_with_its_process(
 ) -> None:
     monkeypatch.setattr("holdfast.gateway.listener._PATIENCE", 0.05)
     with registered(furnished, "hangs", stranger, SERVE):
-        assert json.loads(cli("status", "--json").stdout)[0]["proved"] is False
+        assert status(cli)["gateways"][0]["health"] == "no proof"
         (finding,) = findings(cli, "gateway")
     assert finding["level"] == "wrong"
     assert finding["run"].startswith("kill ")

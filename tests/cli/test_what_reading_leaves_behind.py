@@ -32,6 +32,7 @@ READING = [
     "report --list",
     "run --list",
     "config show",
+    "status",
     "doctor",
     "env work",
     "completion bash",

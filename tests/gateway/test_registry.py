@@ -52,8 +52,15 @@ def test_what_a_killed_gateway_left_is_not_taken_for_one_whose_process_id_is_use
         path = registry.directory_of(tmp_path) / "live.json"
         left = path.with_name("dead.json")
         left.write_text(path.read_text())  # the process id in it is that of a living process: ours
+        left.with_suffix(".sock").touch()
+        path.with_name("empty.json").touch()
         assert [each.instance for each in running(tmp_path)] == ["live"]
-        assert not left.exists()
+        assert [each.pid for each in registry.listed(tmp_path)[1]] == [os.getpid()]
+    with registered(tmp_path, "run", AT, RUN):
+        assert len(registry.listed(tmp_path)[1]) == 1
+    with registered(tmp_path, "next", AT, SERVE):
+        assert registry.listed(tmp_path)[1] == []
+    assert [*registry.directory_of(tmp_path).iterdir()] == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"instance": "x"}', '{"odd": 1}'])

@@ -19,10 +19,13 @@ _LEVELS = {
     "note": "note",
     "ending": "note",
     "untested": "note",
+    "resting": "note",
+    "failed": "note",
     "wrong": "wrong",
     "not ready": "wrong",
     "no proof": "wrong",
     "missing": "wrong",
+    "refused": "wrong",
 }
 """The level that a word means where it stands alone: at the start of a line, or in a cell of a table."""
 _LEVEL = re.compile(r"^(?:ok|note|wrong)(?=:|  )")

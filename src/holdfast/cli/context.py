@@ -71,7 +71,7 @@ class CliContext:
         try:
             config = self.config
         except ConfigError:
-            return open_as_it_is(self._setting, self.home.state)
+            return open_as_it_is(self.setting, self.home.state)
         return open_store(self.home, config)
 
     @cached_property
@@ -79,10 +79,10 @@ class CliContext:
         """Return the path of the store's file, or where it would be."""
         from ..store.opening import database
 
-        return database(self._setting, self.home.state) or self.home.state / "state.db"
+        return database(self.setting, self.home.state) or self.home.state / "state.db"
 
     @property
-    def _setting(self) -> str:
+    def setting(self) -> str:
         """Return the setting that names the store; the default while the configuration cannot be read, so
         that `doctor` can look at the store."""
         from ..core.config import GatewaySettings
@@ -112,7 +112,7 @@ class CliContext:
         """Tell whether there is a store to read: a file of ours, or a database elsewhere."""
         from ..store.opening import database
 
-        return database(self._setting, self.home.state) is None or self.has_database
+        return database(self.setting, self.home.state) is None or self.has_database
 
     @property
     def gateway_url(self) -> str:
@@ -131,14 +131,20 @@ class CliContext:
 
     def listener_at(self, url: str) -> Listener:
         """Return who listens at a root URL. Shows it no secret."""
-        from ..core.errors import ConfigError
-        from ..gateway.listener import proof_key, who_listens
+        from ..gateway.listener import who_listens
 
-        key = b""
+        return who_listens(url, self.proof_key)
+
+    @property
+    def proof_key(self) -> bytes:
+        """Return the key by which a gateway of this home proves itself; b"" where none can."""
+        from ..core.errors import ConfigError
+        from ..gateway.listener import proof_key
+
         with suppress(ConfigError):  # no gateway of this home could read it either
             if self.config.store.pepper or self.home.pepper.exists():  # reading creates no file
-                key = proof_key(self.vault.pepper())
-        return who_listens(url, key)
+                return proof_key(self.vault.pepper())
+        return b""
 
     @property
     def editable(self) -> Home:

@@ -37,6 +37,11 @@ class History:
             evidence.setdefault(row.fingerprint, []).append(_in_force(row, now))
         return cls(context, evidence, resting)
 
+    @classmethod
+    def empty(cls, context: CliContext) -> History:
+        """Return the history of keys of which nothing is known."""
+        return cls(context, {}, Resting(()))
+
     def view(self, provider: Provider, key: Key) -> dict[str, Any]:
         """Return a key as JSON values.
 
@@ -89,6 +94,35 @@ def lines_of(shown: dict[str, Any]) -> Iterator[str]:
         reset = f"holdfast key reset {shown['provider']} {shown['label']}"
         about = f" for {cooldown['model']}" if cooldown["model"] else ""
         yield f"{cooldown['fault']}{about} until {until} ({reset})"
+
+
+def standing(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return how a key stands now, from its view: `state`, the reason, and the end of its cooldown (epoch
+    seconds). A cooldown of one model leaves the key working."""
+    whole = [row for row in shown["verdicts"] if not row["model"]]
+    for row in whole:
+        if row["until"] is None:
+            return _standing("refused", f"{row['fault']} {clock(row['since'])}, until it changes")
+    if shown["state"] == "missing":
+        return _standing("missing", shown["why"])
+    if whole:
+        row = max(whole, key=lambda row: row["until"])
+        return _standing("resting", f"{row['fault']} until {clock(row['until'])}", row["until"])
+    for row in shown["verdicts"]:
+        until = "it changes" if row["until"] is None else clock(row["until"])
+        return _standing("works", f"{row['model']}: {row['fault']} until {until}", row["until"])
+    last = max(
+        shown["evidence"], key=lambda row: max(row["last_ok"] or 0, row["last_fault_at"] or 0), default=None
+    )
+    if last is None:
+        return _standing("untested", "")
+    if last["last_ok"] is None or (last["last_fault_at"] or 0) > last["last_ok"]:
+        return _standing("failed", f"{last['last_fault']} {clock(last['last_fault_at'])}")
+    return _standing("works", f"last {clock(last['last_ok'])}")
+
+
+def _standing(state: str, why: str, until: float | None = None) -> dict[str, Any]:
+    return {"state": state, "why": why, "until": until}
 
 
 def _in_force(row: Evidence, now: float) -> Evidence:

@@ -96,7 +96,7 @@ def _serve(options: Options) -> int:
     listen, predecessor = listening.listen, listening.predecessor
     shared, instance = Shared(options.workers), new_instance()
     with (
-        prepared(home.state, instance, listen.url, SERVE) as publish,
+        prepared(home.state, instance, listen.url, SERVE, workers=options.workers) as publish,
         offered(home.state, instance, listen.host, listening.sockets) as offer,
     ):
         every = [

@@ -15,7 +15,7 @@ from enum import Enum
 from hashlib import sha256
 from urllib.parse import urlsplit
 
-PATH = "/health/live"
+PATH, READY = "/health/live", "/health/ready"
 CHALLENGE, PROOF = "holdfast-challenge", "holdfast-proof"
 _PURPOSE = b"holdfast: proof of the listener, 1"
 _CHALLENGE_BYTES = 32
@@ -51,29 +51,43 @@ def proof(key: bytes, challenge: str, address: Address) -> str:
 
 def who_listens(url: str, key: bytes) -> Listener:
     """Return who listens at the root URL of a gateway, which has to know `key`. Shows it no secret."""
-    parts = urlsplit(url)
     challenge = secrets.token_hex(_CHALLENGE_BYTES)
-    until = time.monotonic() + _PATIENCE
     try:
-        sock = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=_PATIENCE)
+        sock = _connected(url)
     except OSError:
         return Listener.NOBODY
     with sock:
         try:
             host, port = sock.getpeername()[:2]
-            answered = _answer_of(sock, parts.netloc, challenge, until)
+            head = _answer_of(sock, url, PATH, f"{CHALLENGE}: {challenge}")
         except OSError:
             return Listener.STRANGER
     expected = proof(key, challenge, (host, port)).encode("ascii")
-    if expected and hmac.compare_digest(answered, expected):
+    if expected and hmac.compare_digest(_proof_in(head), expected):
         return Listener.OURS
     return Listener.STRANGER
 
 
-def _answer_of(sock: socket.socket, netloc: str, challenge: str, until: float) -> bytes:
-    """Send the challenge, and return the proof in the answer's head; b"" where it holds none. Raises OSError,
-    also for a head that is not complete at `until` (of the monotonic clock)."""
-    lines = (f"GET {PATH} HTTP/1.1", f"host: {netloc}", f"{CHALLENGE}: {challenge}", "connection: close")
+def readiness_of(url: str) -> int:
+    """Return the status with which the gateway at a root URL says whether it can serve; 0 without one."""
+    try:
+        with _connected(url) as sock:
+            return int(_answer_of(sock, url, READY).split(b" ", 2)[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _connected(url: str) -> socket.socket:
+    """Connect to the host of a URL. Raises OSError."""
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname or "", parts.port or 80), timeout=_PATIENCE)
+
+
+def _answer_of(sock: socket.socket, url: str, path: str, *headers: str) -> bytes:
+    """Ask for a path, and return the answer's head, as far as it comes. Raises OSError, also for a head that
+    is not complete in time."""
+    until = time.monotonic() + _PATIENCE
+    lines = (f"GET {path} HTTP/1.1", f"host: {urlsplit(url).netloc}", *headers, "connection: close")
     sock.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1"))
     head = b""
     while b"\r\n\r\n" not in head and len(head) < _LONGEST_HEAD:
@@ -82,6 +96,11 @@ def _answer_of(sock: socket.socket, netloc: str, challenge: str, until: float) -
         if not piece:
             break
         head += piece
+    return head
+
+
+def _proof_in(head: bytes) -> bytes:
+    """Return the proof in an answer's head; b"" where it holds none."""
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.strip().lower() == PROOF.encode():

@@ -2,7 +2,7 @@
 
 Each gateway has a file in the home, which it keeps locked as long as it lives. The system ends the lock
 with the process, however that ends: a file without a lock is what a killed gateway left, whoever has its
-process id now, and it is removed.
+process id now. It stays, to be told of, until the next gateway of its kind starts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ SERVE, RUN = "serve", "run"
 @dataclass(frozen=True, slots=True)
 class RunningGateway:
     """A gateway that runs: its id, its root URL, the process that answers for it, its version, its kind and
-    when it began (epoch seconds). `draining`: it accepts nothing more and lets running answers end."""
+    when it began (epoch seconds). `draining`: it accepts nothing more and lets running answers end.
+    `workers`: its processes that serve."""
 
     instance: str
     url: str
@@ -40,6 +41,7 @@ class RunningGateway:
     kind: str
     since: float
     draining: bool = False
+    workers: int = 1
 
 
 class Publish(Protocol):
@@ -73,9 +75,9 @@ def registered(state: Path, instance: str, url: str, kind: str) -> Iterator[None
 
 
 @contextmanager
-def prepared(state: Path, instance: str, url: str, kind: str) -> Iterator[Publish]:
-    """Prepare to list a gateway, until the end of the block. The function that it gives does so, as the
-    gateway of the process that calls it.
+def prepared(state: Path, instance: str, url: str, kind: str, *, workers: int = 1) -> Iterator[Publish]:
+    """Prepare to list a gateway, until the end of the block, and forget those of its kind that were killed.
+    The function that it gives lists it, as the gateway of the process that calls it.
 
     Where this process is killed, the gateway is listed as long as a process lives that was forked meanwhile.
     """
@@ -83,6 +85,7 @@ def prepared(state: Path, instance: str, url: str, kind: str) -> Iterator[Publis
     path = directory_of(state) / f"{instance}.json"
     with suppress(OSError, ConfigError):
         make_private_directory(path.parent)
+        _forget_killed(state, kind)
         handle = _locked(path)
 
     def publish(*, draining: bool = False) -> None:
@@ -94,6 +97,7 @@ def prepared(state: Path, instance: str, url: str, kind: str) -> Iterator[Publis
             kind=kind,
             since=since,
             draining=draining,
+            workers=workers,
         )
         if handle >= 0:
             with suppress(OSError):
@@ -110,14 +114,23 @@ def prepared(state: Path, instance: str, url: str, kind: str) -> Iterator[Publis
 
 
 def running(state: Path) -> list[RunningGateway]:
-    """Return the gateways of a home that run now, the oldest first, and forget those that ended."""
-    entries = []
+    """Return the gateways of a home that run now, the oldest first."""
+    return listed(state)[0]
+
+
+def listed(state: Path) -> tuple[list[RunningGateway], list[RunningGateway]]:
+    """Return the gateways of a home that run now, and those that were killed; the oldest first."""
+    run, killed = list[RunningGateway](), list[RunningGateway]()
     for path in directory_of(state).glob("*.json"):
-        with suppress(OSError, ValueError, TypeError):
-            entry = _read(path)
+        with suppress(OSError):
+            entry, lives = _read(path)
             if entry is not None:
-                entries.append(entry)
-    return sorted(entries, key=lambda entry: entry.since)
+                (run if lives else killed).append(entry)
+    return sorted(run, key=_age), sorted(killed, key=_age)
+
+
+def _age(entry: RunningGateway) -> float:
+    return entry.since
 
 
 def standing(state: Path) -> list[RunningGateway]:
@@ -151,15 +164,24 @@ def _locked(path: Path) -> int:
     raise ConfigError(f"cannot lock {path}")
 
 
-def _read(path: Path) -> RunningGateway | None:
-    """Return the gateway of a file; None for one that ended, whose file is removed. Raises OSError,
-    ValueError or TypeError for a file that is not written yet, or not ours."""
-    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+def _read(path: Path) -> tuple[RunningGateway | None, bool]:
+    """Return the gateway of a file, None where it is not written yet or not ours, and whether it lives.
+    Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        if take_lock(handle):
-            path.unlink()
-            path.with_suffix(".sock").unlink(missing_ok=True)
-            return None
-        return RunningGateway(**json.loads(os.pread(handle, _LONGEST_ENTRY, 0)))
+        lives, entry = not take_lock(handle, shared=True), None
+        with suppress(ValueError, TypeError):
+            entry = RunningGateway(**json.loads(os.pread(handle, _LONGEST_ENTRY, 0)))
+        return entry, lives
     finally:
         os.close(handle)
+
+
+def _forget_killed(state: Path, kind: str) -> None:
+    """Remove the files of the gateways that were killed: of this kind, and before they could say theirs."""
+    for path in directory_of(state).glob("*.json"):
+        with suppress(OSError):
+            entry, lives = _read(path)
+            if not lives and (entry is None or entry.kind == kind):
+                path.unlink()
+                path.with_suffix(".sock").unlink(missing_ok=True)

@@ -90,7 +90,14 @@ SCHEMAS: dict[str, Schema] = {
         config_broken=FLAG,
     ),
     "Gateway": _object(
-        instance=TEXT, url=TEXT, pid=COUNT, version=TEXT, kind=TEXT, since=TIME, draining=FLAG
+        instance=TEXT,
+        url=TEXT,
+        pid=COUNT,
+        version=TEXT,
+        kind=TEXT,
+        since=TIME,
+        draining=FLAG,
+        workers=COUNT,
     ),
     "Provider": _object(
         name=TEXT,
