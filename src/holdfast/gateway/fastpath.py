@@ -10,77 +10,58 @@ from typing import Any
 
 from ..core.errors import HoldfastError
 from ..core.steps import Outcome
-from ..engine.fastpath import Learnt, Question, Recalled
-from ..secrecy.masking import starred
-from ..store.token import Token
-from ..wire.answer_facts import AnswerFacts, facts_of
-from ..wire.answer_mask import AnswerMask
-from ..wire.answer_shape import AnswerKind, Form
+from ..engine.fastpath import Question, Recalled
+from ..engine.plain_answers import Beginning, begins_plainly, facts_of_good
+from ..values.secret import Secret
 from ..wire.api_routes import answer_of
 from ..wire.conversation import run_conversation
-from ..wire.exchange import ConversationResult, opened
-from ..wire.long_answers import judge_answer
+from ..wire.exchange import ConversationResult
 from ..wire.operations import Read, Whole
 from ..wire.request_head import OutboundRequest
 from ..wire.response_head import mask_key_in_lines
-from ..wire.response_stream import ResponseStream
-from ..wire.sse import StreamWatch
-from ..wire.usage import NO_USAGE
-from .client_request import ClientRequest
 from .header_rules import forwarded
-from .http1.ports import ClientConnection, UpstreamLink
+from .http1.ports import UpstreamLink
 from .http1.response_head import ResponseHead
-from .ports import RelayContext
 from .relay import ERRORS, Relay
 from .token_refusals import pin_refusal
 
 
 class FastRelay(Relay):
     """A request between its client and a provider. While `_recalled` is set it is on the fast path: `_answer`
-    is the head of its answer, `_peeked` are the pieces of a stream that `_watch` has seen, held back until
-    `_peek_until`. `_known` is its outcome once it was answered whole there."""
+    is the head of its answer, `_beginning` that of its stream. `_known` is its outcome once it was answered
+    whole there."""
 
-    __slots__ = ("_answer", "_known", "_peek_until", "_peeked", "_recalled", "_watch")
+    __slots__ = ("_answer", "_beginning", "_known", "_recalled")
 
     _answer: ResponseHead | None
+    _beginning: Beginning | None
     _known: Outcome | None
-    _peek_until: float
-    _peeked: list[bytes]
     _recalled: Recalled | None
-    _watch: StreamWatch
-
-    def __init__(
-        self,
-        gateway: RelayContext,
-        client: ClientConnection,
-        request: ClientRequest,
-        session: str,
-        token: Token,
-    ) -> None:
-        super().__init__(gateway, client, request, session=session, token=token)
-        self._recalled = self._known = self._answer = None
-        self._peeked = []
 
     def sent(self, recalled: Recalled, upstream: UpstreamLink, began: float) -> None:
         """Go on with a request that was sent as it is `recalled`, when it `began` (the loop's time)."""
-        self._recalled, self._upstream, self._waiting = recalled, upstream, OutboundRequest
+        self._begin(recalled)
+        self._upstream, self._waiting = upstream, OutboundRequest
         self.began = self._commented = began
         self._clock.start(began)
 
     def start(self) -> None:
+        self._begin(None)
         if self._looks_first():
             return
-        recalled = self._recall()
+        recalled = self._recalled = self._recall()
         if recalled is None:
             self._start()
             return
-        self._recalled = recalled
         self._gateway.engine.fast_path.sends(recalled)
         learnt = recalled.learnt
         try:
             self._open(self.request.outbound(learnt.connection, learnt.key.secret))
         except Exception as failure:
             self.fail_inside(failure)
+
+    def _begin(self, recalled: Recalled | None) -> None:
+        self._recalled, self._answer, self._beginning, self._known = recalled, None, None, None
 
     @property
     def outcome(self) -> Outcome | None:
@@ -134,71 +115,54 @@ class FastRelay(Relay):
     def _takes(self, recalled: Recalled, result: Any) -> bool:
         """Take the head of the answer, or what has come of its body. Return False where the full path has to
         go on: the answer is not plainly good, or more than is held."""
-        streams = self.request.info.streams
-        if self._answer is not None:
-            if streams:
-                return self._peek(recalled, self._answer, result)
+        head, beginning = self._answer, self._beginning
+        if head is not None:
+            if beginning is not None:
+                return self._peek(recalled, head, beginning, result)
             self._pieces = result
-            return self._ended and self._settle(recalled, self._answer)
-        head: ResponseHead = result
-        self._answer = head
-        kind = b"event-stream" if streams else b"json"
-        if head.status != 200 or head.coding or kind not in head.type:
+            return self._ended and self._settle(recalled, head)
+        head = self._answer = result
+        request, bounds = self.request, self._gateway.conversation_bounds
+        if not begins_plainly(head, streams=request.info.streams):
             return False
-        if streams:
-            self._watch, self._waiting = StreamWatch(self.request.dialect, self.request.body), Read
-            self._peek_until = self._gateway.loop.time() + self._gateway.conversation_bounds.peek_seconds
+        if request.info.streams:
+            now = self._gateway.loop.time()
+            beginning = self._beginning = Beginning(request.dialect, request.body, bounds, now)
+            self._waiting = Read
             if not self._ended:
                 return True
             pieces, self._pieces = self._pieces, []
-            return self._peek(recalled, head, b"".join(pieces))
+            return self._peek(recalled, head, beginning, b"".join(pieces))
         if self._ended:
             return self._settle(recalled, head)
-        self._waiting, self._limit = Whole, self._gateway.conversation_bounds.whole
+        self._waiting, self._limit = Whole, bounds.whole
         return True
 
-    def _peek(self, recalled: Recalled, head: ResponseHead, piece: bytes | None) -> bool:
-        """Hold the stream back until its output begins, but not for long, then pass it on. Return False where
-        it does not begin plainly."""
-        watch, peeked, bounds = self._watch, self._peeked, self._gateway.conversation_bounds
-        if piece is None:
-            return False
-        if piece:
-            peeked.append(piece)
-            watch.feed(piece)
-        if watch.error is not None or watch.form is Form.DOCUMENT:
-            return False
-        if not watch.started and self._ended:
-            return False
-        in_time = self._gateway.loop.time() <= self._peek_until
-        if not watch.started and in_time and sum(map(len, peeked)) <= bounds.peek:
+    def _peek(
+        self, recalled: Recalled, head: ResponseHead, beginning: Beginning, piece: bytes | None
+    ) -> bool:
+        """Hold the stream back until its output begins, then pass it on. Return False where it does not begin
+        plainly."""
+        gateway = self._gateway
+        if beginning.holds(piece, gateway.loop.time(), ended=self._ended):
             self._waiting = Read
             return True
-        learnt, fast_path = recalled.learnt, self._gateway.engine.fast_path
-        facts = AnswerFacts(NO_USAGE, watch.model, watch.objects)
-        if facts.model not in learnt.models or not fast_path.succeeded(recalled, facts):
-            return False
-        self._recalled = self._waiting = None
-        run = self.request_run = fast_path.opened(recalled)
-        hides = bounds.mask_answers or self.request.masks_key
-        secret, mask = learnt.key.secret, None
-        if hides and secret is not None:
-            mask = AnswerMask(secret, b"")
-        stream = ResponseStream(
-            errors=ERRORS,
-            engine=self._gateway.engine,
-            request_run=run,
-            connection=learnt.connection,
-            watch=watch,
-            feed=watch.feed,
-            raises=bounds.raise_when_cut,
-            rewriter=mask,
+        raises = gateway.conversation_bounds.raise_when_cut
+        answered = beginning.open(
+            gateway.engine, recalled, head, errors=ERRORS, hidden=self._hidden(recalled), raises=raises
         )
-        good = opened(head, peeked, stream, secret, is_stream=True)
-        self._peeked = []
+        if answered is None:
+            return False
+        self._recalled = self._waiting = self._beginning = None
+        self.request_run, result = answered
         self._learn_to_repeat(recalled, head)
-        super()._pass_on(ConversationResult(good, None))
+        super()._pass_on(result)
         return True
+
+    def _hidden(self, recalled: Recalled) -> Secret | None:
+        """Return the key that the answer may not hold."""
+        hides = self._gateway.conversation_bounds.mask_answers or self.request.masks_key
+        return recalled.learnt.key.secret if hides else None
 
     def _settle(self, recalled: Recalled, head: ResponseHead) -> bool:
         """Pass on the whole answer and take note of it. Return False, having done nothing, where it is not
@@ -206,11 +170,11 @@ class FastRelay(Relay):
         learnt, gateway, request = recalled.learnt, self._gateway, self.request
         pieces, secret = self._pieces, learnt.key.secret
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        hides = gateway.conversation_bounds.mask_answers or request.masks_key
-        facts = facts_of_good(answer_of(request.path), body, learnt, asked=request.body, hides=hides)
-        if facts is None or len(body) > gateway.conversation_bounds.whole:
+        if len(body) > gateway.conversation_bounds.whole:
             return False
-        if not gateway.engine.fast_path.succeeded(recalled, facts):
+        kind, hidden = answer_of(request.path), self._hidden(recalled)
+        facts = facts_of_good(kind, body, learnt, asked=request.body, hidden=hidden)
+        if facts is None or not gateway.engine.fast_path.succeeded(recalled, facts):
             return False
         lines, names = head.kept, learnt.connection.provider.forward_headers
         if names and head.optional:
@@ -229,9 +193,10 @@ class FastRelay(Relay):
 
     def _take_over(self) -> None:
         """Go on on the full path, with what has come of the answer so far."""
-        head, pieces = self._answer, [*self._peeked, *self._pieces]
+        head, held = self._answer, self._beginning.pieces if self._beginning is not None else []
+        self._beginning, pieces = None, [*held, *self._pieces]
         self._begin_conversation()
-        self._pieces, self._peeked = pieces, []
+        self._pieces = pieces
         if head is not None:
             super()._advance(head)
 
@@ -269,18 +234,3 @@ class FastRelay(Relay):
         if good is not None and run is not None and self.request.inspected:
             model = good.model if good.stream is None else good.stream.model
             self._gateway.engine.fast_path.learn(self._question, run, model)
-
-
-def facts_of_good(
-    kind: AnswerKind, body: bytes, learnt: Learnt, *, asked: bytes | None, hides: bool
-) -> AnswerFacts | None:
-    """Return what a whole answer says of itself; None where it is not plainly as good as those before it.
-
-    `asked` is the body of its request; where it `hides` the key, it may not hold it."""
-    flaw, document = judge_answer(kind, body, whole=True)
-    if flaw is not None:
-        return None
-    facts, secret = facts_of(body, document, asked), learnt.key.secret
-    if facts.model not in learnt.models or (hides and secret is not None and starred(body, secret) != body):
-        return None
-    return facts

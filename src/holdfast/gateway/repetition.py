@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.steps import Outcome
 from ..engine.fastpath import Learnt, Recalled
+from ..engine.plain_answers import facts_of_good
 from ..secrecy.masking import spellings_of
 from ..wire.answer_shape import AnswerKind
 from ..wire.request_body import RequestInfo
 from ..wire.request_head import PreparedHead
 from ..wire.usage import NO_USAGE
 from .client_request import ClientRequest
-from .fastpath import FastRelay, facts_of_good
+from .fastpath import FastRelay
 from .http1.head_shape import HeadShape
 from .permissions import is_limited
 
@@ -135,8 +136,8 @@ class Repetition:
             return False
         if secret is not None and spellings_of(secret).may_show(head.lines):
             return False
-        hides = bounds.mask_answers or self._known.token.strict
-        facts = facts_of_good(kind.answer, body, learnt, asked=self._body, hides=hides)
+        hidden = secret if bounds.mask_answers or self._known.token.strict else None
+        facts = facts_of_good(kind.answer, body, learnt, asked=self._body, hidden=hidden)
         if facts is None or not gateway.engine.fast_path.succeeded(self._recalled, facts):
             return False
         self._upstream.free()

@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import HoldfastError
 from ..engine.fastpath import Question, Recalled
-from ..secrecy.masking import starred
-from ..wire.answer_facts import AnswerFacts, facts_of
-from ..wire.answer_mask import rewriter_for
-from ..wire.answer_shape import Form
+from ..engine.plain_answers import Beginning, begins_plainly, facts_of_good
 from ..wire.api_routes import answer_of
 from ..wire.conversation import Conversation, run_conversation
-from ..wire.exchange import Bounds, ConversationResult, opened
-from ..wire.long_answers import judge_answer
+from ..wire.exchange import Bounds, ConversationResult
 from ..wire.operations import Op, Read, Whole
 from ..wire.ports import Open
 from ..wire.response_head import mask_key, passing_headers
-from ..wire.response_stream import ResponseStream
-from ..wire.sse import StreamWatch
-from ..wire.usage import NO_USAGE
 from .requests import SdkHead, SdkRequest, SdkResponse
 
 if TYPE_CHECKING:
@@ -77,10 +70,8 @@ class FastRequest:
         try:
             head: SdkHead = yield sent
             came.append(head)
-            streams = request.info.streams
-            kind = b"event-stream" if streams else b"json"
-            if head.status == 200 and not head.coding and kind in head.type:
-                if streams:
+            if begins_plainly(head, streams=request.info.streams):
+                if request.info.streams:
                     answered: SdkResponse | Answered | None = yield from self._peek(head)
                 else:
                     pieces = yield Whole(self._bounds.whole)
@@ -100,13 +91,9 @@ class FastRequest:
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if len(body) > self._bounds.whole:
             return None
-        flaw, document = judge_answer(answer_of(request.path), body, whole=True)
-        if flaw is not None:
-            return None
-        facts = facts_of(body, document, request.body)
-        if facts.model not in learnt.models or (self._hidden and starred(body, self._hidden) != body):
-            return None
-        if not self._engine.fast_path.succeeded(recalled, facts):
+        kind = answer_of(request.path)
+        facts = facts_of_good(kind, body, learnt, asked=request.body, hidden=self._hidden)
+        if facts is None or not self._engine.fast_path.succeeded(recalled, facts):
             return None
         theirs = passing_headers(head.headers, learnt.connection.provider.forward_headers)
         request_id = b"holdfast-request-id", recalled.request_id.encode("ascii")
@@ -116,42 +103,17 @@ class FastRequest:
     def _peek(self, head: SdkHead) -> Generator[Op, Any, Answered | None]:
         """Hold the stream back until its output begins, but not for long, then give it. None where it does
         not begin plainly."""
-        bounds, now, request = self._bounds, self._engine.store.now, self._request
-        watch, until, size = StreamWatch(request.dialect, request.body), now() + bounds.peek_seconds, 0
-        while True:
+        engine, request, hidden = self._engine, self._request, self._hidden
+        now, raises = engine.store.now, self._bounds.raise_when_cut
+        beginning = Beginning(request.dialect, request.body, self._bounds, now())
+        held = True
+        while held:
             piece: bytes | None = yield _READ
             self._came.append(piece)
-            if piece is None:
-                return None
-            size += len(piece)
-            watch.feed(piece)
-            if watch.error is not None or watch.form is Form.DOCUMENT:
-                return None
-            if watch.started or size > bounds.peek or now() > until:
-                return self._stream(head, watch)
-
-    def _stream(self, head: SdkHead, watch: StreamWatch) -> Answered | None:
-        """Return the stream that has begun, and take note of it; None where the full path has to go on."""
-        engine, recalled, facts = (
-            self._engine,
-            self._recalled,
-            AnswerFacts(NO_USAGE, watch.model, watch.objects),
+            held = beginning.holds(piece, now())
+        return beginning.open(
+            engine, self._recalled, head, errors=self._adapter, hidden=hidden, raises=raises
         )
-        if facts.model not in recalled.learnt.models or not engine.fast_path.succeeded(recalled, facts):
-            return None
-        run = engine.fast_path.opened(recalled)
-        stream = ResponseStream(
-            errors=self._adapter,
-            engine=engine,
-            request_run=run,
-            connection=recalled.learnt.connection,
-            watch=watch,
-            feed=watch.feed,
-            raises=self._bounds.raise_when_cut,
-            rewriter=rewriter_for(None, self._hidden, b""),
-        )
-        good = opened(head, self._came[1:], stream, recalled.learnt.key.secret, is_stream=True)
-        return run, ConversationResult(good, None)
 
     def _take_over(self, sent: Open, broken: BaseException | None) -> Generator[Op, Any, Answered]:
         """Go on on the full path, with what has come of the answer so far, or with what broke it."""
