@@ -100,14 +100,14 @@ class Repeats:
         """Learn from a request that was answered well, as `learnt`, with this `head` of its answer."""
         if not isinstance(client, ServerConnection) or learnt.ended:
             return
-        known, info = self._head_of(client, request), request.info
-        if known is None:
-            return
+        known, info, prepared = self._head_of(client, request), request.info, request.prepared
+        if known is None or not prepared.fits(learnt.connection, learnt.key.secret, info.streams):
+            return  # another request with this head has left meanwhile
         kind = known.kinds.get((info.model, info.streams))
         if kind is None or kind.learnt is not learnt:
             if len(known.kinds) >= _MOST_KINDS:
                 known.kinds.clear()
-            kind = Kind(learnt, request.prepared, answer_of(request.path))
+            kind = Kind(learnt, prepared, answer_of(request.path))
             known.kinds[info.model, info.streams] = kind
         kind.tries += 1
         if info.streams or len(kind.shapes) >= _MOST_SHAPES or kind.tries > _MOST_TRIES:

@@ -92,8 +92,8 @@ class UpstreamConnection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     def hand_over(self, sink: ResponseSink) -> None:
-        """Let the answer go to another sink."""
-        self._sink, self._whole = sink, None
+        """Let what is left of the answer, if anything is, go to another sink."""
+        self._sink, self._whole = self._sink and sink, None
 
     def free(self) -> None:
         """Serve other requests, since all of the answer was taken."""
