@@ -18,6 +18,7 @@ from holdfast.core.identity import Pin, ProviderName
 from holdfast.credentials import SecretsFile
 from holdfast.store.journal_events import Event, SessionResumed
 from holdfast.store.sqlite import SqliteStore
+from tables import rows
 
 SHOWN = [
     (["config", "path"], ["holdfast.toml"]),
@@ -61,9 +62,7 @@ SHOWN = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"), SHOWN, ids=[" ".join(arguments) for arguments, _ in SHOWN]
-)
+@rows(("arguments", "expected"), SHOWN, ids=[" ".join(arguments) for arguments, _ in SHOWN])
 def test_a_command_that_only_looks_tells_and_changes_nothing(
     arguments: list[str], expected: list[str], cli: Cli, furnished: Path
 ) -> None:

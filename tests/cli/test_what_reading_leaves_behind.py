@@ -9,6 +9,7 @@ import pytest
 
 from cli.furnishing import CANARY, Cli, write
 from holdfast.fake_provider import ScriptedProvider, ok, status
+from tables import rows
 
 READING = [
     "check refused",
@@ -77,7 +78,7 @@ def files(home: Path) -> set[str]:
     return {str(path.relative_to(home.parent)) for path in home.parent.rglob("*")}
 
 
-@pytest.mark.parametrize("line", READING)
+@rows("line", READING)
 def test_a_command_that_only_reads_creates_no_file(line: str, bare: Path, cli: Cli) -> None:
     before = files(bare)
     cli(*line.split())

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .output import json_option, show_json, table
+
+_OPTIONAL: dict[str, Any] = {"auth": None, "profile": None, "docs": None, "key_prefixes": []}
+"""Fields that a row may lack."""
 
 
 @click.command()
@@ -25,7 +30,7 @@ def presets(word: str, as_json: bool) -> None:
 
     names = about(word)
     if as_json:
-        show_json([{"preset": name, **rows()[name]} for name in names])
+        show_json([{"preset": name, **_OPTIONAL, **rows()[name]} for name in names])
         return
     table(
         ("PRESET", "PROVIDER", "DIALECTS", "VARIABLE"),

@@ -16,6 +16,7 @@ from .prompts import given_secret
 from .provision_options import ask_consent, has_live_key, kind_of, roles_of, settings_of, signed_in
 from .provision_views import (
     has_key_here,
+    lost_view,
     provisioning_of,
     report,
     status_row,
@@ -152,9 +153,8 @@ def status(context: CliContext, name: str | None, as_json: bool) -> None:
         records = [record for record in records if record.name == name]
         broken = [lost for lost in broken if lost.name == name]
     if as_json:
-        unread = [{"name": lost.name, "state": "quarantined", "why": lost.why} for lost in broken]
         shown = [view(record) | {"key_here": has_key_here(context, record)} for record in records]
-        show_json([*shown, *unread])
+        show_json(shown + [lost_view(lost) | {"key_here": False} for lost in broken])
         return
     rows = [status_row(context, record) for record in records]
     rows += [[lost.name, lost.kind, "quarantined", "", lost.why] for lost in broken]

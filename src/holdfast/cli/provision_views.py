@@ -49,13 +49,7 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
             views.append(view(after) | {"ready": refused is None, "run": step})
         broken = provisioning.engine.store.broken_provisions()
     views += [
-        {
-            "name": lost.name,
-            "state": "quarantined",
-            "reason": lost.why,
-            "ready": False,
-            "run": f"holdfast provision repair {lost.name} --discard",
-        }
+        lost_view(lost) | {"ready": False, "run": f"holdfast provision repair {lost.name} --discard"}
         for lost in broken
     ]
     if as_json:
@@ -150,6 +144,16 @@ def view(record: Record) -> dict[str, Any]:
         "announced_expiry": record.expires_at,
         "consent": consent,
     }
+
+
+def lost_view(lost: BrokenRecord) -> dict[str, Any]:
+    """Return a record that cannot be read as JSON values: its members are those of one that can be."""
+    from ..core.identity import ProviderName
+    from ..core.provisioning_state import Capability, Record
+
+    known = view(Record(ProviderName(lost.name), lost.kind, Capability.REPLAYABLE))
+    empty = dict.fromkeys(known) | {"roles": {}, "models": []}
+    return empty | {"name": lost.name, "kind": lost.kind, "state": "quarantined", "reason": lost.why}
 
 
 def has_key_here(context: CliContext, record: Record) -> bool:

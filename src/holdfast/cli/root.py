@@ -3,6 +3,7 @@ into a message on stderr and an exit code. A traceback is shown only with HOLDFA
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -90,7 +91,7 @@ class Root(click.Group):
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run one command line, print its errors, and return its exit code."""
-        as_json = "--json" in arguments
+        as_json = "--json" in itertools.takewhile(lambda word: word != "--", arguments)
         arguments = colours.hoisted(arguments)
         colours.choose(colours.AUTO)
         try:
