@@ -18,10 +18,12 @@ import pytest
 from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
+from holdfast.store.batch import new_writer
 from holdfast.store.postgres import PostgresStore
 from holdfast.store.postgres_line import Line, Watchdog
 from holdfast.store.postgres_opening import Silent
 from holdfast.store.time_limit import time_limit
+from holdfast.store.usage import Usage
 
 
 def processes(server: dict[str, str]) -> list[int]:
@@ -81,6 +83,13 @@ def test_a_call_to_a_server_that_hangs_ends_in_time_and_the_next_one_needs_no_re
         made = store.create_sessions([(Session("meanwhile", Pin.parse("p/m")), ())])
         assert made <= {"meanwhile"}
         assert store.session("meanwhile") == Session("meanwhile", Pin.parse("p/m"))
+        # Sums that are sent again because nobody knows are added once.
+        used, batch = [Usage("2026-12-01", "s", "k", "p/m", 1, 2, 3)], new_writer().after()
+        with hanging(server):
+            assert seconds_of(lambda: store.add_usage(used, batch), "; what was to be stored may") < 1
+        for _ in range(3):
+            store.add_usage(used, batch)
+        assert store.usage() == [Usage("", "", "", "", 1, 2, 3)]
 
 
 def test_a_name_that_is_looked_up_for_long_holds_nobody_longer_than_was_allowed(url: str) -> None:

@@ -12,6 +12,7 @@ from holdfast.core.changes import Change, KeySucceeded
 from holdfast.engine import journal_writer
 from holdfast.engine.journal_writer import JournalWriter
 from holdfast.store.base import StoreAway
+from holdfast.store.batch import Batch
 from holdfast.store.journal_events import Event, SessionCreated
 from holdfast.store.memory import MemoryStore
 from holdfast.testing import FakeClock
@@ -65,7 +66,7 @@ def test_a_store_that_answers_nothing_holds_up_neither_requests_nor_the_end(
     go_on, begun = threading.Event(), threading.Event()
 
     class Stuck(MemoryStore):
-        def record(self, events: Iterable[Event]) -> None:
+        def record(self, events: Iterable[Event], batch: Batch | None = None) -> None:
             begun.set()
             go_on.wait(30)
 
@@ -86,7 +87,7 @@ def test_a_change_of_evidence_is_written_before_the_lines_that_tell_of_it() -> N
         def apply(self, changes: Iterable[Change], at: float) -> None:
             written.extend((*changes, at))
 
-        def record(self, events: Iterable[Event]) -> None:
+        def record(self, events: Iterable[Event], batch: Batch | None = None) -> None:
             written.extend(event.session for event in events)
 
     writer = JournalWriter(Noting())
@@ -116,10 +117,10 @@ def test_lines_wait_for_a_store_that_is_away_as_far_as_there_is_room(monkeypatch
     class Away(MemoryStore):
         away = True
 
-        def record(self, events: Iterable[Event]) -> None:
+        def record(self, events: Iterable[Event], batch: Batch | None = None) -> None:
             if self.away:
                 raise StoreAway("it is away")
-            super().record(events)
+            super().record(events, batch)
 
     store = Away()
     writer = JournalWriter(store)
@@ -136,3 +137,28 @@ def test_lines_wait_for_a_store_that_is_away_as_far_as_there_is_room(monkeypatch
     writer.journal(lambda: [Event(3.0, SessionCreated(), "s4")])
     writer.close()
     assert writer.lost == 2
+
+
+def test_a_line_that_was_written_although_the_call_was_cut_is_not_written_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal_writer, "_AT_ONCE", 2)
+
+    class Cut(MemoryStore):
+        cut = False
+
+        def record(self, events: Iterable[Event], batch: Batch | None = None) -> None:
+            super().record(events, batch)
+            if self.cut:
+                raise StoreAway("it was cut; what was to be stored may be stored all the same")
+
+    store = Cut()
+    writer = JournalWriter(store)
+    for number, store.cut in enumerate((True, True, False, True)):
+        for name in ("a", "b", "c"):
+            writer.journal(lambda name=f"{number}{name}": [Event(1.0, SessionCreated(), name)])
+        writer.flush()
+    store.cut = False
+    writer.close()
+    assert [event.session for event in store.journal()] == [f"{n}{name}" for n in range(4) for name in "abc"]
+    assert writer.lost == 0

@@ -9,6 +9,8 @@ import pytest
 from holdfast.core.errors import StoreError
 from holdfast.engine import usage_counts
 from holdfast.engine.usage_counts import Counted, UsageCounts
+from holdfast.store.base import StoreAway
+from holdfast.store.batch import Batch
 from holdfast.store.memory import MemoryStore
 from holdfast.store.usage import Usage, day_of
 
@@ -18,14 +20,17 @@ DAY = day_of(AT)
 
 class Flaky(MemoryStore):
     away = False
+    cut = False
     added = 0
 
-    def add_usage(self, counted: Iterable[Usage]) -> None:
+    def add_usage(self, counted: Iterable[Usage], batch: Batch | None = None) -> None:
         if self.away:
             raise StoreError("the disk is full", next_step="df")
         counted = list(counted)
         self.added = max(self.added, len(counted))
-        super().add_usage(counted)
+        super().add_usage(counted, batch)
+        if self.cut:
+            raise StoreAway("it was cut; what was to be stored may be stored all the same")
 
 
 @pytest.fixture
@@ -74,6 +79,27 @@ def test_what_cannot_be_added_is_added_later_and_at_the_end(store: Flaky) -> Non
     store.away = False
     counts.close()
     assert store.usage() == [Usage("", "", "", "", 5, 3, 0)]
+
+
+def test_what_was_added_although_the_call_was_cut_is_not_added_again(store: Flaky) -> None:
+    counts = UsageCounts(store, str)
+    for store.cut in (True, True, False, True):
+        counts.count(Counted(AT, "s", "k", "p/m", {"input": 1}))
+        counts.flush()
+    store.cut = False
+    counts.close()
+    assert store.usage() == [Usage("", "", "", "", 4, 4, 0)]
+
+
+def test_a_forked_child_adds_nothing_that_its_parent_counted(store: Flaky) -> None:
+    counts = UsageCounts(store, str)
+    store.away = True
+    counts.count(Counted(AT, "s", "k", "p/m", {"input": 1}))
+    counts.flush()
+    store.away = False
+    counts.renew()
+    counts.close()
+    assert store.usage() == []
 
 
 def test_neither_a_transaction_nor_the_memory_grows_with_the_sessions(

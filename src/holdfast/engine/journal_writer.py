@@ -11,8 +11,9 @@ from typing import TypeVarTuple, cast
 
 from ..core.changes import CLOCK_SLACK
 from ..store.base import AccountObject, Store, StoreAway
+from ..store.batch import new_writer
 from ..store.journal_events import Detail, Event
-from .background import BackgroundWorker
+from .background import BackgroundWorker, renew_after_fork
 from .change_writer import ChangeWriter
 from .usage_counts import UsageCounts
 
@@ -50,9 +51,16 @@ class JournalWriter:
             "holdfast-journal", self._work, most=_QUEUE, gather=_GATHER, failed=self.warn_once, at_exit=True
         )
         self._submit = self._worker.submit
+        self.renew()
+        renew_after_fork(self)
         self.usage = UsageCounts(store, self.warn_once)
         self.count = self.usage.count
         """Takes note of an answered request, a `Counted`."""
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: the parent writes what it queued."""
+        self._batch = new_writer()
+        self._sent: Sequence[_Entry] = ()
 
     def journal(self, make: Callable[[*Ts], Iterable[Event[Detail]]], *arguments: *Ts) -> None:
         """Queue events. The writer's thread calls `make(*arguments)`, so that a request does not pay for
@@ -97,16 +105,26 @@ class JournalWriter:
         self.usage.close()
 
     def _work(self, entries: Sequence[_Entry]) -> None:
-        for first in range(0, len(entries), _AT_ONCE):
+        # What was sent and may be written is sent again under its number, as far as there was room for it.
+        sent, self._sent = {*map(id, self._sent)}, ()
+        again = sum(id(entry) in sent for entry in entries)
+        first = 0
+        while first < len(entries):
+            if first or not again:
+                self._batch = self._batch.after()
+            portion = entries[first : first + (again or _AT_ONCE)]
+            again = 0
             try:
-                self._write(entries[first : first + _AT_ONCE])
+                self._write(portion)
             except StoreAway as error:
                 if self._ends:
                     raise
                 # They are written when it is back, as far as there is room.
+                self._sent = portion
                 self._worker.put_back(entries[first:])
                 self.warn_once(error)
                 break
+            first += len(portion)
 
     def _write(self, entries: Sequence[_Entry]) -> None:
         now = self._store.now()
@@ -119,7 +137,7 @@ class JournalWriter:
         self._save(objects)
         events = [event for make, arguments in entries if make is not None for event in make(*arguments)]
         if events:
-            self._store.record(events)
+            self._store.record(events, self._batch)
 
     def _save(self, objects: Sequence[AccountObject]) -> None:
         """Store objects of accounts, and prune old ones now and then."""

@@ -1,7 +1,7 @@
 """Counting usage in memory, and adding it to the store's sums every few seconds.
 
-Nothing is lost while the store is away: what could not be added is added later. A process that is killed
-loses the last seconds of its own counts; one that ends in order loses nothing."""
+Nothing is lost while the store is away: what could not be added is added later, and nothing is added twice. A
+process that is killed loses the last seconds of its own counts; one that ends in order loses nothing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from ..core.errors import StoreError
 from ..store.base import Store
+from ..store.batch import new_writer
 from ..store.usage import Usage, day_of
 from ..wire.usage import by_kind
-from .background import BackgroundWorker
+from .background import BackgroundWorker, renew_after_fork
 
 _GATHER = 5.0
 """Seconds for which counts gather: the more, the fewer rows are written."""
@@ -41,11 +42,18 @@ class UsageCounts:
 
     def __init__(self, store: Store, tell: Callable[[Exception], object]) -> None:
         self._store, self._tell = store, tell
-        self._sums: dict[tuple[str, str, str, str], list[int]] = {}
+        self.renew()
+        renew_after_fork(self)
         self._worker: BackgroundWorker[Counted] = BackgroundWorker(
             "holdfast-usage", self._add, most=_MOST_WAITING, gather=_GATHER, failed=tell, at_exit=True
         )
         self.count = self._worker.submit
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: the parent adds what it counted."""
+        self._sums: dict[tuple[str, str, str, str], list[int]] = {}
+        self._sent: list[Usage] = []
+        self._batch = new_writer()
 
     def flush(self) -> None:
         """Add what is counted to the store's sums, now and on this thread."""
@@ -53,8 +61,7 @@ class UsageCounts:
 
     def close(self) -> None:
         """Add what is counted, and end the thread; wait a few seconds for the store at most."""
-        self._worker.close(_PATIENCE)
-        if self._sums:
+        if self._worker.close(_PATIENCE) and (self._sums or self._sent):
             self._save()
 
     def _add(self, requests: Sequence[Counted]) -> None:
@@ -70,13 +77,21 @@ class UsageCounts:
         self._save()
 
     def _save(self) -> None:
-        """Add the sums to the store's, in portions; those that cannot be added stay."""
+        """Add the sums to the store's, in portions. What could not be added is sent again as it was, since it
+        may have been added all the same."""
         names = sorted(self._sums)
         try:
+            self._send()
             for first in range(0, len(names), _PORTION):
                 portion = names[first : first + _PORTION]
-                self._store.add_usage([Usage(*name, *self._sums[name]) for name in portion])
-                for name in portion:
-                    del self._sums[name]
+                self._sent = [Usage(*name, *self._sums.pop(name)) for name in portion]
+                self._batch = self._batch.after()
+                self._send()
         except StoreError as error:
             self._tell(error)
+
+    def _send(self) -> None:
+        """Add the portion that is under way, if there is one. Raises StoreError."""
+        if self._sent:
+            self._store.add_usage(self._sent, self._batch)
+            self._sent = []

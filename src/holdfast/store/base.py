@@ -20,6 +20,7 @@ from ..core.config import ModelFacts
 from ..core.errors import StoreError
 from ..core.provisioning_state import Record
 from ..core.session import Session
+from .batch import Batch
 from .feed import ChangeFeed
 from .journal_events import Detail, Event
 from .listing import SessionLists
@@ -174,8 +175,8 @@ class Store(ChangeFeed, SessionLists, Upkeep, UsageSums, Protocol):
         """End a cooldown. Return False if there was none."""
         ...
 
-    def record(self, events: Iterable[Event[Detail]]) -> None:
-        """Append events to the journal."""
+    def record(self, events: Iterable[Event[Detail]], batch: Batch | None = None) -> None:
+        """Append events to the journal, unless `batch` was done before."""
         ...
 
     def journal(

@@ -97,6 +97,10 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TABLE begun (
             day TEXT NOT NULL, token TEXT NOT NULL, sessions BIGINT NOT NULL, PRIMARY KEY (day, token))""",
     ),
+    (
+        """CREATE TABLE written (
+            writer TEXT PRIMARY KEY, number BIGINT NOT NULL, at DOUBLE PRECISION NOT NULL)""",
+    ),
 )
 
 

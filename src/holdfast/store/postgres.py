@@ -23,12 +23,13 @@ from ..core.errors import ConfigError
 from ..distribution import install_command
 from . import postgres_lists, postgres_size, sql
 from .base import NewSession
+from .batch import Batch
 from .feed import Revision
 from .journal_events import Detail, Event
 from .migrations import MIGRATIONS, READABLE_BY, SCHEMA, check_readable
 from .relational import RelationalStore
 from .rows import Params, Row, Statement
-from .transaction import Transaction
+from .transaction import Transaction, batch_params
 from .usage import Usage
 
 try:
@@ -127,11 +128,21 @@ class PostgresStore(RelationalStore):
         created = self._listed(postgres_lists.CREATE, postgres_lists.create(new))
         return {str(session_id) for (session_id,) in created}
 
-    def record(self, events: Iterable[Event[Detail]]) -> None:
-        self._listed(postgres_lists.RECORD, postgres_lists.record(events))
+    def record(self, events: Iterable[Event[Detail]], batch: Batch | None = None) -> None:
+        self._behind(postgres_lists.RECORD, postgres_lists.record(events), batch)
 
-    def add_usage(self, counted: Iterable[Usage]) -> None:
-        self._listed(postgres_lists.ADD_USAGE, postgres_lists.add_usage(counted))
+    def add_usage(self, counted: Iterable[Usage], batch: Batch | None = None) -> None:
+        self._behind(postgres_lists.ADD_USAGE, postgres_lists.add_usage(counted), batch)
+
+    def _behind(self, text: str, lists: Params | None, batch: Batch | None) -> None:
+        """Run a statement over lists, if there are any, and never twice for a batch. Nobody waits for the
+        disk."""
+        if lists is None:
+            return
+        if batch is None:
+            self._listed(postgres_lists.SOON + text, lists)
+        else:
+            self._listed(postgres_lists.ONCE + text, {**lists, **batch_params(batch, self.now())})
 
     def close(self) -> None:
         self._here()

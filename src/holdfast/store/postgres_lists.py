@@ -39,13 +39,17 @@ KEEP_FIRST_KEYS = f"""UPDATE session SET kept_key = given.label FROM {_unnested(
     RETURNING id"""
 # A crash of the server may cost the last lines of the journal and the last sums: nobody waits for the disk.
 _SOON = "SELECT set_config('synchronous_commit', 'off', true) AS set"
-RECORD = f"""WITH soon AS MATERIALIZED ({_SOON}) INSERT INTO journal ({", ".join(_EVENT)})
-    SELECT {", ".join(_EVENT)} FROM soon CROSS JOIN {_unnested(_EVENT)} ORDER BY place"""
+SOON = f"WITH behind AS MATERIALIZED ({_SOON}) "
+"""Begins `RECORD` and `ADD_USAGE`."""
+ONCE = f"""WITH soon AS MATERIALIZED ({_SOON}), behind AS ({sql.take_batch("soon")} RETURNING writer) """
+"""Begins them where they are parts of a batch, which is done once."""
+RECORD = f"""INSERT INTO journal ({", ".join(_EVENT)})
+    SELECT {", ".join(_EVENT)} FROM behind CROSS JOIN {_unnested(_EVENT)} ORDER BY place"""
 _KEY = dict.fromkeys(("day", "session", "key", "model"), "text")
 _COUNTS = dict.fromkeys(("requests", "tokens_in", "tokens_out"), "bigint")
 # In the order of their keys, so that no two writers wait for each other's.
-ADD_USAGE = f"""WITH soon AS MATERIALIZED ({_SOON}) INSERT INTO usage ({", ".join(_KEY | _COUNTS)})
-    SELECT {", ".join(_KEY | _COUNTS)} FROM soon CROSS JOIN {_unnested(_KEY | _COUNTS)}
+ADD_USAGE = f"""INSERT INTO usage ({", ".join(_KEY | _COUNTS)})
+    SELECT {", ".join(_KEY | _COUNTS)} FROM behind CROSS JOIN {_unnested(_KEY | _COUNTS)}
     ORDER BY {", ".join(_KEY)}
     ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
         {", ".join(f"{name} = usage.{name} + excluded.{name}" for name in _COUNTS)}"""

@@ -11,13 +11,14 @@ from ..core.errors import StoreError
 from ..core.session import Session
 from . import gathered, rows, sql
 from .base import Lease, NewSession, Relabel, StaleSession
+from .batch import Batch
 from .journal_events import Detail, Event
 from .listing import BrokenSession
 from .record_tables import RecordTables
 from .relational_usage import RelationalUsage
 from .rows import Params, Row
 from .token import Token
-from .transaction import journal_rows, record_in
+from .transaction import is_new, journal_rows, record_in
 from .verdict_tables import VerdictTables
 
 LONGEST_LEASE = 3600.0
@@ -113,11 +114,12 @@ class RelationalStore(RelationalUsage, VerdictTables, RecordTables):
             transaction.execute(sql.TAKE_NUMBER, {})
         return True
 
-    def record(self, events: Iterable[Event[Detail]]) -> None:
+    def record(self, events: Iterable[Event[Detail]], batch: Batch | None = None) -> None:
         lines = journal_rows(events)
         if lines:
             with self._write() as transaction:
-                transaction.executemany(sql.RECORD, lines)
+                if is_new(transaction, batch, self.now()):
+                    transaction.executemany(sql.RECORD, lines)
 
     def journal(
         self, session: str | None = None, request: str | None = None, limit: int = 200

@@ -32,6 +32,7 @@ _UNKNOWN = "COALESCE(last_ok, 0) < :known AND COALESCE(last_fault_at, 0) < :know
 _GONE = "instance IS NOT NULL AND (revoked_at < :tokens OR expires_at < :tokens)"
 _OF_NOBODY = "until <= :now AND substr(name, 1, 6) = 'probe:'"
 _PAST = "day < :yesterday"
+_DONE = "at < :told"
 SMALL: Mapping[str, str] = {
     f"SELECT subject FROM cooldown WHERE {_ENDED} LIMIT :portion": (
         f"DELETE FROM cooldown WHERE subject = :first AND {_ENDED}"
@@ -46,6 +47,9 @@ SMALL: Mapping[str, str] = {
     f"SELECT id FROM token WHERE {_GONE} LIMIT :portion": f"DELETE FROM token WHERE id = :first AND {_GONE}",
     f"SELECT day, token FROM begun WHERE {_PAST} LIMIT :portion": (
         f"DELETE FROM begun WHERE day = :first AND token = :second AND {_PAST}"
+    ),
+    f"SELECT writer FROM written WHERE {_DONE} LIMIT :portion": (
+        f"DELETE FROM written WHERE writer = :first AND {_DONE}"
     ),
     # The row of a key that is still in use stays, so that the fence of its lease only grows.
     f"""SELECT name FROM lease WHERE {_OF_NOBODY}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .batch import Batch
 from .relational_upkeep import RelationalUpkeep
 from .rows import Params
+from .transaction import is_new
 from .upkeep import PORTION
 from .usage import USAGE_KEPT, Usage, day_of
 
@@ -32,11 +34,12 @@ FORGOTTEN = "SELECT day, session, key, model FROM usage WHERE day < :latest ORDE
 class RelationalUsage(RelationalUpkeep):
     """`UsageSums` over an engine."""
 
-    def add_usage(self, counted: Iterable[Usage]) -> None:
+    def add_usage(self, counted: Iterable[Usage], batch: Batch | None = None) -> None:
         lines = [sums._asdict() for sums in sorted(counted)]
         if lines:
             with self._write() as transaction:
-                transaction.executemany(ADD, lines)
+                if is_new(transaction, batch, self.now()):
+                    transaction.executemany(ADD, lines)
 
     def usage(self, by: Sequence[str] = (), *, session: str | None = None, since: str = "") -> list[Usage]:
         names = [_COLUMNS[name] if name in by else "''" for name in _COLUMNS]

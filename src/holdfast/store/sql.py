@@ -58,6 +58,19 @@ CHANGES = " UNION ALL ".join(
     )
 )
 """The rows above the number `after`, at most so many of each table, in the order of their numbers."""
+
+
+def take_batch(where: str) -> str:
+    """Return the statement that keeps the number of a writer's batch, if it was not done before; `where` is a
+    source of one row."""
+    return f"""INSERT INTO written (writer, number, at)
+        SELECT CAST(:writer AS TEXT), CAST(:number AS BIGINT), CAST(:now AS DOUBLE PRECISION) FROM {where}
+        ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at
+        WHERE written.number < excluded.number"""
+
+
+# Without a condition SQLite takes ON for that of a join.
+TAKE_BATCH = take_batch("(SELECT 1 AS row) AS one WHERE true")
 META_TABLE = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 META = "SELECT value FROM meta WHERE name = :name"
 META_SET = """INSERT INTO meta (name, value) VALUES (:name, :value)

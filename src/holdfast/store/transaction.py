@@ -7,9 +7,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from . import gathered, sql
+from .batch import Batch
 from .feed import Revision
 from .journal_events import Detail, Event
 from .rows import Params, Row, Statement
@@ -93,6 +94,16 @@ class SqlEngine(ABC):
                 record_in(transaction, events)
                 transaction.execute(sql.TAKE_NUMBER, {})
         return changed
+
+
+def batch_params(batch: Batch, now: float) -> dict[str, Any]:
+    """Return the parameters of `sql.take_batch` at a time (epoch seconds)."""
+    return {**batch._asdict(), "now": now}
+
+
+def is_new(transaction: Transaction, batch: Batch | None, now: float) -> bool:
+    """Return whether a batch was not done before, and keep its number. One without a name is new."""
+    return batch is None or transaction.execute(sql.TAKE_BATCH, batch_params(batch, now)).rowcount > 0
 
 
 def journal_rows(events: Iterable[Event[Detail]]) -> list[Params]:

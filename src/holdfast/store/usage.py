@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
+from .batch import Batch
+
 USAGE_KEPT = 400
 """Days for which sums are kept. Those of single sessions go with the journal; then one of all sessions
 stays."""
@@ -29,8 +31,9 @@ class Usage(NamedTuple):
 class UsageSums(Protocol):
     """The part of `Store` for usage."""
 
-    def add_usage(self, counted: Iterable[Usage]) -> None:
-        """Add to the sums. Raises StoreError, having added nothing."""
+    def add_usage(self, counted: Iterable[Usage], batch: Batch | None = None) -> None:
+        """Add to the sums, unless `batch` was done before. Raises StoreError, having added nothing, or
+        StoreAway where that is not certain."""
         ...
 
     def usage(self, by: Sequence[str] = (), *, session: str | None = None, since: str = "") -> list[Usage]:

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from ...core.identity import Pin
 from ...core.session import Session
 from ..base import Store
+from ..batch import new_writer
 from ..journal_events import Event, SessionCreated
 from ..upkeep import PORTION
 from ..usage import USAGE_KEPT, Usage, day_of
-from .given import START, OpenedStore
+from .given import START, ManualClock, OpenedStore
 
 DAY = 86400.0
 TODAY = day_of(START)
@@ -60,6 +61,26 @@ class UsageContract(OpenedStore):
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(add, range(4)))
         assert store.usage() == [Usage._make(("", "", "", "", 420, 840, 1260))]
+
+    def test_a_batch_that_comes_again_is_added_once(self, store: Store) -> None:
+        first, other = new_writer().after(), new_writer().after()
+        added = Usage._make((TODAY, "s", "k", "p/m", 1, 1, 1))
+        for batch in (first, first, other, first.after(), first, other, None, None):
+            store.add_usage([added], batch)
+            lines = batch and batch._replace(writer=f"lines of {batch.writer}")
+            store.record([Event(START, SessionCreated(), "s")], lines)
+        assert [sums.requests for sums in store.usage()] == [5]
+        assert len(store.journal()) == 5
+
+    def test_the_names_of_batches_are_forgotten_after_a_day(self, store: Store, clock: ManualClock) -> None:
+        batch = new_writer().after()
+        added = [Usage._make((TODAY, "s", "k", "p/m", 1, 1, 1))]
+        for passes in (0.0, DAY - 60.0, 120.0):
+            clock.now += passes
+            while store.prune(keep_days=90):
+                pass
+            store.add_usage(added, batch)
+        assert [sums.requests for sums in store.usage()] == [2]
 
     def test_of_old_usage_the_sums_of_all_sessions_stay_for_a_while(self, store: Store) -> None:
         store.record([Event(START, SessionCreated(), "s")])
