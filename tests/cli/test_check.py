@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -222,10 +223,25 @@ def test_a_failure_that_passes_is_retried_and_reported(cli: Cli, provider: Scrip
 def test_a_server_that_is_not_there_ends_with_4_and_names_where_its_address_was_set(
     cli: Cli, furnished: Path
 ) -> None:
-    result = cli("check", "local/small")
+    with (furnished / "holdfast.toml").open("a") as file:
+        at = "http://127.0.0.1:9"
+        urls = f'openai-chat = "{at}/v1", anthropic-messages = "{at}", openai-responses = "{at}/v1"'
+        file.write(f'[provider.gone]\nauth = "none"\nendpoints = {{ {urls} }}\n')
+    result = cli("check", "gone/small")
     assert result.exit_code == 4
-    assert "holdfast.toml:" in result.stderr
-    assert "run: holdfast provider show local" in result.stderr
+    assert "Nothing listens at http://127.0.0.1:9/v1 (set in provider.gone." in result.stderr
+    assert "run: holdfast provider show gone" in result.stderr
+    why = "127.0.0.1:9: connection refused"
+    assert [re.split(r", request | \(Conn", line[16:])[0] for line in result.stdout.splitlines()[1:]] == [
+        "openai-chat: 127.0.0.1:9 listed no models: connection refused",
+        f"anthropic-messages: not asked: {why}",
+        f"openai-responses: not asked: {why}",
+        "connection refused in openai-chat",
+        f"not made in anthropic-messages: {why}",
+        f"not made in openai-responses: {why}",
+    ]
+    request = result.stdout.partition(", request ")[2].split()[0]
+    assert "attempt 1: no key at 127.0.0.1:9: connection refused in" in cli("why", request).stdout
 
 
 MISSING = status(

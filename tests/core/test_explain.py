@@ -423,6 +423,59 @@ TABLE = [
         ),
         f"Start the server, or correct the address: {SHOW}",
     ),
+    *(
+        (
+            f"its host cannot be used: {cause}",
+            Fault(kind, cause=cause, phase=Phase.CONNECT),
+            NEVER,
+            text.format(at=f"{URL} (set in provider.mimo-plan.url, holdfast.toml:3)", host=HOST),
+            step,
+        )
+        for kind, cause, text, step in (
+            (
+                C.ENDPOINT_MISMATCH,
+                "server_not_running",
+                "Nothing listens at {at}: the connection was refused. The key was not changed.",
+                f"Start the server, or correct the address: {SHOW}",
+            ),
+            (
+                C.ENDPOINT_MISMATCH,
+                "dns",
+                "The host of {at} cannot be found: its name does not resolve. The key was not changed.",
+                f"Correct the address, or see to this machine's network: {SHOW}",
+            ),
+            (
+                C.ENDPOINT_MISMATCH,
+                "tls",
+                "{at} does not speak TLS (https), or another version of it. The key was not changed.",
+                f"Correct the address: http:// or https://, and the port: {SHOW}",
+            ),
+            (
+                C.ENDPOINT_MISMATCH,
+                "not_http",
+                "{at} answers, and not in HTTP. The key was not changed.",
+                f"Correct the address: {SHOW}",
+            ),
+            (
+                C.TRANSIENT,
+                "dns",
+                "The name {host} cannot be resolved now.",
+                f"Correct the address, or see to this machine's network: {SHOW}",
+            ),
+            (
+                C.TRANSIENT,
+                "refused",
+                "{host} refuses connections.",
+                f"See that its server runs. If it does: holdfast check {PIN}",
+            ),
+            (
+                C.TRANSIENT,
+                "timeout",
+                "{host} gave no answer in time.",
+                f"Try again. If it still fails: holdfast check {PIN}",
+            ),
+        )
+    ),
     (
         "its certificate is another's",
         Fault(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..core.faults import Phase
+from ..values.fault_texts import called
 from . import complete, siblings
 from .check_calls import Step, calls
 from .context import CliContext
@@ -76,8 +78,9 @@ def steps_of(context: CliContext, text: str) -> Iterator[Step]:
     readable, reading = _read_keys(context, provider)
     yield from reading
     dialects = _asked(provider, readable)
+    unreachable: dict[str, str] = {}
     for dialect in dialects:
-        yield _listing(context, provider, dialect, readable=readable, pin=pin)
+        yield _listing(context, provider, dialect, readable=readable, pin=pin, unreachable=unreachable)
     if pin is None:
         yield Step(
             "call", ok=True, what=f"not made: a call needs a model (holdfast check {provider.name}/MODEL)"
@@ -197,12 +200,23 @@ def _key_step(key: Key, text: str, *, ok: bool = True, note: bool = False) -> St
 
 
 def _listing(
-    context: CliContext, provider: Provider, dialect: Dialect, *, readable: list[Key], pin: Pin | None
+    context: CliContext,
+    provider: Provider,
+    dialect: Dialect,
+    *,
+    readable: list[Key],
+    pin: Pin | None,
+    unreachable: dict[str, str],
 ) -> Step:
-    """List the models of one dialect, and look for the pin's among them."""
+    """List the models of one dialect, and look for the pin's among them. A host that cannot be reached is
+    asked once: `unreachable` has the origins of those, and why."""
     from ..core.errors import HoldfastError
     from ..engine import model_lists
 
+    endpoint = model_lists.listing_connection(provider, dialect, readable).endpoint
+    if endpoint.origin in unreachable:
+        what = f"{dialect}: not asked: {endpoint.host}: {unreachable[endpoint.origin]}"
+        return Step("models", ok=pin is not None, what=what, note=pin is not None)
     try:
         with waiting(f"listing the models of {provider.name} in {dialect}"):
             listed = model_lists.refresh(
@@ -214,6 +228,8 @@ def _listing(
                 own_profiles=context.home.profiles,
             )
     except HoldfastError as error:
+        if isinstance(error, model_lists.NoList) and error.fault.phase is Phase.CONNECT:
+            unreachable[endpoint.origin] = called(error.fault.kind, error.fault.cause)
         # Many endpoints have no list. That says nothing about a key, and for a pin the call decides.
         return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}", note=pin is not None)
     what = f"{dialect}: {len(listed)} listed"

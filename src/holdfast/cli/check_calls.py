@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..values.fault_texts import called
 from .context import CliContext
 from .output import if_any
 from .progress import waiting
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..calls.api_calls import Checked
     from ..core.explain import Explanation
     from ..core.identity import Dialect, Provider
+    from ..core.routes import Route
     from ..core.steps import Outcome, Refused
     from ..engine.state import Engine
 
@@ -46,12 +48,24 @@ class Step:
 def calls(context: CliContext, provider: Provider, dialects: Sequence[Dialect], model: str) -> Iterator[Step]:
     """Make a call in each dialect, with the usual recovery but no fallback. Raises Refused after the last
     where one was refused; a model that is only missing in a dialect is noted if another has it."""
+    from ..core.faults import Phase
+    from ..core.routes import Route
     from ..sdk.api import open as open_home
 
     made: list[tuple[list[Step], Refused | None]] = []
+    unreachable: dict[str, Refused] = {}
     with open_home(store=context.store, vault=context.vault) as holdfast:
         for dialect in dialects:
-            steps, refused = _call(holdfast.engine, provider, dialect, model)
+            route = Route.build(provider, dialect, model)
+            endpoint = route.connection.endpoint
+            refused = unreachable.get(endpoint.origin)
+            if refused is None:
+                steps, refused = _call(holdfast.engine, route)
+            else:
+                why = called(refused.fault.kind, refused.fault.cause)
+                steps = [Step("call", ok=False, what=f"not made in {dialect}: {endpoint.host}: {why}")]
+            if refused is not None and refused.fault.phase is Phase.CONNECT:
+                unreachable[endpoint.origin] = refused
             made.append((steps, refused))
             if not _misses_the_model(refused):
                 yield from steps
@@ -72,21 +86,20 @@ def _misses_the_model(refused: Refused | None) -> bool:
     return refused is not None and refused.fault.kind is FaultClass.MODEL_UNAVAILABLE
 
 
-def _call(
-    engine: Engine, provider: Provider, dialect: Dialect, model: str
-) -> tuple[list[Step], Refused | None]:
-    """Make one call in this dialect. Return what to tell of it, and the refusal if it was refused."""
-    from ..core.routes import Route
+def _call(engine: Engine, route: Route) -> tuple[list[Step], Refused | None]:
+    """Make one call on this route. Return what to tell of it, and the refusal if it was refused."""
     from ..engine.check import check_route
     from ..wire.answered_model import confirm_model
 
-    route = Route.build(provider, dialect, model)
+    model, dialect = route.connection.model, route.connection.dialect
     settings = engine.config().settings
     limits = replace(settings, wait_budget=min(settings.wait_budget, _MOST_WAITED))
     with waiting(f"calling {model} in {dialect}"):
         request, outcome, answer = check_route(engine, route, limits)
     if outcome.fault is not None or answer is None:
-        kind = str(outcome.fault.kind) if outcome.fault is not None else "unknown"
+        kind = "unknown"
+        if outcome.fault is not None:
+            kind = called(outcome.fault.kind, outcome.fault.cause)
         what = f"{kind} in {dialect}, request {request.call.request_id}"
         return [Step("call", ok=False, what=what)], _refused(outcome, request.explanation())
     steps = [Step("call", ok=True, what=f"{_answered(outcome, answer)}, request {request.call.request_id}")]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import inf
 
-from ..values.fault_texts import CAUSES, NEXT, NO_REPORT, WHAT
+from ..values.fault_texts import CAUSES, NEXT, NO_REPORT, WHAT, called
 from ..values.secret import redact
 from .changes import Evidence
 from .faults import REFUSALS, Fault, FaultClass, Phase
@@ -278,7 +278,7 @@ def _requests(attempts: Sequence[Attempt]) -> str:
         facts.append(f"asked again after {', '.join(pauses)}")
     if probes:
         facts.append(f"{probes} of them to test a key that had worked")
-    facts.append("answered" if last is None else str(last.kind).replace("_", " "))
+    facts.append("answered" if last is None else called(last.kind, last.cause).replace("_", " "))
     whose = "without a key" if key is None else f"with key '{key.label}'"
     count = f"{len(attempts)} requests" if pauses else "1 request"
     return f"{count} {whose} ({'; '.join(facts)})"

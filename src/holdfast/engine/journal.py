@@ -41,6 +41,7 @@ from ..store.journal_events import (
     UsageCounted,
 )
 from ..store.stored_events import stored
+from ..values.fault_texts import called
 
 
 def utc(at: float) -> str:
@@ -168,7 +169,7 @@ def _attempt(attempted: Attempted) -> str:
     if attempted.host:
         words["host"] = attempted.host
     if attempted.fault is not None:
-        words["result"] = str(attempted.fault.kind)
+        words["result"] = called(attempted.fault.kind, attempted.fault.cause)
         if attempted.fault.status is not None:
             words["result"] = f"{attempted.fault.kind} (HTTP {attempted.fault.status})"
     if attempted.seconds is not None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from ..core.classify import classify
 from ..core.config import Config, ModelFacts
 from ..core.errors import HoldfastError, StoreError
-from ..core.faults import Reply
+from ..core.faults import Fault, Reply
 from ..core.identity import Connection, Dialect, Key, Provider
 from ..credentials import Vault
 from ..providers import profiles
 from ..store.base import Store
+from ..values.fault_texts import called
 from ..values.secret import Secret
 
 _ASK_EVERY = 600.0
@@ -25,6 +26,14 @@ _ANY_MODEL = "any"
 
 ListModels = Callable[[Connection, Secret | None], "Mapping[str, ModelFacts] | Reply"]
 """Asks an endpoint for its models; returns them, or the reply that is no list."""
+
+
+class NoList(HoldfastError):
+    """An endpoint gave no list of models, for the reason of `fault`."""
+
+    def __init__(self, what: str, *, next_step: str, fault: Fault) -> None:
+        super().__init__(what, next_step=next_step)
+        self.fault = fault
 
 
 class ModelLists:
@@ -119,11 +128,11 @@ def refresh(
 ) -> Mapping[str, ModelFacts]:
     """Ask an endpoint for its models, store and return them. `store` opens the store, which a failure leaves
     closed. `readable` are the keys that may be used, None allows all; `own_profiles` is the directory of the
-    user's error vocabularies. Raises HoldfastError if the endpoint
-    lists none; no key is blamed."""
+    user's error vocabularies. Raises NoList if the endpoint lists none, HoldfastError if the key cannot be
+    read; no key is blamed."""
     from ..calls import api_calls
 
-    connection = Connection(provider, dialect, _first_key(provider, dialect, readable), _ANY_MODEL)
+    connection = listing_connection(provider, dialect, readable)
     secret = None
     if connection.key is not None:
         secret = vault.secret(connection.key)
@@ -132,11 +141,12 @@ def refresh(
         fault = classify(
             listed, profiles.of(provider.profile, connection.endpoint.host, own_profiles), now=time.time()
         )
-        what = f"{connection.endpoint.host} listed no models: {fault.kind}"
+        what = f"{connection.endpoint.host} listed no models: {called(fault.kind, fault.cause)}"
         if fault.status is not None:
-            what += f" (HTTP {fault.status})"
-        what = f"{what} {fault.excerpt}".rstrip()
-        raise HoldfastError(what, next_step=f"holdfast check {provider.name}")
+            what = f"{what} (HTTP {fault.status}) {fault.excerpt}".rstrip()
+        elif fault.excerpt:
+            what += f" ({fault.excerpt})"
+        raise NoList(what, next_step=f"holdfast check {provider.name}", fault=fault)
     opened = store()
     opened.save_models(provider.name, connection.endpoint.url, listed, opened.now())
     return listed
@@ -157,6 +167,13 @@ def _urls_of(provider: Provider) -> Iterable[str]:
     """Return the addresses of a provider's endpoints, then those of single keys, each once."""
     of_keys = (endpoint for key in provider.keys for endpoint in key.endpoints)
     return dict.fromkeys(endpoint.url for endpoint in (*provider.endpoints, *of_keys))
+
+
+def listing_connection(
+    provider: Provider, dialect: Dialect, readable: Collection[Key] | None = None
+) -> Connection:
+    """Return the connection on which the models of a dialect are asked for."""
+    return Connection(provider, dialect, _first_key(provider, dialect, readable), _ANY_MODEL)
 
 
 def _first_key(provider: Provider, dialect: Dialect, readable: Collection[Key] | None) -> Key | None:

@@ -9,10 +9,28 @@ from __future__ import annotations
 CAUSES = (
     *("source", "renewal", "empty", "cut", "other_api", "unasked_stream"),
     *("certificate", "address", "listed", "declared", "no_route"),
+    *("server_not_running", "refused", "dns", "tls", "not_http", "timeout"),
 )
 """The causes of faults that are cases by themselves."""
+_IN_WORDS = {
+    "server_not_running": "connection refused",
+    "refused": "connection refused",
+    "dns": "unknown host",
+    "tls": "no TLS",
+    "certificate": "certificate not trusted",
+    "not_http": "no HTTP",
+    "address": "address refused",
+    "timeout": "no answer in time",
+}
+"""The causes that say more than their class does."""
 NO_REPORT = ("truncated", "cut", "empty")
 """The causes of faults in an answer that reports none."""
+
+
+def called(kind: str, cause: str | None) -> str:
+    """Return what a fault is called in a line: its cause where there is a name for it, else its class."""
+    return _IN_WORDS.get(cause or "", kind)
+
 
 WHAT: dict[str, dict[str, str]] = {
     "auth_rejected": {
@@ -74,6 +92,9 @@ WHAT: dict[str, dict[str, str]] = {
             "The answer of {host} broke off after part of it had reached the client. Such a request is "
             "not sent again."
         ),
+        "refused": "{host} refuses connections.",
+        "dns": "The name {host} cannot be resolved now.",
+        "timeout": "{host} gave no answer in time.",
         "empty": "{host} sent an empty answer (HTTP {status}).",
         "cut": "{host} sent an answer that breaks off (HTTP {status}).",
         "error status": "{host} failed with HTTP {status}.",
@@ -100,6 +121,16 @@ WHAT: dict[str, dict[str, str]] = {
             "{url}{source} leads to an address that no provider has: link-local, unspecified, a metadata "
             "service, or for this machine's name another one. Nothing was sent, the key was not changed."
         ),
+        "server_not_running": (
+            "Nothing listens at {url}{source}: the connection was refused. The key was not changed."
+        ),
+        "dns": (
+            "The host of {url}{source} cannot be found: its name does not resolve. The key was not changed."
+        ),
+        "tls": (
+            "{url}{source} does not speak TLS (https), or another version of it. The key was not changed."
+        ),
+        "not_http": "{url}{source} answers, and not in HTTP. The key was not changed.",
         "other_api": "{url}{source} answers as another API does. The key was not changed.",
         "unasked_stream": (
             "{url}{source} sent a stream although none was asked for. The key was not changed."
@@ -179,6 +210,10 @@ NEXT: dict[str, tuple[str, str]] = {
         "Correct the address; if its authority is your own, name its file in SSL_CERT_FILE",
         "{show}",
     ),
+    "server_not_running": ("Start the server, or correct the address", "{show}"),
+    "dns": ("Correct the address, or see to this machine's network", "{show}"),
+    "tls": ("Correct the address: http:// or https://, and the port", "{show}"),
+    "refused": ("See that its server runs. If it does", "{check}"),
     "no answer": ("Start the server, or correct the address", "{show}"),
     "no_route": ("Do without it, or choose a connection that has it", "{choose}"),
     "lacks the route": ("Do without it, or choose a connection that has it", "{choose}"),
