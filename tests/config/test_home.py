@@ -7,12 +7,14 @@ import os
 import stat
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from holdfast import config as config_file
-from holdfast.config import Home, Lines
+from holdfast.config import Home, Lines, edit
+from holdfast.config import home as home_file
 from holdfast.core.config import Config
 from holdfast.core.errors import ConfigError, ConnectionLost
 from holdfast.core.identity import Dialect, Pin, ProviderName
@@ -556,3 +558,24 @@ def test_a_project_selects_none_but_the_user_s_own_providers(tmp_path: Path, min
     )
     assert caught.value.candidates == ("mimo/m",)
     assert "provider add" not in str(caught.value), "nobody is led to add what a project names"
+
+
+def test_a_configuration_is_read_in_time_that_follows_its_size_and_twice_for_an_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, runs, read = Home.at(tmp_path), [], []
+    for count in (1_000, 8_000):
+        keys = ", ".join(f'"env:K{number}"' for number in range(count))
+        home.config.write_text(f'[provider.p]\nurl = "https://p.example/v1"\nkeys = [{keys}]\n')
+        begun = time.process_time()
+        assert len(config_file.load(home).providers[ProviderName("p")].keys) == count
+        runs.append(time.process_time() - begun)
+    assert runs[1] < 20 * runs[0], runs
+    home.config.write_text(EXAMPLE)
+    monkeypatch.setattr(
+        edit, "understood", lambda text, *rest: read.append(text) or home_file.understood(text, *rest)
+    )
+    after = edit.rewrite(home, lambda text, _: text + "\n[provider.way]\nurl = 'https://way.example'\n")
+    assert ProviderName("way") in after.providers
+    assert after == config_file.load(home)
+    assert len(read) == 2, "what is there, and what is written"

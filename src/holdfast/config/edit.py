@@ -276,17 +276,17 @@ def rewrite(
 
         refused = f"{home.config} was not changed, because this would be wrong:"
         try:
-            understood(after, home.config, line_before, refused)
-        except ConfigError as error:
-            raise ConfigError(
-                error.what,
-                problems=error.problems,
-                next_step=again or f"${{EDITOR:-vi}} {quoted(home.config)}",
-            ) from None
+            config = understood(after, home.config, Lines(after, home.config.name).locate, refused)
+        except ConfigError:
+            try:
+                understood(after, home.config, line_before, refused)
+            except ConfigError as error:
+                step = again or f"${{EDITOR:-vi}} {quoted(home.config)}"
+                raise ConfigError(error.what, problems=error.problems, next_step=step) from None
         if first is not None:
             first()
         write_private(home.config, byte_order_mark(home.config) + after)
-        return understood(after, home.config, Lines(after, home.config.name).locate, refused)
+        return config
 
 
 def known_provider(config: Config, name: str) -> Provider:

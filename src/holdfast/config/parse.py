@@ -201,17 +201,17 @@ class _Reader:
     def _keys(
         self, path: str, owner: ProviderName, raws: list[object], endpoints: Mapping[Dialect, Endpoint]
     ) -> tuple[Key, ...]:
-        keys: list[Key] = []
+        keys, seen = list[Key](), set[object]()
         for position, raw in enumerate(raws):
             here = f"{path}.keys[{position}]"
-            key = self._key(here, owner, raw, endpoints)
-            if key is None:
+            if (key := self._key(here, owner, raw, endpoints)) is None:
                 continue
-            if (key.ref, key.value) in [(other.ref, other.value) for other in keys]:
+            if (key.ref, key.value) in seen:
                 self.wrong(here, f"'{key.ref}' is listed twice", "remove one of the two")
-            elif key.label in [other.label for other in keys]:
+            elif key.label in seen:
                 self.wrong(here, f"'{key.label}' is listed twice", 'give it another label = "…"')
             keys.append(key)
+            seen |= {(key.ref, key.value), key.label}
         return tuple(keys)
 
     def _key(

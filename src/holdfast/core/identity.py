@@ -7,6 +7,7 @@ change the key only."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
@@ -239,7 +240,7 @@ class Provider:
             ("dialect", [e.dialect for e in self.endpoints]),
             ("key label", [k.label for k in self.keys]),
         ):
-            twice = next((n for i, n in enumerate(names) if n in names[:i]), None)
+            twice = next((name for name, times in Counter(names).items() if times > 1), None)
             if twice is not None:
                 raise IdentityError(f"provider '{self.name}' has {what} '{twice}' twice")
         for key in self.keys:
