@@ -43,12 +43,13 @@ class HealthRegistry:
         """Take over what the store holds, the truth of all processes; a success seen here may be younger than
         the one stored."""
         here, loaded = self._evidence, {}
-        for stored in evidence:
-            mine = here.get((stored.fingerprint, stored.url), stored)
-            last_ok = max(mine.last_ok or 0.0, stored.last_ok or 0.0) or None
-            loaded[stored.fingerprint, stored.url] = stored._replace(
-                last_ok=last_ok, stored_ok=stored.last_ok
-            )
+        for stored in evidence:  # by position: there may be a million
+            fingerprint, url, first_ok, last_ok, last_fault, last_fault_at, _ = stored
+            mine, stored_ok = here.get((fingerprint, url)), last_ok
+            if mine is not None:
+                last_ok = max(mine.last_ok or 0.0, last_ok or 0.0) or None
+            parts = (fingerprint, url, first_ok, last_ok, last_fault, last_fault_at, stored_ok)
+            loaded[fingerprint, url] = Evidence._make(parts)
         # In one step: another thread that looks meanwhile must not take a good key for one that never worked.
         self._evidence = loaded
         self._refused = {of: known for of, known in self._refused.items() if of[:2] in loaded}

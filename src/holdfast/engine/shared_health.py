@@ -31,14 +31,13 @@ class SharedHealth(HealthRegistry):
     def forget(self) -> None:
         """Forget cooldowns that ended long ago, and keys that nobody has used for long: by the last use of a
         key, so that a clock that is wrong makes nothing old."""
-        used = {
-            of: max(known.last_ok or 0.0, known.last_fault_at or 0.0)
-            for of, known in list(self._evidence.items())
-        }
-        last = max(used.values(), default=0.0)
-        for of, at in used.items():
-            if at < last - EVIDENCE_KEPT:
-                self._evidence.pop(of, None)
+        known = list(self._evidence.items())
+        used = [max(each.last_ok or 0.0, each.last_fault_at or 0.0) for _, each in known]
+        last = max(used, default=0.0)
+        if min(used, default=last) < last - EVIDENCE_KEPT:
+            for (of, _), at in zip(known, used, strict=True):
+                if at < last - EVIDENCE_KEPT:
+                    self._evidence.pop(of, None)
         kept = COOLDOWN_KEPT if len(self._cooldowns) <= _MOST_ENDED else 0.0
         for cooldown in list(self._cooldowns.values()):
             if cooldown.until <= last - kept:

@@ -111,14 +111,7 @@ def evidence(row: Row) -> Evidence:
         kind = FaultClass.UNKNOWN
         if last_fault in FaultClass._value2member_map_:
             kind = FaultClass(last_fault)
-    return Evidence(
-        fingerprint,
-        url,
-        first_ok=first_ok,
-        last_ok=last_ok,
-        last_fault=kind,
-        last_fault_at=last_fault_at,
-    )
+    return Evidence._make((fingerprint, url, first_ok, last_ok, kind, last_fault_at, None))
 
 
 def cooldown(row: Row) -> Cooldown:
