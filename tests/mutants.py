@@ -576,8 +576,8 @@ MUTANTS = (
     Mutant(
         "lost-limits",
         "config/model_tables.py",
-        "    return [tables.get(name, name) for name in names]\n",
-        "    return [*names]\n",
+        "    return {**before, **model}",
+        "    return model",
         "models that are set anew keep what the file says about them",
         "tests/config/test_model_tables.py",
     ),

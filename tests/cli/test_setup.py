@@ -53,6 +53,31 @@ def test_a_second_setup_of_an_address_adds_what_its_entry_lacks(
     assert mine.models == ("small", "large")
 
 
+def test_the_limits_of_a_model_are_told_to_the_commands_that_write_it(
+    cli: Cli, furnished: Path, provider: ScriptedProvider
+) -> None:
+    limits = ["--context", "131072", "--output", "16384"]
+    line = ["setup", "--url", provider.url, "--name", "mine", "--key", "env:MIMO_KEY"]
+    assert cli(*line, "--model", "large").exit_code == 0
+    for _ in range(2):
+        assert cli(*line, "--model", "small", *limits).exit_code == 0
+    assert cli("provider", "edit", "mine", "--add-model", "large", "--output", "4096").exit_code == 0
+    assert cli("provider", "edit", "mine", "--add-model", "large", "--context", "8192").exit_code == 0
+    url = ("--url", "http://127.0.0.1:9/v1", "--auth", "none")
+    assert cli("provider", "add", "other", *url, "--model", "x", "--context", "4096").exit_code == 0
+    config = load(Home.at(furnished))
+    assert {str(pin): facts for pin, facts in config.facts.items() if facts} == {
+        "mine/large": {"output": 4096, "context": 8192},
+        "mine/small": {"context": 131_072, "output": 16_384},
+        "other/x": {"context": 4096},
+    }
+    assert 'models = ["mimo-pro", "mimo-lite"]' in (furnished / "holdfast.toml").read_text()
+    assert "context 131,072 tokens, output 16,384 tokens" in cli("models", "--harness", "pi").stdout
+    for refused in (["setup", *url], ["provider", "add", "third", *url], ["provider", "edit", "mine"]):
+        result = cli(*refused, *limits)
+        assert (result.exit_code, "--context and --output: of which model?" in result.stderr) == (2, True)
+
+
 def test_a_presets_key_goes_to_no_provider_that_only_began_as_this_preset(
     cli: Cli, home: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ For commands that are given an address instead of a provider: `holdfast setup` a
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -41,14 +41,16 @@ class Address:
 
 
 def provider_at(
-    context: CliContext, address: Address, keys: Sequence[str], models: Sequence[str]
+    context: CliContext, address: Address, keys: Sequence[str], models: Sequence[object]
 ) -> tuple[Provider, list[str]]:
-    """Return the provider with this address, keys and models, and the lines about what was written.
+    """Return the provider with this address, keys and models (names, or tables of them), and the lines about
+    what was written.
 
     What its entry lacks is added to it; a new entry is made where none has the address. A URL that a preset
     has in one dialect only is of that dialect. Raises ConfigError for what cannot be written; then nothing is
     changed."""
     from .. import config as config_file
+    from ..config.model_tables import name_of
 
     address = _in_its_dialect(address)
     known = _that_has(context.config, address)
@@ -61,7 +63,7 @@ def provider_at(
         "dialect": address.dialect,
         "auth": address.auth,
         "endpoint": (),
-        "model": models,
+        "model": [name_of(model) for model in models],
         "key": [public_reference(key) for key in keys],
     }
     check_address(name, written)
@@ -95,23 +97,37 @@ def misplaced_keys(context: CliContext, provider: Provider) -> list[str]:
 
 
 def _completed(
-    context: CliContext, known: Provider, keys: Sequence[str], models: Sequence[str]
+    context: CliContext, known: Provider, keys: Sequence[str], models: Sequence[object]
 ) -> tuple[Provider, list[str]]:
-    """Add the keys and models that the entry lacks; of models only to an entry that declares some."""
+    """Add the keys and models that the entry lacks; a name alone only to an entry that declares some."""
     from .. import config as config_file
+    from ..config.model_tables import name_of
 
     name, lines = str(known.name), []
     for key in keys:
         if key not in [have.ref for have in known.keys]:
             known = _of(config_file.add_key(context.editable, name, {"from": key}), name)
             lines.append(f"Added key '{known.keys[-1].label}' of provider '{name}' to {context.home.config}")
-    more = [model for model in models if known.models is not None and model not in known.models]
+    more = {name_of(model): model for model in models if _lacks(context.config, known, model)}
     if more:
-        listed = [*(known.models or ()), *more]
-        known = _of(config_file.set_models(context.editable, name, listed), name)
+        listed = dict.fromkeys(known.models or ()) | more
+        written = [model or each for each, model in listed.items()]
+        known = _of(config_file.set_models(context.editable, name, written), name)
         lines.append(f"Added {', '.join(more)} to the models of provider '{name}'")
     context.forget_config()
     return known, lines or [f"Provider '{name}' is there already"]
+
+
+def _lacks(config: Config, known: Provider, model: object) -> bool:
+    """Return whether the entry of a provider does not say what is given of a model: its name, or more in a
+    table."""
+    from ..config.model_tables import name_of
+    from ..core.identity import Pin
+
+    if not isinstance(model, Mapping):
+        return known.models is not None and model not in known.models
+    facts = config.facts.get(Pin(known.name, name_of(model)), {})
+    return any(facts.get(fact) != value for fact, value in model.items() if fact != "id")
 
 
 def _of(config: Config, name: str) -> Provider:

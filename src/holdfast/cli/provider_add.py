@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import complete, siblings
 from .context import CliContext
 from .endpoints import in_other_dialects, of_its_host, of_its_keys, parsed
+from .model_limits import limit_options, with_limits
 from .new_provider import check_address, check_dialect, public_reference
 from .output import if_any, in_a_terminal, say
 from .references import is_free_to_read
 
 if TYPE_CHECKING:
     from ..core.identity import Provider
+
+_FIELDS = ("url", "dialect", "preset", "auth")
 
 
 @click.command()
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--preset", help="A known provider to start from.", shell_complete=complete.presets)
 @click.option("--auth", help="How a key is sent: bearer (the default), x-api-key, api-key, or none.")
 @click.option("--model", "models", multiple=True, help="A model it offers; may be repeated.")
+@limit_options
 @click.option(
     "--key",
     "keys",
@@ -60,7 +64,7 @@ def add(
     keys: Sequence[str],
     probe: bool,
     yes: bool,
-    **given: str | None,
+    **given: Any,
 ) -> None:
     """Add a provider to holdfast.toml.
 
@@ -77,7 +81,8 @@ def add(
     from .. import config as config_file
     from ..core.identity import ProviderName
 
-    entry: dict[str, object] = {field: value for field, value in given.items() if value is not None}
+    limited = with_limits(models, given, f"holdfast provider add {name} --model MODEL --context TOKENS")
+    entry = {field: given[field] for field in _FIELDS if given[field] is not None}
     written = {
         **given,
         "endpoint": endpoints,
@@ -89,7 +94,7 @@ def add(
         entry["endpoints"] = parsed(endpoints, "holdfast provider add --help")
     check_dialect(name, written)
     if models:
-        entry["models"] = list(models)
+        entry["models"] = list(limited)
     if keys:
         entry["keys"] = list(keys)
     config = config_file.add_provider(context.editable, name, entry)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from . import complete
 from .config import edit_file
 from .context import CliContext
+from .model_limits import limit_options, with_limits
 from .output import say
 
 
 @click.command()
 @click.argument("name", shell_complete=complete.providers)
 @click.option("--add-model", "added", multiple=True, metavar="MODEL", help="Offer this model too.")
+@limit_options
 @click.option("--remove-model", "removed", multiple=True, metavar="MODEL", help="No longer offer this model.")
 @click.option("--strategy", help="The order of its keys: fill-first, round-robin or least-used.")
 @click.option("--translate", help="What a translation may lose: label, exact or never.")
@@ -27,7 +30,7 @@ from .output import say
 )
 @click.pass_obj
 def edit(
-    context: CliContext, /, name: str, added: Sequence[str], removed: Sequence[str], **given: object
+    context: CliContext, /, name: str, added: Sequence[str], removed: Sequence[str], **given: Any
 ) -> None:
     """Change a provider; without options, in your editor.
 
@@ -36,11 +39,13 @@ def edit(
     \b
     Example:
       holdfast provider edit mimo-plan --add-model mimo-v2.5-flash
+      holdfast provider edit mimo-plan --add-model mimo-v2.5-pro --context 1048576 --output 131072
       holdfast provider edit mimo-plan --strategy round-robin
     """
     from ..config.provider_fields import set_fields
 
     provider = context.provider(name)
+    offered = with_limits(added, given, f"holdfast provider edit {name} --add-model MODEL --context TOKENS")
     fields: dict[str, object] = {}
     if given["forwarded"]:
         fields["forward_headers"] = [*_texts(given["forwarded"])]
@@ -51,7 +56,7 @@ def edit(
     if fields:
         set_fields(context.editable, name, fields)
     if added or removed:
-        _offer(context, name, provider.models or (), added=added, removed=removed)
+        _offer(context, name, provider.models or (), added=offered, removed=removed)
     say(f"Changed provider '{name}' in {context.home.config}", f"  next: holdfast provider show {name}")
 
 
@@ -60,10 +65,11 @@ def _texts(value: object) -> Sequence[str]:
 
 
 def _offer(
-    context: CliContext, name: str, models: Sequence[str], *, added: Sequence[str], removed: Sequence[str]
+    context: CliContext, name: str, models: Sequence[str], *, added: Sequence[object], removed: Sequence[str]
 ) -> None:
     """Write the list of models with those that were added and without those that were removed."""
     from ..config import set_models
+    from ..config.model_tables import name_of
     from ..core.config import near
     from ..core.errors import ConfigError
 
@@ -73,5 +79,7 @@ def _offer(
             f"provider '{name}' declares no model '{unknown[0]}': {near(unknown[0], models)}",
             next_step=f"holdfast provider show {name}",
         )
-    kept = [model for model in dict.fromkeys([*models, *added]) if model not in removed]
+    by_name: dict[str, object] = {model: model for model in models}
+    by_name |= {name_of(model): model for model in added}
+    kept = [model for each, model in by_name.items() if each not in removed]
     set_models(context.editable, name, kept or None)

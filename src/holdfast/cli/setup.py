@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from . import complete
 from .check import probe_dialects, steps_of
 from .context import CliContext
 from .known_provider import Address, misplaced_keys, provider_at
+from .model_limits import limit_options, with_limits
 from .models import known_models
 from .output import command_of, note, say
 from .setup_questions import asked_for_address, asked_for_key, asked_for_model
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     "--key", "keys", multiple=True, metavar="REF", help="A key, such as env:MY_KEY; may be repeated."
 )
 @click.option("--model", help="The model to call, and to offer the agents.")
+@limit_options
 @click.pass_context
-def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **given: str | None) -> None:
+def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **given: Any) -> None:
     """Set up a provider, and make one call that proves it.
 
     In a terminal it asks for what is not given, with lists that typing filters, and the host for the dialects
@@ -45,16 +47,18 @@ def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **giv
     Example:
       holdfast setup
       holdfast setup --url https://token-plan-cn.xiaomimimo.com/v1 --key env:MIMO_KEY --model mimo-v2.5-pro
+      holdfast setup --url http://127.0.0.1:8080/v1 --auth none --model big --context 131072 --output 16384
     """
     from ..config import schema_file
 
     context: CliContext = ctx.obj
     asks = sys.stdin.isatty() and sys.stdout.isatty()
-    address = _address(Address(**given), asks=asks)
+    models = with_limits([model] if model else (), given, "holdfast setup --model MODEL --context TOKENS")
+    address = _address(Address(*(given[field] for field in Address.__slots__)), asks=asks)
     keys = keys or _usual_key(address)
     _check_key(address, keys, asks=asks)
     is_new = not context.home.config.exists()
-    provider, lines = provider_at(context, address, keys, [model] if model else ())
+    provider, lines = provider_at(context, address, keys, models)
     if is_new:
         schema_file.put(context.home)
     say(*lines)

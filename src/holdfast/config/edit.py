@@ -190,9 +190,9 @@ def _put_endpoint(draft: Draft, path: tuple[str, ...], endpoint: object) -> None
         draft.put((*path, field), value)
 
 
-def set_models(home: Home, provider: str, models: Sequence[str] | None) -> Config:
-    """Declare the models that a provider offers, which keep what the file says about them; None declares
-    nothing. Raises ConfigError."""
+def set_models(home: Home, provider: str, models: Sequence[object] | None) -> Config:
+    """Declare the models that a provider offers (names or tables), which keep what the file says about them;
+    None declares nothing. Raises ConfigError."""
 
     def change(draft: Draft, config: Config) -> None:
         known_provider(config, provider)

@@ -90,7 +90,15 @@ def name_of(model: object) -> str:
     return str(model)
 
 
-def with_tables_of(before: Iterable[object], names: Iterable[str]) -> list[object]:
-    """Return the models of these names, as `before` writes those that it has."""
-    tables = {name_of(model): model for model in before}
-    return [tables.get(name, name) for name in names]
+def with_tables_of(before: Iterable[object], models: Iterable[object]) -> list[object]:
+    """Return these models (names or tables), as `before` writes those that it has; what a table says wins."""
+    known = {name_of(model): model for model in before}
+    return [_joined(known.get(name_of(model), model), model) for model in models]
+
+
+def _joined(before: object, model: object) -> object:
+    if not isinstance(model, Mapping):
+        return before
+    if not isinstance(before, Mapping):
+        return model
+    return {**before, **model}
