@@ -26,6 +26,7 @@ USES: dict[str, tuple[Dialect, tuple[str, ...], str]] = {
         ".codex",
     ),
     "opencode": (CHAT, ("opencode", "run", "--model", f"holdfast/{PIN}", "Say pong."), ".config/opencode"),
+    "kilo": (CHAT, ("kilo", "run", "--model", f"holdfast/{PIN}", "Say pong."), ".config/kilo"),
 }
 
 
@@ -128,6 +129,9 @@ OWN: list[tuple[str, str, dict[str, object], bool]] = [
         {"provider": {"holdfast": {"options": {"headers": {"Authorization": "Bearer of-the-user"}}}}},
         False,
     ),
+    ("kilo", ".config/kilo/opencode.json", {"enabled_providers": ["work"]}, False),
+    ("kilo", ".config/kilo/config.json", {"disabled_providers": ["holdfast"]}, False),
+    ("kilo", ".config/kilo/config.json", {"enabled_providers": ["work", "holdfast"]}, True),
     ("pi", ".pi/agent/auth.json", {"holdfast": {"type": "api_key", "key": "of-the-user"}}, False),
 ]
 

@@ -20,6 +20,7 @@ from holdfast.harness import HARNESSES, jsonc
 from holdfast.harness import attach as shell
 from holdfast.harness.base import ConnectOffer
 from holdfast.store.sqlite import SqliteStore
+from tables import rows
 
 CONFIG = """\
 [gateway]
@@ -50,6 +51,7 @@ FILES = {
     "claude": (".claude/settings.json", '{"theme": "dark", "env": {"FOO": "1"}}'),
     "codex": (".codex/config.toml", '# mine\nmodel = "gpt-5"\n'),
     "opencode": (".config/opencode/opencode.jsonc", '{\n\t/* mine */\n\t"theme": "x"\n}'),
+    "kilo": (".config/kilo/kilo.jsonc", '{\n\t/* mine */\n\t"theme": "x"\n}'),
 }
 CONNECTABLE = sorted(FILES)
 
@@ -444,16 +446,15 @@ def test_a_file_that_holds_no_settings_is_refused_plainly(
     assert path.read_text() == text
 
 
-@pytest.mark.parametrize(
-    "name", sorted(name for name, harness in HARNESSES.items() if harness.attach is None)
-)
+@rows("name", sorted(name for name, harness in HARNESSES.items() if harness.attach is None))
 def test_a_program_that_takes_no_key_by_reference_is_run_and_not_connected(
     name: str, cli: Cli, user_home: Path
 ) -> None:
     result = cli("connect", name)
     assert result.exit_code == 2
-    assert "cannot be connected" in result.stderr
-    assert "run: holdfast run" in result.stderr
+    program = HARNESSES[name]
+    why = program.no_plan or f"it takes its key {program.no_attach}"
+    assert f"{program.title} cannot be connected: {why}\n  run: holdfast run " in result.stderr
     assert cli("disconnect", name).exit_code == 2
 
 

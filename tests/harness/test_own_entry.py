@@ -11,6 +11,7 @@ from cli.furnishing import Cli, write
 from holdfast.harness import HARNESSES, jsonc
 from holdfast.harness.base import TOKEN
 from holdfast.harness.own_entry import is_own_gateway
+from holdfast.importers.programs import PROGRAMS
 from holdfast.values.secret import Secret
 
 ROOT = "http://127.0.0.1:4555"
@@ -41,7 +42,9 @@ def test_what_connect_writes_is_known_by_its_key_alone(name: str, cli: Cli, home
     assert all(is_own_gateway("https://elsewhere.example/v1", key) for key in keys)
 
 
-@pytest.mark.parametrize("name", sorted(name for name, program in HARNESSES.items() if program.attach))
+@pytest.mark.parametrize(
+    "name", sorted(name for name in PROGRAMS if getattr(HARNESSES.get(name), "attach", None))
+)
 def test_what_connect_writes_is_not_imported_again(name: str, cli: Cli, home: Path) -> None:
     write(home / "holdfast.toml", CONFIG)
     assert cli("connect", name).exit_code == 0

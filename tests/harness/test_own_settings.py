@@ -55,7 +55,9 @@ REFUSED: list[tuple[str, str, object, str]] = [
     ("opencode", ".config/opencode/config.json", {"disabled_providers": ["holdfast"]}, "disabled_providers"),
     ("opencode", ".config/opencode/config.json", OTHER, "provider"),
     ("opencode", "by-variable.json", OTHER, "provider"),
-    ("opencode", "managed.opencode/opencode.json", {"enabled_providers": ["work"]}, "enabled_providers"),
+    ("opencode", "managed/opencode/opencode.json", {"enabled_providers": ["work"]}, "enabled_providers"),
+    ("kilo", ".config/kilo/opencode.jsonc", {"enabled_providers": ["work"]}, "enabled_providers"),
+    ("kilo", "managed/kilo/kilo.json", OTHER, "provider"),
     ("pi", ".pi/agent/auth.json", {"holdfast": {"type": "api_key", "key": "x"}}, "holdfast"),
     ("codex", ".codex/config.toml", '[model_providers.holdfast]\nenv_key = "X"\n', "model_providers"),
     ("codex", "managed.toml", 'model_provider = "x"\n', "model_provider"),
@@ -76,6 +78,8 @@ TOLD: list[tuple[str, str, object, str]] = [
     ("opencode", OPENCODE, {"small_model": "work/x"}, "small_model"),
     ("opencode", f"{PROJECT}/opencode.json", {"enabled_providers": ["work"]}, "enabled_providers"),
     ("opencode", f"{PROJECT}/.opencode/opencode.jsonc", OTHER, "provider"),
+    ("kilo", f"{PROJECT}/.kilocode/kilo.json", OTHER, "provider"),
+    ("kilo", f"{PROJECT}/opencode.json", {"enabled_providers": ["work"]}, "enabled_providers"),
     ("codex", ".codex/config.toml", 'profile = "work"\n', "profile"),
     ("codex", f"{PROJECT}/.codex/config.toml", 'model = "x"\nmodel_provider = "x"\n', "model"),
     ("codex", ".codex/config.toml", '[profiles.holdfast]\nmodel = "x"\n', "profiles"),
@@ -116,6 +120,7 @@ SHELL: list[tuple[str, str, str]] = [
     ("claude", "ANTHROPIC_MODEL", "claude-opus-4-8"),
     ("claude", "HTTPS_PROXY", "http://proxy.example:3128"),
     ("opencode", "OPENCODE_CONFIG_CONTENT", json.dumps({"enabled_providers": ["work"]})),
+    ("kilo", "KILO_CONFIG_CONTENT", json.dumps({"enabled_providers": ["work"]})),
 ]
 Furnish = Callable[[str, object], Path]
 
@@ -129,7 +134,7 @@ def furnish(home: Path, monkeypatch: pytest.MonkeyPatch) -> Furnish:
     monkeypatch.chdir(project)
     monkeypatch.setenv("OPENCODE_CONFIG", str(home.parent / "by-variable.json"))
     monkeypatch.setattr(claude_settings, "_MANAGED", (str(home.parent / "managed.json"),))
-    monkeypatch.setattr(opencode_settings, "_MANAGED", home.parent / "managed.opencode")
+    monkeypatch.setattr(opencode_settings, "_MANAGED", home.parent / "managed")
     monkeypatch.setattr(codex_settings, "_MANAGED", home.parent / "managed.toml")
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -170,7 +170,7 @@ def _unconnectable(program: Harness) -> Exception:
 
     why, step = program.no_plan, "holdfast run --list"
     if not why:
-        why = "it takes its key from the environment only, where every program would see the token"
+        why = f"it takes its key {program.no_attach}"
         step = f"holdfast run {program.name}"
     return CannotHandOver(f"{program.title} cannot be connected: {why}", next_step=step)
 

@@ -188,8 +188,8 @@ class Harness:
     abbreviates    True if it takes an argument by its first letters
     takes_headers  True if extra headers of an endpoint can be handed over
     no_plan        why it cannot be handed a connection; "" when it can
-    attach         returns the members that `connect` adds to its configuration; None where it takes a key
-                   neither from a file nor from a command
+    attach         returns the members that `connect` adds to its configuration; None where it cannot
+    no_attach      how it takes its key, where that is neither from a file nor from a command
     settings       its user's own settings that could win over these members
     """
 
@@ -207,6 +207,7 @@ class Harness:
     abbreviates: bool = False
     takes_headers: bool = True
     no_plan: str = ""
+    no_attach: str = "from the environment only, where every program would see the token"
     attach: Callable[[ConnectOffer], Attachment] | None = None
     settings: OwnSettings | None = None
 

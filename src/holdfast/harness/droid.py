@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import TOKEN, File, Handover, Harness, LaunchRequest, expected, named, pretty
-from .environment import EVERYWHERE
+from .environment import EVERYWHERE, IN_PLAIN_TEXT
 
 _PROVIDERS = {
     Dialect.OPENAI_CHAT: "generic-chat-completion-api",
@@ -80,5 +80,6 @@ HARNESS = Harness(
         Dialect.OPENAI_RESPONSES: frozenset({Auth.BEARER}),
         Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY}),
     },
+    no_attach=IN_PLAIN_TEXT,
     chooses=("-m", "--model", "--settings", "--spec-model", "--worker-model", "--validator-model"),
 )

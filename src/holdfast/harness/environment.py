@@ -21,6 +21,8 @@ EVERYWHERE = (
 )
 """Removed for every program. AWS_*, GOOGLE_APPLICATION_CREDENTIALS and the like stay: they belong to the
 user's work, and no plan of ours lets a program sign with them."""
+IN_PLAIN_TEXT = "in plain text in its settings, or from the environment where every program would see it"
+"""How some programs take their key (`Harness.no_attach`)."""
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 _REDIRECTS = ("*_PROXY", "*_proxy", "*_API_BASE", "*_BASE_URL")
 

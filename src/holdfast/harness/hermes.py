@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..core.identity import Auth, Dialect
 from .base import TOKEN, File, Handover, Harness, LaunchRequest, expected, pretty
-from .environment import EVERYWHERE
+from .environment import EVERYWHERE, IN_PLAIN_TEXT
 
 _MODES = {Dialect.OPENAI_CHAT: "chat_completions", Dialect.OPENAI_RESPONSES: "codex_responses"}
 
@@ -62,6 +62,7 @@ HARNESS = Harness(
     plan=_plan,
     tested="0.19.0",
     shows=dict.fromkeys(_MODES, frozenset({Auth.BEARER})),
+    no_attach=IN_PLAIN_TEXT,
     chooses=("-m", "--model", "--provider", "--ignore-user-config", "--safe-mode"),
     takes_headers=False,
 )

@@ -5,7 +5,9 @@ later run with the environment of an earlier one."""
 
 from __future__ import annotations
 
-from . import opencode
+from functools import partial
+
+from . import opencode, opencode_settings
 from .base import Handover, Harness, LaunchRequest
 
 _SWITCHES = {
@@ -31,4 +33,8 @@ HARNESS = Harness(
     tested="7.7.9",
     shows=opencode.HARNESS.shows,
     chooses=opencode.HARNESS.chooses,
+    attach=partial(opencode.attach, program="kilo", names=("kilo.jsonc", "kilo.json")),
+    settings=opencode_settings.settings_of(
+        "kilo", ("kilo.json", "kilo.jsonc", "opencode.json", "opencode.jsonc"), (".kilocode", ".kilo")
+    ),
 )

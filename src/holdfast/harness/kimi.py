@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import Handover, Harness, LaunchRequest, expected, named
-from .environment import EVERYWHERE
+from .environment import EVERYWHERE, IN_PLAIN_TEXT
 
 _TYPES = {
     Dialect.OPENAI_CHAT: "openai",
@@ -78,5 +78,6 @@ HARNESS = Harness(
         Dialect.OPENAI_RESPONSES: frozenset({Auth.BEARER}),
         Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY}),
     },
+    no_attach=IN_PLAIN_TEXT,
     chooses=("-m", "--model"),
 )

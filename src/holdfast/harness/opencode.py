@@ -118,9 +118,13 @@ def _with_model(arguments: tuple[str, ...], model: str) -> tuple[str, ...]:
     return ("--model", model, *arguments)
 
 
-def _attach(offer: ConnectOffer) -> Attachment:
+def attach(
+    offer: ConnectOffer,
+    program: str = "opencode",
+    names: tuple[str, ...] = ("opencode.jsonc", "opencode.json"),
+) -> Attachment:
     """Attach by a provider for each dialect that is needed, because the package decides the dialect; the key
-    comes from a file."""
+    comes from a file. `program` is opencode, or one that is made of it and has the files of these `names`."""
     members: list[tuple[tuple[str, ...], object]] = []
     for dialect in dict.fromkeys(dialect for _, dialect in offer.models):
         url = offer.url(dialect)
@@ -143,9 +147,9 @@ def _attach(offer: ConnectOffer) -> Attachment:
     return Attachment(
         variable="XDG_CONFIG_HOME",
         directory=".config",
-        names=("opencode/opencode.jsonc", "opencode/opencode.json"),
+        names=tuple(f"{program}/{name}" for name in names),
         members=tuple(members),
-        use=f"opencode --model {begin}",
+        use=f"{program} --model {begin}",
     )
 
 
@@ -163,7 +167,7 @@ HARNESS = Harness(
         Dialect.OPENAI_RESPONSES: ANY_AUTH - {Auth.NONE},
         Dialect.ANTHROPIC_MESSAGES: frozenset({Auth.X_API_KEY}),
     },
-    attach=_attach,
+    attach=attach,
     settings=SETTINGS,
     chooses=("-m", "--model"),
 )
