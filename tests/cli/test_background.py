@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cli.furnishing import Cli, write
 from holdfast._files import open_lock, take_lock
+from holdfast.cli import progress
 from holdfast.cli.background import lines_of
 from holdfast.gateway.process import log_file
 from holdfast.gateway.process.log_file import LogFile, older_part
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 def test_a_gateway_in_the_background_is_listed_logged_and_ended(
     cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(progress, "_is_shown", lambda: True)
+    monkeypatch.setattr(progress, "_tell", lambda what, _: seen.append(what))
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     started = cli("serve", "--port", "0", "--background", "--json")
     assert (started.exit_code, started.stderr) == (0, "")
@@ -32,6 +36,10 @@ def test_a_gateway_in_the_background_is_listed_logged_and_ended(
     assert (shown["url"], shown["pid"], shown["proved"]) == (gateway["url"], gateway["pid"], True)
     assert cli("stop", "http://127.0.0.1:1").exit_code == 2
     assert cli("stop", gateway["url"]).stdout == f"The gateway at {gateway['url']} has ended.\n"
+    assert [seen[0], seen[-1]] == [
+        "the gateway starts",
+        f"the gateway at {gateway['url']} lets its running answers end",
+    ]
     events = [json.loads(line)["event"] for line in cli("logs").stdout.splitlines()]
     assert (events[0], events[-1]) == ("started", "ended")
     assert (furnished / "gateway.log").stat().st_mode & 0o777 == 0o600

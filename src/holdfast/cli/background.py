@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .output import say
+from .progress import waiting
 
 if TYPE_CHECKING:
     from ..gateway.registry import RunningGateway
@@ -37,21 +38,21 @@ def start(command: Sequence[str], log: Path, *, as_json: bool) -> int:
     if process.stdout is None:
         raise RuntimeError("a pipe was asked for")
     announced: list[str] = []
-    for line in process.stdout:
-        if line == "\n":
-            process.stdout.close()
-            process.returncode = 0  # it outlives us: nobody waits for it
-            say(*announced)
-            if not as_json:
-                say(
-                    f"  in the background, process {process.pid}; its log is {log}", "  end it: holdfast stop"
-                )
-            return 0
-        announced.append(line.rstrip("\n"))
-    process.stdout.close()
-    code = process.wait()
-    sys.stderr.write("".join(_since(log, written)))
-    return code or 1
+    with waiting("the gateway starts"), process.stdout:
+        for line in process.stdout:
+            announced.append(line.rstrip("\n"))
+            if line == "\n":
+                break
+        else:
+            process.wait()
+    if process.returncode is not None:
+        sys.stderr.write("".join(_since(log, written)))
+        return process.returncode or 1
+    process.returncode = 0  # it outlives us: nobody waits for it
+    say(*announced[:-1])
+    if not as_json:
+        say(f"  in the background, process {process.pid}; its log is {log}", "  end it: holdfast stop")
+    return 0
 
 
 def stop(gateway: RunningGateway, still_runs: Callable[[], bool], patience: float) -> bool:

@@ -55,7 +55,8 @@ def command(ctx: click.Context, set_aside: bool, as_json: bool) -> None:
     examination = _Examination(ctx.obj)
     findings: list[Finding] = []
     if set_aside:
-        findings += move_damaged_store(ctx.obj)
+        with waiting("looking at the store"):
+            findings += move_damaged_store(ctx.obj)
     with waiting("looking at configuration, keys and store"):
         findings += examination.findings()
     wrong = sum(finding.level == "wrong" for finding in findings)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .output import Options, command_of, count, if_any, json_option, say, show_json, table
+from .progress import waiting
 
 if TYPE_CHECKING:
     from ..importers.hermes_home import HermesHome
@@ -91,8 +92,9 @@ def hermes(
     if undo:
         _undo(path, as_json)
         return 0
-    home = read_home(path)
-    verdicts = _verdicts(home, chosen, command)
+    with waiting("reading the home of hermes"):
+        home = read_home(path)
+        verdicts = _verdicts(home, chosen, command)
     changes = {
         verdict.row.id: (verdict.row.model_config, verdict.config)
         for verdict in verdicts
@@ -100,8 +102,9 @@ def hermes(
     }
     backup = None
     if apply and changes:
-        backup = hermes_db.heal(path, changes, lambda rows: _wrong_still(home, rows, verdicts))
-        verdicts = _verdicts(home, (), command)
+        with waiting("repairing the sessions of hermes"):
+            backup = hermes_db.heal(path, changes, lambda rows: _wrong_still(home, rows, verdicts))
+            verdicts = _verdicts(home, (), command)
     if as_json:
         show_json(_as_json(home, verdicts, list(changes) if apply else [], backup))
     else:

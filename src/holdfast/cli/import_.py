@@ -13,6 +13,7 @@ import click
 from ..importers.programs import PROGRAMS
 from .context import CliContext
 from .output import Options, command_of, count, json_option, note, say, show_json
+from .progress import waiting
 
 if TYPE_CHECKING:
     from ..core.config import Config
@@ -98,8 +99,9 @@ def command(context: CliContext, /, program: str, path: Path | None, **given: An
         if not path.exists():
             raise ConfigError(f"{path} does not exist", next_step="holdfast import --help")
         refuse_foreign(PROGRAMS[program], path)
-    entries = PROGRAMS[program].read(path)
-    planned = plan(entries, context.config, only, copied=given["copy_secrets"])
+    with waiting(f"reading the files of {program}"):
+        entries = PROGRAMS[program].read(path)
+        planned = plan(entries, context.config, only, copied=given["copy_secrets"])
     done = _Import(planned)
     options: Options = {
         "only": only,
@@ -113,7 +115,8 @@ def command(context: CliContext, /, program: str, path: Path | None, **given: An
             _ask(planned, again)
         done.written = write(context.editable, planned)
     if sessions:
-        _add_sessions(context, done, path, apply=apply)
+        with waiting("reading the sessions of hermes"):
+            _add_sessions(context, done, path, apply=apply)
     if given["as_json"]:
         show_json(_as_json(done))
     else:

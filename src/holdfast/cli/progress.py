@@ -19,7 +19,7 @@ _CLEAR = "\r\x1b[K"
 def waiting(what: str) -> Iterator[None]:
     """Tell on standard error what is waited for and for how long, in one line that is removed at the end. A
     file, and a terminal that cannot remove a line, get nothing."""
-    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+    if not _is_shown():
         yield
         return
     ended = Event()
@@ -30,6 +30,10 @@ def waiting(what: str) -> Iterator[None]:
     finally:
         ended.set()
         teller.join()
+
+
+def _is_shown() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _tell(what: str, ended: Event) -> None:

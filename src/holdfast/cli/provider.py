@@ -14,6 +14,7 @@ from .guards import also_in, refuse_while_used, sessions_of, sign_out, still_usi
 from .model_facts import described
 from .output import if_any, json_option, say, show_json, some_of, table
 from .presets import presets
+from .progress import waiting
 from .provider_add import add
 from .provider_edit import edit
 
@@ -181,7 +182,8 @@ def rename(context: CliContext, old: str, new: str) -> None:
     if not finishing:
         config_file.rename_provider(context.editable, old, new)
     try:
-        moved = context.store.rename_provider(old, new)
+        with waiting("renaming it in the sessions"):
+            moved = context.store.rename_provider(old, new)
     except PartlyRenamed:
         raise
     except StoreError:

@@ -15,14 +15,14 @@ from .output import Options, command_of, json_option, say, show_json, table
 from .prompts import given_secret
 from .provision_options import ask_consent, has_live_key, kind_of, roles_of, settings_of, signed_in
 from .provision_views import (
-    has_key_here,
-    lost_view,
+    asked,
     provisioning_of,
     report,
     status_row,
     stored_key,
     stored_record,
     view,
+    views_of,
     ways_out,
     without_record,
 )
@@ -133,7 +133,7 @@ def obtain(
             command = command_of("holdfast provision", name, {**options, "again": again, "accept": True})
             record = signed_in(provisioning, record, email=email, code=code, command=command)
             ask_consent(provisioning, record, command, accept=accept)
-        report(provisioning, provisioning.provision(record, _USER, again=again), as_json)
+        report(provisioning, asked(lambda: provisioning.provision(record, _USER, again=again)), as_json)
 
 
 @command.command()
@@ -153,8 +153,7 @@ def status(context: CliContext, name: str | None, as_json: bool) -> None:
         records = [record for record in records if record.name == name]
         broken = [lost for lost in broken if lost.name == name]
     if as_json:
-        shown = [view(record) | {"key_here": has_key_here(context, record)} for record in records]
-        show_json(shown + [lost_view(lost) | {"key_here": False} for lost in broken])
+        show_json(views_of(context, records, broken))
         return
     rows = [status_row(context, record) for record in records]
     rows += [[lost.name, lost.kind, "quarantined", "", lost.why] for lost in broken]
@@ -178,7 +177,7 @@ def resolve(context: CliContext, name: str, roles: Sequence[str], as_json: bool)
       holdfast provision resolve team --role answer=pin:claude-sonnet-4-5
     """
     with provisioning_of(context) as provisioning:
-        record = provisioning.resolve(stored_record(provisioning, name), roles_of(roles))
+        record = asked(lambda: provisioning.resolve(stored_record(provisioning, name), roles_of(roles)))
         report(provisioning, record, as_json)
 
 
@@ -194,7 +193,7 @@ def verify(context: CliContext, name: str, as_json: bool) -> None:
       holdfast provision verify team
     """
     with provisioning_of(context) as provisioning:
-        record = provisioning.verify(provisioning.heal(stored_record(provisioning, name)))
+        record = asked(lambda: provisioning.verify(provisioning.heal(stored_record(provisioning, name))))
         report(provisioning, record, as_json)
 
 
@@ -221,7 +220,7 @@ def repair(context: CliContext, name: str, discard: bool, as_json: bool) -> None
             store.remove_provision(name)
             say(f"Deleted the record of '{name}'", f"  next: {without_record(context, broken[0])}")
             return
-        record = provisioning.heal(stored_record(provisioning, name))
+        record = asked(lambda: provisioning.heal(stored_record(provisioning, name)))
         ways = ways_out(record)
         if not as_json:
             say(*ways)
@@ -270,7 +269,7 @@ def adopt(
         ref, secret = stored_key(provisioning, name, source, again), None
         if not ref:
             secret = given_secret(name, from_stdin=source == "-", otherwise=f"{again} --from -", again=again)
-        report(provisioning, provisioning.adopt(record, secret, url, ref), as_json)
+        report(provisioning, asked(lambda: provisioning.adopt(record, secret, url, ref)), as_json)
 
 
 @command.command()
@@ -293,7 +292,8 @@ def retire(context: CliContext, name: str, only_here: bool, as_json: bool) -> No
       holdfast provision retire team
     """
     with provisioning_of(context) as provisioning:
-        record, given_back = provisioning.retire(stored_record(provisioning, name), only_here=only_here)
+        stored = stored_record(provisioning, name)
+        record, given_back = asked(lambda: provisioning.retire(stored, only_here=only_here))
         if as_json:
             show_json(view(record) | {"given_back": given_back})
         else:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .context import CliContext
 from .output import clock, command_of, if_any, say, show_json, table
+from .progress import waiting
 
 if TYPE_CHECKING:
     from ..core.errors import NotReady
     from ..core.provisioning_state import Record
     from ..engine.provisioning import Provisioning
     from ..store.base import BrokenRecord
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -41,7 +44,8 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
         for record in provisioning.engine.store.provisions():
             refused: NotReady | None
             try:
-                after = provisioning.heal(record, patience=1.0)
+                with waiting(f"repairing '{record.name}'"):
+                    after = provisioning.heal(record, patience=1.0)
                 refused = obstacle_of(provisioning, after)
             except NotReady as error:
                 after, refused = record, error
@@ -49,7 +53,7 @@ def heal_providers(context: CliContext, *, as_json: bool) -> int:
             views.append(view(after) | {"ready": refused is None, "run": step})
         broken = provisioning.engine.store.broken_provisions()
     views += [
-        lost_view(lost) | {"ready": False, "run": f"holdfast provision repair {lost.name} --discard"}
+        _lost_view(lost) | {"ready": False, "run": f"holdfast provision repair {lost.name} --discard"}
         for lost in broken
     ]
     if as_json:
@@ -103,6 +107,12 @@ def obstacle_of(provisioning: Provisioning, record: Record) -> NotReady | None:
     return provisioning.obstacle(record) or next(missing, None)
 
 
+def asked(take: Callable[[], T]) -> T:
+    """Return what a call to a service gives, and tell what is waited for."""
+    with waiting("asking the service that gives the key"):
+        return take()
+
+
 def report(provisioning: Provisioning, record: Record, as_json: bool, instead: Sequence[str] = ()) -> None:
     """Show a record. Raises NotReady when it is not ready, with the first command of `instead` if there is
     one."""
@@ -146,7 +156,15 @@ def view(record: Record) -> dict[str, Any]:
     }
 
 
-def lost_view(lost: BrokenRecord) -> dict[str, Any]:
+def views_of(
+    context: CliContext, records: Sequence[Record], broken: Sequence[BrokenRecord]
+) -> list[dict[str, Any]]:
+    """Return records, also those that cannot be read, as JSON values with the same members."""
+    shown = [view(record) | {"key_here": has_key_here(context, record)} for record in records]
+    return shown + [_lost_view(lost) | {"key_here": False} for lost in broken]
+
+
+def _lost_view(lost: BrokenRecord) -> dict[str, Any]:
     """Return a record that cannot be read as JSON values: its members are those of one that can be."""
     from ..core.identity import ProviderName
     from ..core.provisioning_state import Capability, Record

@@ -10,6 +10,7 @@ from . import complete
 from .context import CliContext
 from .groups import Nouns
 from .output import clock, if_any, json_option, note, say, show_json, table
+from .progress import waiting
 from .session_transfer import export, import_, move, who_follows
 from .unused_sessions import remove_unused
 
@@ -60,13 +61,14 @@ def list_(context: CliContext, limit: int, after: str, whole: bool, as_json: boo
     listed: list[Session | BrokenSession] = []
     if not after:
         listed += store.broken_sessions()
-    while True:
-        page = store.session_page(limit, following)
-        listed += page.sessions
-        following = page.after
-        if not (whole and following):
-            break
-    views = [view(config, row, store) for row in listed]
+    with waiting("reading the sessions"):
+        while True:
+            page = store.session_page(limit, following)
+            listed += page.sessions
+            following = page.after
+            if not (whole and following):
+                break
+        views = [view(config, row, store) for row in listed]
     more = f"holdfast session list --limit {limit} --after '{following}'"
     if as_json:
         show_json(views)

@@ -12,6 +12,7 @@ from .._files import quoted
 from . import complete
 from .context import CliContext
 from .output import command_of, count, if_any, json_option, say, show_json, table
+from .progress import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,11 +85,12 @@ def move(
         raise ConfigError(
             "--model takes OLD=NEW: the model's name here and there", next_step="holdfast session move --help"
         )
-    sessions = context.existing_store.sessions_using(start)
-    moves = session_moves.plan(context.config, sessions, start, goal, models=names, key=key)
     late: list[Move] = []
-    if apply and moves:
-        late = session_moves.carry_out(context.store, moves)
+    with waiting(f"looking at the sessions of {start}"):
+        sessions = context.existing_store.sessions_using(start)
+        moves = session_moves.plan(context.config, sessions, start, goal, models=names, key=key)
+        if apply and moves:
+            late = session_moves.carry_out(context.store, moves)
     if as_json:
         show_json([_view(item, apply=apply, late=item in late) for item in moves])
     else:

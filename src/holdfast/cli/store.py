@@ -11,6 +11,7 @@ import click
 from .context import CliContext
 from .groups import Nouns
 from .output import clock, count, json_option, say, show_json, table
+from .progress import waiting
 
 if TYPE_CHECKING:
     from ..core.config import StoreSettings
@@ -47,9 +48,10 @@ def status(context: CliContext, as_json: bool) -> None:
       holdfast store status
     """
     store, settings = context.existing_store, context.config.store
-    now = store.status()
-    old = store.count_old(settings.keep / _DAY)
-    unused = _count_unused(store, settings)
+    with waiting("counting the rows of the store"):
+        now = store.status()
+        old = store.count_old(settings.keep / _DAY)
+        unused = _count_unused(store, settings)
     if as_json:
         limits = {"keep": settings.keep, "max_size": settings.max_size, "forget_sessions": None}
         if isfinite(settings.forget_sessions):
@@ -90,10 +92,11 @@ def prune(context: CliContext, as_json: bool) -> None:
     from ..engine.upkeep import portions
     from ..store.upkeep import PAUSE
 
-    before, deleted = context.existing_store.status().size, 0
-    for rows in portions(context.existing_store, context.config.store):
-        deleted += rows
-        time.sleep(PAUSE)
+    with waiting("deleting what is old"):
+        before, deleted = context.existing_store.status().size, 0
+        for rows in portions(context.existing_store, context.config.store):
+            deleted += rows
+            time.sleep(PAUSE)
     _tell_sizes(context, before, {"deleted": deleted}, as_json=as_json)
 
 
@@ -111,8 +114,8 @@ def vacuum(context: CliContext, as_json: bool) -> None:
     """
     from ..store.time_limit import time_limit
 
-    before = context.existing_store.status().size
-    with time_limit(_LONGEST_VACUUM):
+    with waiting("writing the store anew"), time_limit(_LONGEST_VACUUM):
+        before = context.existing_store.status().size
         context.existing_store.vacuum()
     _tell_sizes(context, before, {}, as_json=as_json)
 
