@@ -10,6 +10,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from holdfast.core.identity import Pin
 from holdfast.core.session import ActiveFallback, Session
 from holdfast.distribution import update_command
 from holdfast.store import StaleSession, dbfile, migrations, sql, sqlite
+from holdfast.store.base import StoreAway
 from holdfast.store.dbfile import set_aside
 from holdfast.store.journal_events import Event, SessionCreated, UnknownEvent
 from holdfast.store.memory import MemoryStore
@@ -228,6 +230,42 @@ def test_a_store_that_vanishes_while_it_is_opened_is_not_made_anew(
     assert list(state.parent.iterdir()) == []
 
 
+def test_a_file_that_takes_the_place_of_the_open_one_is_the_store_from_then_on(
+    filled: Path, tmp_path: Path
+) -> None:
+    with SqliteStore(tmp_path / "copy.db") as copy:
+        copy.save_session(replace(SESSION, id="copied"), None)
+    with SqliteStore(filled) as store:
+        before = store.revision()
+        (tmp_path / "copy.db").replace(filled)
+        for _ in range(2):
+            assert [session.id for session in store.sessions()] == ["copied"]
+        assert not store.revision().continues(before), "all that was read before is read again"
+        store.save_session(replace(SESSION, id="new"), None)
+        with SqliteStore(filled) as other:
+            assert other.session("new") is not None
+
+
+def test_a_store_that_was_moved_away_is_away_until_a_file_is_there(filled: Path, tmp_path: Path) -> None:
+    with SqliteStore(filled) as store:
+        revision = store.revision()
+        filled.rename(tmp_path / "moved.db")
+        for call in (store.sessions, store.revision, lambda: store.record([EVENT])):
+            with pytest.raises(StoreAway, match=r"is gone: it was moved or deleted[\s\S]+holdfast token new"):
+                call()
+        assert store.glance() is None, "no event loop waits for what follows"
+        filled.touch()
+        with pytest.raises(StoreAway, match="is cut off: it has 0 bytes"):
+            store.sessions()
+        (tmp_path / "moved.db").replace(filled)
+        assert [session.id for session in store.sessions()] == ["s"]
+        assert store.revision() == store.glance() == revision
+    filled.unlink()
+    with pytest.raises(StoreError):
+        store.sessions()
+    assert not filled.exists(), "a store that was closed makes no file"
+
+
 def test_a_migration_that_fails_leaves_the_schema_before_it(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,6 +375,16 @@ def test_a_write_waits_for_other_processes_only_so_long_and_reads_do_not_wait(fi
         assert (store.session("s"), store.revision()) == (SESSION, before)
         other.execute("ROLLBACK")
         assert store.remove_session("s") is True
+
+
+def test_writing_the_file_anew_may_take_long_and_waits_for_others_as_every_call_does(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "USUAL_SECONDS", 0.05)
+    with SqliteStore(filled) as store, closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with time_limit(3_600), pytest.raises(StoreAway, match=r"locked for 0\.05 s"):
+            store.vacuum()
 
 
 def test_a_call_waits_for_other_threads_only_so_long(filled: Path) -> None:

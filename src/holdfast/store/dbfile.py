@@ -6,6 +6,7 @@ one, and two processes that start at the same time open the same database."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,15 @@ def ensure(path: Path, build: Callable[[Path], None]) -> None:
         raise StoreError(f"{path} is not a database: it was replaced or overwritten", next_step=DOCTOR)
     if header[_ID_AT] != APPLICATION_ID.to_bytes(4, "big"):
         raise StoreError(f"{path} is the database of another program; it was left as it is", next_step=DOCTOR)
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Return which file has this path, by its device and its number; None where there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - every call of a store passes here
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _create(path: Path, build: Callable[[Path], None]) -> None:

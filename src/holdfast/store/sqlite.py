@@ -24,12 +24,12 @@ from typing import Any
 from ..core.errors import StoreError
 from . import sql, sqlite_pages
 from .base import StoreAway
-from .dbfile import APPLICATION_ID, DOCTOR, ensure
+from .dbfile import APPLICATION_ID, DOCTOR, ensure, file_at
 from .feed import Revision
 from .migrations import MIGRATIONS, READABLE_BY, SCHEMA, check_readable
 from .relational import RelationalStore
 from .rows import Params, Row
-from .time_limit import USUAL_SECONDS, seconds_allowed
+from .time_limit import USUAL_SECONDS, seconds_allowed, time_limit
 from .transaction import Transaction
 
 _SERIAL = "INTEGER PRIMARY KEY"
@@ -48,6 +48,7 @@ _REASONS = {
 _inherited: list[sqlite3.Connection] = []
 _FORK_SECONDS = 1.0
 """Seconds for which a fork waits for threads: those that wait for another process are inside for long."""
+_ANEW = "holdfast token new   (makes a new store, for a new beginning; otherwise move the file back)"
 _opening = threading.RLock()
 _stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
 _held: list[Any] = []
@@ -58,6 +59,9 @@ class SqliteStore(RelationalStore):
 
     Raises StoreError if the file is damaged, another program's, or of a newer version; it is never
     replaced."""
+
+    _closed = False
+    _left: tuple[sqlite3.Connection, ...] = ()
 
     def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock)
@@ -74,43 +78,75 @@ class SqliteStore(RelationalStore):
     def _open(self) -> None:
         self._pid = os.getpid()
         self._writing, self._reading = threading.Lock(), threading.Lock()
-        self._seen, self._revision = -1, Revision(0, "")
-        self._patience: dict[sqlite3.Connection, float] = {}
+        self._files, self._left = 0, ()
+        self._connect()
+
+    def _connect(self) -> None:
+        """Open the connections, where there are none yet or those of before are not used any more."""
         with _opening, self._explained:
             ensure(self.path, _build)
-            self._writer = connect(self.path)
+            writer = connect(self.path)
             try:
-                migrate(self._writer, self.path)
-                self._reader = connect(self.path)
+                migrate(writer, self.path)
+                reader = connect(self.path)
             except BaseException:
-                self._writer.close()
+                writer.close()
                 raise
+        self._seen, self._revision = -1, Revision(0, "")
+        self._patience: dict[sqlite3.Connection, float] = {}
+        self._writer, self._reader = writer, reader
+        self._file, self._files = file_at(self.path), self._files + 1
 
     def _here(self) -> None:
-        """Open new connections after a fork: SQLite's must not be used across one."""
+        """Open new connections after a fork, because SQLite's must not be used across one, and where another
+        file has taken the place of the one that is open. Raises StoreAway where there is none."""
         if self._pid != os.getpid():
             _inherited.extend((self._writer, self._reader))
             self._open()
+        elif file_at(self.path) != self._file and not self._closed:
+            self._follow_the_file()
+
+    def _follow_the_file(self) -> None:
+        with _opening:
+            file = file_at(self.path)
+            if file is None:
+                what = "is gone: it was moved or deleted while this program had it open"
+                raise StoreAway(f"the store {self.path} {what}", next_step=_ANEW)
+            if file != self._file:
+                # A thread may be inside the old ones, which are closed at the end.
+                left = (*self._left, self._writer, self._reader)
+                try:
+                    self._connect()
+                except StoreError as error:
+                    raise StoreAway(error.what, next_step=error.next_step) from error
+                self._left = left
 
     def revision(self) -> Revision:
         self._here()
         with self._reading, self._explained:
             (seen,) = self._reader.execute("PRAGMA data_version").fetchone()
             if seen != self._seen:  # there was a commit, perhaps of the journal only: the counter tells
-                self._revision = Revision(*self._reader.execute(_REVISION).fetchone())
+                self._revision = self._numbered_by(self._reader.execute(_REVISION).fetchone())
                 self._seen = seen
             return self._revision
 
+    def _numbered_by(self, row: Row) -> Revision:
+        """Return the revision in a row of the file that is open: the numbers of another file are others."""
+        number, epoch = row
+        return Revision(number, f"{epoch} {self._files}")
+
     def glance(self) -> Revision | None:
         """Return the revision while no thread is reading: a reader waits for no writer."""
-        if self._pid != os.getpid() or not self._reading.acquire(blocking=False):
+        if self._pid != os.getpid() or file_at(self.path) != self._file:
+            return None
+        if not self._reading.acquire(blocking=False):
             return None
         try:
             (seen,) = self._reader.execute("PRAGMA data_version").fetchone()
             if seen != self._seen:  # not for a moment longer, whatever another program does to the file
                 self._reader.execute("PRAGMA busy_timeout = 0")
                 self._patience[self._reader] = 0.0
-                self._revision = Revision(*self._reader.execute(_REVISION).fetchone())
+                self._revision = self._numbered_by(self._reader.execute(_REVISION).fetchone())
                 self._seen = seen
             return self._revision
         except sqlite3.Error:
@@ -119,11 +155,14 @@ class SqliteStore(RelationalStore):
             self._reading.release()
 
     def close(self) -> None:
+        self._closed = True
         self._here()
         with self._writing:
             self._writer.close()
         with self._reading:
             self._reader.close()
+        for connection in self._left:
+            connection.close()
 
     @contextmanager
     def _turn(self, lock: threading.Lock, connection: sqlite3.Connection) -> Iterator[None]:
@@ -166,7 +205,8 @@ class SqliteStore(RelationalStore):
 
     def vacuum(self) -> None:
         self._here()
-        with self._turn(self._writing, self._writer):
+        # However long it may take: nobody waits so long for others.
+        with time_limit(min(USUAL_SECONDS, seconds_allowed())), self._turn(self._writing, self._writer):
             sqlite_pages.write_anew(self._writer)
 
     @contextmanager
