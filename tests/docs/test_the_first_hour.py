@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from docs.test_the_tour import ROOT, blocks, tool
@@ -40,3 +41,13 @@ def test_only_what_differs_from_run_to_run_may_differ_on_the_page() -> None:
         "with key 'ACME_SPARE' answered 1; less: tools",
     ):
         assert steady(lie) != steady("with key 'ACME_SPARE' answered 1; less: user")
+
+
+def test_what_stopped_people_is_held_by_tests_that_exist() -> None:
+    page = (ROOT / "design" / "015-the-first-hour.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "`" in line]
+    for row in rows:
+        named = re.findall(r"`((?:tests|suites)/[\w/]+\.py)::(\w+)`", row)
+        assert named, row
+        for file, test in named:
+            assert f"def {test}(" in (ROOT / file).read_text("utf-8"), f"{file}::{test}"
