@@ -96,7 +96,7 @@ def test_levels_steps_faults_and_refusals_are_coloured_and_json_is_not(cli: Cli,
     checked = cli("check", "local/small", "--color=always")
     assert "\x1b[31m\x1b[1mwrong\x1b[0m" in checked.stdout
     explained = cli("why", checked.stdout.split()[-1], "--color=always").stdout
-    assert "\x1b[31mendpoint_mismatch\x1b[0m" in explained
+    assert "\x1b[31mconnection refused\x1b[0m" in explained
     assert cli("doctor", "--color", "sometimes").exit_code == 2
 
 

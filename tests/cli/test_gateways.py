@@ -102,7 +102,12 @@ def test_status_tells_how_each_key_stands_and_where_the_store_is(
     assert mark is not None
     url = mimo.endpoints[0].url
     whole, of_model = (subjects(mark, url, "mimo-pro")[scope] for scope in (Scope.KEY, Scope.KEY_MODEL))
-    untested = {"mimo MIMO_KEY": "untested", "mimo team": "untested", f"both {both.keys[0].label}": "missing"}
+    untested = {
+        "local ": "not needed",
+        "mimo MIMO_KEY": "untested",
+        "mimo team": "untested",
+        f"both {both.keys[0].label}": "missing",
+    }
 
     def states() -> dict[str, str]:
         keys = status(cli)["keys"]

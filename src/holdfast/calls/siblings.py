@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..core.faults import Reply
 from ..core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider
 from ..providers import profiles
-from ..providers.siblings import siblings, usual_auth
+from ..providers.siblings import elsewhere, siblings, usual_auth
 from ..values.secret import Secret
 from ..wire.dialect_probe import NO_ROUTE, PATHS, Spoken, probe_body, same, verdict
 from .api_calls import call_control_plane
@@ -41,10 +41,13 @@ class Asker(NamedTuple):
     own_profiles: Path | None = None
 
     def ask(self, wanted: Sequence[Dialect]) -> Iterator[AskedAddress]:
-        """Yield the result of each address, until one speaks the dialect that is looked for. Ends at once
-        where the host cannot be reached."""
+        """Yield the result of each address, until one speaks the dialect that is looked for; the one that is
+        known is not asked again. Ends at once where the host cannot be reached."""
         for dialect in wanted:
-            for candidate in siblings(self.known, dialect):
+            candidates = siblings(self.known, dialect)
+            if dialect is self.known.dialect:
+                candidates = elsewhere(self.known)
+            for candidate in candidates:
                 asked = self._asked(candidate)
                 if asked.spoken is Spoken.KEY and usual_auth(candidate) != candidate:
                     asked = self._asked(usual_auth(candidate))

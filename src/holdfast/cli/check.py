@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING
 import click
 
 from ..core.faults import Phase
+from ..core.steps import Refused
 from ..values.fault_texts import called
 from . import complete, siblings
 from .check_calls import Step, calls
 from .context import CliContext
 from .endpoints import misplaced
 from .output import if_any, json_option, say, show_json
+from .pins import pins_of
 from .progress import waiting
-from .references import in_this_shell
+from .references import dotenv_step, in_this_shell, oddity_of
 
 if TYPE_CHECKING:
     from ..core.identity import Dialect, Key, Pin, Provider
+
+_NOTHING_THERE = (404, 405)
+"""The statuses of a path that a server does not have."""
 
 
 @click.command()
@@ -58,6 +63,10 @@ def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, caps: b
             probe_dialects(ctx.obj, pin, tell, yes=yes, as_json=as_json)
         if _passed(steps) and caps:
             _caps(ctx.obj, pin, tell, yes=yes, as_json=as_json)
+    except Refused as refused:
+        if no_probe:
+            raise
+        raise with_other_address(ctx.obj, pin, refused, tell) from None
     finally:
         if as_json:
             show_json({"subject": pin, "ok": _passed(steps), "steps": [asdict(step) for step in steps]})
@@ -103,6 +112,28 @@ def probe_dialects(
         tell(Step("probe", ok=True, what=line, note=True))
     for line in siblings.offer(context, provider, asked, yes=yes, ask=not as_json):
         tell(Step("probe", ok=True, what=line, note=True))
+
+
+def with_other_address(
+    context: CliContext, text: str, refused: Refused, tell: Callable[[Step], None]
+) -> Refused:
+    """Return the refusal of a call; where nothing of its dialect is at the address, and another address of
+    the host speaks it, with the command that takes that one."""
+    from ..core.faults import FaultClass
+    from ..core.identity import Pin
+
+    if refused.fault.kind is not FaultClass.ENDPOINT_MISMATCH or refused.fault.status not in _NOTHING_THERE:
+        return refused
+    pin = Pin.parse(text)
+    provider = _resolved(context, pin, text)
+    with waiting("asking the host for the right address"):
+        asked = [*siblings.asks_instead(context, provider, provider.keys, pin.model)]
+    command = siblings.command_instead(provider, asked)
+    if not command:
+        return refused
+    for line in siblings.summary_of(asked):
+        tell(Step("probe", ok=True, what=line, note=True))
+    return type(refused)(refused.what, fault=refused.fault, attempts=refused.attempts, next_step=command)
 
 
 def _caps(context: CliContext, text: str, tell: Callable[[Step], None], *, yes: bool, as_json: bool) -> None:
@@ -159,6 +190,7 @@ def _resolved(context: CliContext, pin: Pin | None, text: str) -> Provider:
     if provider is None:
         raise ConnectionLost(
             f"no provider is called '{text}': {near(text, context.config.providers)}",
+            candidates=pins_of(context, text),
             next_step="holdfast provider list",
         )
     return provider
@@ -179,6 +211,9 @@ def _read_keys(context: CliContext, provider: Provider) -> tuple[list[Key], list
         readable.append(key)
         origin = key.ref.partition(":")[0]
         steps.append(_key_step(key, f"{secret} from {origin}:{in_this_shell(key.ref)}"))
+        odd = oddity_of(secret)
+        if odd:
+            steps.append(_key_step(key, odd, note=True))
         wrong = misplaced(context, provider, key)
         if wrong is not None:
             step = ""
@@ -186,7 +221,11 @@ def _read_keys(context: CliContext, provider: Provider) -> tuple[list[Key], list
                 step = f" ({wrong.command(key.ref)})"
             steps.append(_key_step(key, f"may be in the wrong place: {wrong.what}{step}", note=True))
     if missing and not readable:
-        raise missing[0]
+        raise SecretMissing(
+            missing[0].what,
+            tried=missing[0].tried,
+            next_step=dotenv_step(provider.keys) or missing[0].next_step,
+        )
     if not provider.served():
         raise ConfigError(
             f"provider '{provider.name}' has no key",

@@ -93,8 +93,9 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 
 
 def _faults() -> re.Pattern[str]:
-    """Return what matches the name of a class of faults."""
+    """Return what matches the name of a class of faults, or of a cause."""
     from ..core.faults import FaultClass
+    from ..values.fault_texts import IN_WORDS
 
-    names = "|".join(kind for kind in FaultClass if kind != FaultClass.UNKNOWN)
+    names = "|".join([*IN_WORDS.values(), *(kind for kind in FaultClass if kind != FaultClass.UNKNOWN)])
     return re.compile(rf"\b(?:{names})\b")

@@ -178,12 +178,12 @@ def _unconnectable(program: Harness) -> Exception:
 def _pin(context: CliContext, program: Harness, text: str | None) -> Pin | None:
     """Return the pin to start with, checked like that of a run."""
     from ..core.compatibility import dialect_for
-    from ..core.identity import Pin
     from ..core.routing import provider_of
+    from .pins import parsed_pin
 
     if text is None:
         return None
-    pin = Pin.parse(text)
+    pin = parsed_pin(context, text)
     config = context.config
     provider = provider_of(config, pin)
     dialect_for(

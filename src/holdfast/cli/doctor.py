@@ -31,7 +31,7 @@ from .endpoints import dialects_without_key, endpoints_of, is_public, misplaced,
 from .key_ends import ending
 from .output import clock, count, if_any, json_option, say, show_json
 from .progress import waiting
-from .references import in_this_shell
+from .references import in_this_shell, oddity_of
 
 _MOST_SKEW = 60.0
 """Seconds by which the journal may end in the future."""
@@ -180,7 +180,7 @@ class _Examination:
     def key(self, provider: Provider, key: Key) -> Iterator[Finding]:
         """Read one key, and look at where it would go."""
         try:
-            self.context.vault.secret(key)
+            secret = self.context.vault.secret(key)
             note = self.context.vault.note(key)
         except HoldfastError as error:
             reasons = if_any(": {}", "; ".join(error.details))
@@ -191,6 +191,9 @@ class _Examination:
             what = f"the command of {name} seems to hold a secret or an address: {redact(key.ref)}"
             step = self.edit("let the command read it from where it is stored")
             yield Finding("key", "note", what, step)
+        odd = oddity_of(secret)
+        if odd:
+            yield Finding("key", "note", f"{name} {odd}", f"holdfast check {provider.name}")
         wrong = misplaced(self.context, provider, key)
         if wrong is not None:
             what = f"{name} may be in the wrong place: {wrong.what}"

@@ -52,10 +52,12 @@ def provider_at(
     from .. import config as config_file
     from ..config.model_tables import name_of
 
+    address, notes = _without_call(address)
     address = _in_its_dialect(address)
     known = _that_has(context.config, address)
     if known is not None:
-        return _completed(context, known, keys, models)
+        known, lines = _completed(context, known, keys, models)
+        return known, notes + lines
     name = address.name or _free(_name_of(address), context.config.providers)
     written = {
         "url": address.url,
@@ -74,7 +76,20 @@ def provider_at(
         entry["keys"] = [*keys]
     provider = _of(config_file.add_provider(context.editable, name, entry), name)
     context.forget_config()
-    return provider, [f"Added provider '{name}' to {context.home.config}"]
+    return provider, [*notes, f"Added provider '{name}' to {context.home.config}"]
+
+
+def _without_call(address: Address) -> tuple[Address, list[str]]:
+    """Return the address without the path of a call, which people paste, in that call's dialect; and the line
+    that says so."""
+    from ..config.endpoints import of_call
+
+    call = of_call(address.url or "")
+    if call is None or address.dialect not in (None, str(call[1])):
+        return address, []
+    url, dialect = call
+    line = f"the URL is that of a call in {dialect}: the provider's address is {url}"
+    return replace(address, url=url, dialect=None if dialect == "openai-chat" else str(dialect)), [line]
 
 
 def _in_its_dialect(address: Address) -> Address:

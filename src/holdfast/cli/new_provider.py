@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+
 from .output import Options, command_of
 
 
@@ -37,8 +40,40 @@ def check_address(name: str, given: Options) -> None:
     )
 
 
+def check_given(command: str, argument: str, keys: Sequence[str], given: Options) -> None:
+    """Raise ConfigError with the right command for a URL without http:// or https://, and for a key that is
+    no reference: the name of a variable, or a key itself, which is not repeated; a variable that holds it is
+    named."""
+    from ..config.converters import REFERENCES
+    from ..core.errors import ConfigError
+    from ..values.addresses import is_loopback
+
+    url = given["url"]
+    if isinstance(url, str) and url and "://" not in url:
+        scheme = "http" if is_loopback(url) else "https"
+        right = {"key": [public_reference(key) for key in keys], "url": f"{scheme}://{url}"}
+        step = command_of(command, argument, {**given, **right})
+        raise ConfigError("the URL needs http:// or https:// at its beginning", next_step=step)
+    if all(key.partition(":")[0] in REFERENCES for key in keys):
+        return
+    references = [key if key.partition(":")[0] in REFERENCES else f"env:{_variable(key)}" for key in keys]
+    raise ConfigError(
+        "--key takes a reference to a key, such as env:VARIABLE, and not the key itself",
+        next_step=command_of(command, argument, {**given, "key": references}),
+    )
+
+
+def _variable(key: str) -> str:
+    """Return the variable that is meant: the one of this name, else one that holds this value."""
+    name = key.strip("${}")
+    if name in os.environ:
+        return name
+    return next((each for each, value in os.environ.items() if key and value.strip() == key), "VARIABLE")
+
+
 def check_dialect(name: str, given: Options) -> None:
     """Raise ConfigError for a --url without --dialect that a preset has in another dialect than ours."""
+    from ..config.endpoints import of_call
     from ..core.errors import ConfigError, IdentityError
     from ..core.identity import Endpoint
     from ..providers import presets
@@ -47,6 +82,12 @@ def check_dialect(name: str, given: Options) -> None:
     url = given["url"]
     if not isinstance(url, str) or given["dialect"] or given["preset"]:
         return
+    call = of_call(url)
+    if call is not None:
+        base, dialect = call
+        meant = {"url": base, "dialect": None if dialect == "openai-chat" else str(dialect)}
+        command = command_of("holdfast provider add", name, {**given, **meant})
+        raise ConfigError(f"the URL is that of a call in {dialect}: {base} precedes it", next_step=command)
     try:
         other = other_dialect(presets.known_at, Endpoint(url))
     except IdentityError:  # the configuration says it better

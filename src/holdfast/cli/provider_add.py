@@ -11,7 +11,7 @@ from . import complete, siblings
 from .context import CliContext
 from .endpoints import in_other_dialects, of_its_host, of_its_keys, parsed
 from .model_limits import limit_options, with_limits
-from .new_provider import check_address, check_dialect, public_reference
+from .new_provider import check_address, check_dialect, check_given, public_reference
 from .output import if_any, in_a_terminal, say
 from .references import is_free_to_read
 
@@ -90,6 +90,7 @@ def add(
         "key": [public_reference(key) for key in keys],
     }
     check_address(name, written)
+    check_given("holdfast provider add", name, keys, written)
     if endpoints:
         entry["endpoints"] = parsed(endpoints, "holdfast provider add --help")
     check_dialect(name, written)

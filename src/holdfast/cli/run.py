@@ -137,13 +137,16 @@ def _pin_given(context: CliContext, harness: str, given: Mapping[str, Any]) -> s
     ConfigError."""
     from ..core.errors import ConfigError
     from .known_provider import Address, misplaced_keys, provider_at
+    from .new_provider import check_given
+    from .pins import parsed_pin
 
     if given["url"] is None and not given["keys"] and given["model"] is None:
-        return str(given["pin"]) if given["pin"] else None
+        return str(parsed_pin(context, given["pin"])) if given["pin"] else None
     whole = {name: given[name] or name.upper() for name in ("url", "model")}
     again = command_of("holdfast run", harness, {**whole, "key": given["keys"] or "env:VARIABLE"})
     if given["pin"] or given["url"] is None or given["model"] is None:
         raise ConfigError("--url and --model go together, and without --pin", next_step=again)
+    check_given("holdfast run", harness, given["keys"], whole)
     provider, lines = provider_at(context, Address(given["url"]), given["keys"], [given["model"]])
     wrong = misplaced_keys(context, provider)
     for line in (*lines, *wrong):

@@ -241,10 +241,10 @@ def _wanted(context: CliContext, session: str, pin: str | None) -> tuple[Pin, Pa
     """Return the pin as it was given, or the project's with its file. Raises ConfigError without either."""
     from ..config import project_pin
     from ..core.errors import ConfigError
-    from ..core.identity import Pin
+    from .pins import parsed_pin
 
     if pin is not None:
-        return Pin.parse(pin), None
+        return parsed_pin(context, pin), None
     selected = project_pin(context.config)
     if selected is None:
         what = "no pin was given, and no .holdfast.toml selects one here or in a directory above"

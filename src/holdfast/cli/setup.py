@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import complete
-from .check import probe_dialects, steps_of
+from .check import probe_dialects, steps_of, with_other_address
 from .context import CliContext
 from .known_provider import Address, misplaced_keys, provider_at
 from .model_limits import limit_options, with_limits
 from .models import known_models
-from .output import command_of, note, say
+from .new_provider import check_given
+from .output import command_of, note, say, some_of
 from .setup_questions import asked_for_address, asked_for_key, asked_for_model
 
 if TYPE_CHECKING:
@@ -55,8 +57,10 @@ def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **giv
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     models = with_limits([model] if model else (), given, "holdfast setup --model MODEL --context TOKENS")
     address = _address(Address(*(given[field] for field in Address.__slots__)), asks=asks)
+    check_given("holdfast setup", "", keys, {**_given(address), "model": model})
     keys = keys or _usual_key(address)
-    _check_key(address, keys, asks=asks)
+    if not asks:
+        _check_key(address, keys, model)
     is_new = not context.home.config.exists()
     provider, lines = provider_at(context, address, keys, models)
     if is_new:
@@ -95,30 +99,47 @@ def _usual_key(address: Address) -> tuple[str, ...]:
     return () if variable is None else (f"env:{variable}",)
 
 
-def _check_key(address: Address, keys: Sequence[str], *, asks: bool) -> None:
-    """Raise ConfigError where a key is needed, none is given, and none can be asked for."""
+def _given(address: Address) -> dict[str, str]:
+    """Return the options that give this address."""
+    return {**asdict(address)}
+
+
+def _check_key(address: Address, keys: Sequence[str], model: str | None) -> None:
+    """Raise ConfigError where a key is needed and none is given: there is no terminal to ask on."""
     from ..core.errors import ConfigError
     from ..providers import presets
+    from ..values.addresses import is_loopback
 
     takes_none = address.auth == "none"
     if address.preset is not None:
         takes_none = presets.find(address.preset).get("auth") == "none"
-    if keys or takes_none or asks:
+    if keys or takes_none:
         return
-    more = {"url": address.url, "preset": address.preset, "key": "env:VARIABLE"}
-    step = f"{command_of('holdfast setup', '', more)}   (or --auth none)"
+    more, otherwise = {"key": "env:VARIABLE"}, "--auth none"
+    if (
+        address.url and address.preset is None and is_loopback(address.url)
+    ):  # most servers on this machine take none
+        more, otherwise = {"auth": "none"}, "--key env:VARIABLE"
+    step = (
+        f"{command_of('holdfast setup', '', {**_given(address), 'model': model, **more})}   (or {otherwise})"
+    )
     raise ConfigError("no key is given, and there is no terminal to ask on", next_step=step)
 
 
 def _proved(context: CliContext, provider: Provider, model: str | None, *, asks: bool) -> int:
     """Test the provider step by step, choosing a model that it lists. Return the exit code."""
+    listed: list[str] = []
     if model is None:
         if not _checked(context, provider.name):
+            say(f"  run: holdfast check {provider.name}   (once its server answers)")
             return 1
+        listed = [*known_models(context, provider)]
         if asks:
-            model = asked_for_model(provider, [*known_models(context, provider)])
+            model = asked_for_model(provider, listed)
     if model is None:
-        say("  then: holdfast run claude --pin PROVIDER/MODEL")
+        if listed:
+            say(f"  its models: {some_of(listed)}")
+        say(f"  then: holdfast run claude --pin {provider.name}/MODEL")
         return 0
     pin = f"{provider.name}/{model}"
     if not _checked(context, pin):
@@ -142,7 +163,7 @@ def _checked(context: CliContext, subject: str) -> bool:
             good &= step.ok or step.step == "call"
     except Refused as refused:
         if not answered:
-            raise
+            raise with_other_address(context, subject, refused, lambda step: say(step.line)) from None
         note(refused.message(f"holdfast check {subject}"))
     return good
 

@@ -28,6 +28,25 @@ def asks(
         yield from asker.ask(missing)
 
 
+def asks_instead(
+    context: CliContext, provider: Provider, keys: Sequence[Key], model: str
+) -> Iterator[AskedAddress]:
+    """Yield the addresses of its host that were asked for the only dialect of a provider, whose own address
+    has nothing of it."""
+    if len(provider.dialects) == 1 and _is_unknown(provider):
+        asker = _asker(context, provider, keys, model)
+        if asker is not None:
+            yield from asker.ask(provider.dialects)
+
+
+def command_instead(provider: Provider, asked: Sequence[AskedAddress]) -> str:
+    """Return the command that replaces the address of a provider by the one that speaks; "" without one."""
+    from ..wire.dialect_probe import Spoken
+
+    matches = [each.endpoint for each in asked if each.spoken is Spoken.YES]
+    return "".join(f"{command}   (replaces the address)" for command in _commands(provider, matches))
+
+
 def line_of(asked: AskedAddress) -> str:
     """Return what was asked and seen, as a line."""
     from ..wire.dialect_probe import Spoken
@@ -95,13 +114,19 @@ def _words(matches: Sequence[Endpoint]) -> str:
 def _missing(provider: Provider) -> list[Dialect]:
     """Return the dialects that are worth asking for."""
     from ..core.identity import Dialect
+
+    if not _is_unknown(provider):
+        return []
+    return [dialect for dialect in Dialect if dialect not in provider.dialects]
+
+
+def _is_unknown(provider: Provider) -> bool:
+    """Return whether our table does not know what the host speaks, where it is not this machine."""
     from ..providers import presets
     from ..values.addresses import is_loopback
 
     url = provider.endpoints[0].url
-    if presets.known_at(url) is not None and not is_loopback(url):
-        return []
-    return [dialect for dialect in Dialect if dialect not in provider.dialects]
+    return presets.known_at(url) is None or is_loopback(url)
 
 
 def _asker(context: CliContext, provider: Provider, keys: Sequence[Key], model: str) -> Asker | None:

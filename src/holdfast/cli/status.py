@@ -114,11 +114,18 @@ def _keys(context: CliContext) -> tuple[list[dict[str, Any]], str]:
         history = History.of(context)
     except HoldfastError:  # `_store` says why
         history = History.empty(context)
-    return [
-        {"provider": provider.name, "label": key.label} | standing(history.view(provider, key))
-        for provider in providers
-        for key in provider.keys
-    ], ""
+    keys: list[dict[str, Any]] = []
+    for provider in providers:
+        state = {"state": "not needed", "why": "", "until": None}
+        if not provider.served():
+            state |= {"state": "missing", "why": f"holdfast key add {provider.name}"}
+        if not provider.keys:
+            keys.append({"provider": provider.name, "label": ""} | state)
+        keys += [
+            {"provider": provider.name, "label": key.label} | standing(history.view(provider, key))
+            for key in provider.keys
+        ]
+    return keys, ""
 
 
 def _store(context: CliContext) -> dict[str, Any]:

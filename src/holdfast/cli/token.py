@@ -153,10 +153,10 @@ def revoke(context: CliContext, token_id: str, as_json: bool) -> None:
 def _checked_pin(context: CliContext, text: str) -> Pin:
     """Return a pin of the user's. Raises IdentityError for a text that is none, ConnectionLost for one whose
     provider does not exist."""
-    from ..core.identity import Pin
     from ..core.routing import provider_of
+    from .pins import parsed_pin
 
-    pin = Pin.parse(text)
+    pin = parsed_pin(context, text)
     provider_of(context.config, pin)
     return pin
 

@@ -24,6 +24,16 @@ _CALLS = {
 }
 
 
+def of_call(url: str) -> tuple[str, Dialect] | None:
+    """Return what precedes the path of a call, and the dialect of that path; None for another URL."""
+    bare = url.strip().rstrip("/")
+    for dialect, tails in _CALLS.items():
+        for tail in tails:
+            if tail != "/v1" and bare.endswith(tail):
+                return bare.removesuffix(tail), dialect
+    return None
+
+
 class Tables(Protocol):
     """A reader of tables that collects their mistakes (`parse._Reader`)."""
 

@@ -31,6 +31,16 @@ def siblings(known: Endpoint, wanted: Dialect) -> tuple[Endpoint, ...]:
     return tuple(replace(known, url=known.origin + other, dialect=wanted) for other in paths)
 
 
+def elsewhere(known: Endpoint) -> tuple[Endpoint, ...]:
+    """Return the endpoints of the same dialect that may be meant where a known one has nothing of it; the
+    likeliest first."""
+    path = known.url.removeprefix(known.origin)
+    bare = _VERSION.sub("", path)
+    stem, version = _stem(bare), "" if known.dialect is Dialect.ANTHROPIC_MESSAGES else "/v1"
+    paths = dict.fromkeys([f"{bare}{version}", *(stem + root for root in _ROOTS[known.dialect])])
+    return tuple(replace(known, url=known.origin + other) for other in paths if other != path)
+
+
 def usual_auth(endpoint: Endpoint) -> Endpoint:
     """Return the endpoint with the way to send a key that is usual in its dialect."""
     if endpoint.auth is Auth.NONE:

@@ -12,7 +12,7 @@ CAUSES = (
     *("server_not_running", "refused", "dns", "tls", "not_http", "timeout"),
 )
 """The causes of faults that are cases by themselves."""
-_IN_WORDS = {
+IN_WORDS = {
     "server_not_running": "connection refused",
     "refused": "connection refused",
     "dns": "unknown host",
@@ -29,7 +29,7 @@ NO_REPORT = ("truncated", "cut", "empty")
 
 def called(kind: str, cause: str | None) -> str:
     """Return what a fault is called in a line: its cause where there is a name for it, else its class."""
-    return _IN_WORDS.get(cause or "", kind)
+    return IN_WORDS.get(cause or "", kind)
 
 
 WHAT: dict[str, dict[str, str]] = {
