@@ -16,16 +16,20 @@ from typing import Any
 import jobs
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 import holdfast
 from holdfast.core.errors import StoreError
 from holdfast.core.identity import Pin
 from holdfast.core.session import Session
-from holdfast.store.base import Store
+from holdfast.store.base import Store, StoreAway
+from holdfast.store.batch import new_writer
 from holdfast.store.contract import DurableStoreContract
+from holdfast.store.journal_events import Event, SessionCreated
 from holdfast.store.migrations import MIGRATIONS, READABLE_BY, SCHEMA
 from holdfast.store.opening import open_store
 from holdfast.store.postgres import PostgresStore
+from holdfast.store.usage import Usage
 
 PROCESSES = 4
 
@@ -83,6 +87,29 @@ def test_a_store_of_a_newer_version_is_left_alone(url: str) -> None:
         plain.execute("INSERT INTO holdfast_schema (number) SELECT generate_series(6, 99)")
     with pytest.raises(StoreError, match="newer Holdfast"):
         PostgresStore(url)
+
+
+def test_a_role_that_may_make_no_table_uses_those_that_are_there(server: dict[str, str], url: str) -> None:
+    name = f"guest_{conninfo_to_dict(url)['dbname']}"
+    guest = url.replace(f"{server['user']}@", f"{name}@")
+    with PostgresStore(url) as store, psycopg.connect(url, autocommit=True) as admin:
+        store.save_session(Session("s", Pin.parse("p/m")), None)
+        admin.execute(f"CREATE ROLE {name} LOGIN".encode())
+        with pytest.raises(StoreError, match="permission denied"):
+            PostgresStore(guest)
+        admin.execute(
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}".encode()
+        )
+        with PostgresStore(guest) as allowed:
+            allowed.save_session(Session("mine", Pin.parse("p/m")), None)
+            allowed.add_usage([Usage("2026-12-01", "s", "k", "p/m", 1, 2, 3)], new_writer().after())
+            allowed.record([Event(1.0, SessionCreated(), "s")], new_writer().after())
+        admin.execute(f"ALTER ROLE {name} SET default_transaction_read_only = on".encode())
+        with PostgresStore(guest) as reader:  # as one on a server that only follows another
+            assert {session.id for session in reader.sessions()} == {"s", "mine"}
+            with pytest.raises(StoreAway, match="read-only"):
+                reader.save_session(Session("no", Pin.parse("p/m")), None)
+        admin.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())
 
 
 def test_a_server_that_is_not_there_is_named_without_its_user(url: str) -> None:
