@@ -377,6 +377,16 @@ def test_a_write_waits_for_other_processes_only_so_long_and_reads_do_not_wait(fi
         assert store.remove_session("s") is True
 
 
+def test_a_file_system_without_locks_is_told_from_a_process_that_holds_one(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "USUAL_SECONDS", 0.01)
+    with closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match=r"file system gives no locks[\s\S]+holdfast config edit"):
+            sqlite._build(filled)  # of a new file nobody else knows
+
+
 def test_writing_the_file_anew_may_take_long_and_waits_for_others_as_every_call_does(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

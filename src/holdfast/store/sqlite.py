@@ -270,11 +270,19 @@ def _mark(connection: sqlite3.Connection, taken: int) -> None:
 
 
 def _build(path: Path) -> None:
-    with closing(connect(path)) as connection:
-        connection.execute(sqlite_pages.IN_NEW_FILES)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        migrate(connection, path)
+    try:
+        with closing(connect(path)) as connection:
+            connection.execute(sqlite_pages.IN_NEW_FILES)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            migrate(connection, path)
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            raise
+        # Nobody else knows of the new file.
+        what = f"no store can be made in {path.parent}: its file system gives no locks"
+        step = 'holdfast config edit   (to write [gateway] store = "sqlite:/A/LOCAL/PATH/state.db")'
+        raise StoreError(what, next_step=step) from error
 
 
 @contextmanager
