@@ -9,7 +9,7 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +45,13 @@ def filled(state: Path) -> Path:
         store.save_session(SESSION, None)
         store.record([EVENT] * 500)
     return state
+
+
+def move(path: Path, to: Path) -> None:
+    """Move a database with what lies beside it."""
+    for name in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + name).replace(to.with_name(to.name + name))
 
 
 def edit(path: Path, *statements: str) -> None:
@@ -237,7 +244,8 @@ def test_a_file_that_takes_the_place_of_the_open_one_is_the_store_from_then_on(
         copy.save_session(replace(SESSION, id="copied"), None)
     with SqliteStore(filled) as store:
         before = store.revision()
-        (tmp_path / "copy.db").replace(filled)
+        move(filled, tmp_path / "former.db")
+        move(tmp_path / "copy.db", filled)
         for _ in range(2):
             assert [session.id for session in store.sessions()] == ["copied"]
         assert not store.revision().continues(before), "all that was read before is read again"
@@ -246,10 +254,32 @@ def test_a_file_that_takes_the_place_of_the_open_one_is_the_store_from_then_on(
             assert other.session("new") is not None
 
 
+def test_a_backup_is_not_mixed_with_the_log_of_the_file_that_it_replaces(
+    filled: Path, tmp_path: Path
+) -> None:
+    with SqliteStore(filled) as store:
+        store.save_session(replace(SESSION, id="old"), None)
+        store.record([EVENT] * 2_000)
+        with SqliteStore(tmp_path / "copy.db") as copy:
+            copy.save_session(replace(SESSION, id="copied"), None)
+        (tmp_path / "copy.db").replace(filled)
+        for call in (store.sessions, lambda: store.record([EVENT])):
+            with pytest.raises(
+                StoreAway, match=r"state\.db-wal of the file before[\s\S]+run: rm "
+            ) as refused:
+                call()
+        for name in refused.value.next_step.split()[1:]:
+            Path(name).unlink()
+        assert [session.id for session in store.sessions()] == ["copied"]
+        store.record([EVENT])
+    with closing(sqlite3.connect(filled)) as plain:
+        assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
 def test_a_store_that_was_moved_away_is_away_until_a_file_is_there(filled: Path, tmp_path: Path) -> None:
     with SqliteStore(filled) as store:
         revision = store.revision()
-        filled.rename(tmp_path / "moved.db")
+        move(filled, tmp_path / "moved.db")
         for call in (store.sessions, store.revision, lambda: store.record([EVENT])):
             with pytest.raises(StoreAway, match=r"is gone: it was moved or deleted[\s\S]+holdfast token new"):
                 call()
@@ -257,7 +287,7 @@ def test_a_store_that_was_moved_away_is_away_until_a_file_is_there(filled: Path,
         filled.touch()
         with pytest.raises(StoreAway, match="is cut off: it has 0 bytes"):
             store.sessions()
-        (tmp_path / "moved.db").replace(filled)
+        move(tmp_path / "moved.db", filled)
         assert [session.id for session in store.sessions()] == ["s"]
         assert store.revision() == store.glance() == revision
     filled.unlink()

@@ -94,7 +94,7 @@ class FirstRequests:
             try:
                 self._begin(batch)
             except StoreAway as error:
-                away = _away(error.what)
+                away = StoreAway(error.what, next_step=error.next_step)
             # Whatever a batch meets, its clients are answered, and those of the next one.
             except Exception as error:  # noqa: BLE001
                 self._worker.fail(error)

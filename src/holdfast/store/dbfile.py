@@ -11,8 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from .._files import creating, remove_drafts
+from .._files import creating, quoted, remove_drafts
 from ..core.errors import StoreError
+from .base import StoreAway
 
 APPLICATION_ID = 0x48464454
 """`HFDT` in bytes 68-71 of the file, by which SQLite's header tells our database from another program's
@@ -57,9 +58,24 @@ def file_at(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def log_of(path: Path) -> Path:
+    """Return the path of a database's write-ahead log: beside the file itself, where `path` is a link."""
+    real = path.resolve()
+    return real.with_name(real.name + "-wal")
+
+
+def check_log(path: Path, former: tuple[int, int] | None) -> None:
+    """Raise StoreAway if a file that took the place of another still has that one's log beside it, `former`:
+    SQLite would write the changes in it over the new file."""
+    log = log_of(path)
+    if former is not None and file_at(log) == former:
+        what = f"the store {path} was replaced, and {log.name} of the file before is still beside it"
+        step = f"rm {quoted(log)} {quoted(log.with_name(log.name.removesuffix('wal') + 'shm'))}"
+        raise StoreAway(what, next_step=step)
+
+
 def _create(path: Path, build: Callable[[Path], None]) -> None:
-    real = path.resolve()  # SQLite keeps the companion files next to this one
-    wal = real.with_name(real.name + "-wal")
+    real, wal = path.resolve(), log_of(path)
     if wal.exists() and not real.exists():  # SQLite would replay it into the new file
         raise StoreError(
             f"the store {path} is gone, but {wal.name} still holds changes of it", next_step=DOCTOR

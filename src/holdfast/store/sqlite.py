@@ -24,7 +24,7 @@ from typing import Any
 from ..core.errors import StoreError
 from . import sql, sqlite_pages
 from .base import StoreAway
-from .dbfile import APPLICATION_ID, DOCTOR, ensure, file_at
+from .dbfile import APPLICATION_ID, DOCTOR, check_log, ensure, file_at, log_of
 from .feed import Revision
 from .migrations import MIGRATIONS, READABLE_BY, SCHEMA, check_readable
 from .relational import RelationalStore
@@ -96,6 +96,7 @@ class SqliteStore(RelationalStore):
         self._patience: dict[sqlite3.Connection, float] = {}
         self._writer, self._reader = writer, reader
         self._file, self._files = file_at(self.path), self._files + 1
+        self._log = file_at(log_of(self.path))
 
     def _here(self) -> None:
         """Open new connections after a fork, because SQLite's must not be used across one, and where another
@@ -113,6 +114,7 @@ class SqliteStore(RelationalStore):
                 what = "is gone: it was moved or deleted while this program had it open"
                 raise StoreAway(f"the store {self.path} {what}", next_step=_ANEW)
             if file != self._file:
+                check_log(self.path, self._log)
                 # A thread may be inside the old ones, which are closed at the end.
                 left = (*self._left, self._writer, self._reader)
                 try:
