@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..core.faults import Phase
 from ..core.steps import Refused
-from ..values.fault_texts import called
 from . import complete, siblings
 from .check_calls import Step, calls
 from .context import CliContext
@@ -265,10 +263,9 @@ def _listing(
                 dialect,
                 readable=readable,
                 own_profiles=context.home.profiles,
+                unreachable=lambda why: unreachable.setdefault(endpoint.origin, why),
             )
     except HoldfastError as error:
-        if isinstance(error, model_lists.NoList) and error.fault.phase is Phase.CONNECT:
-            unreachable[endpoint.origin] = called(error.fault.kind, error.fault.cause)
         # Many endpoints have no list. That says nothing about a key, and for a pin the call decides.
         return Step("models", ok=pin is not None, what=f"{dialect}: {error.what}", note=pin is not None)
     what = f"{dialect}: {len(listed)} listed"

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..core.classify import classify
 from ..core.config import Config, ModelFacts
 from ..core.errors import HoldfastError, StoreError
-from ..core.faults import Fault, Reply
+from ..core.faults import Phase, Reply
 from ..core.identity import Connection, Dialect, Key, Provider
 from ..credentials import Vault
 from ..providers import profiles
@@ -26,14 +26,6 @@ _ANY_MODEL = "any"
 
 ListModels = Callable[[Connection, Secret | None], "Mapping[str, ModelFacts] | Reply"]
 """Asks an endpoint for its models; returns them, or the reply that is no list."""
-
-
-class NoList(HoldfastError):
-    """An endpoint gave no list of models, for the reason of `fault`."""
-
-    def __init__(self, what: str, *, next_step: str, fault: Fault) -> None:
-        super().__init__(what, next_step=next_step)
-        self.fault = fault
 
 
 class ModelLists:
@@ -125,11 +117,12 @@ def refresh(
     *,
     readable: Collection[Key] | None = None,
     own_profiles: Path | None = None,
+    unreachable: Callable[[str], object] = str,
 ) -> Mapping[str, ModelFacts]:
     """Ask an endpoint for its models, store and return them. `store` opens the store, which a failure leaves
     closed. `readable` are the keys that may be used, None allows all; `own_profiles` is the directory of the
-    user's error vocabularies. Raises NoList if the endpoint lists none, HoldfastError if the key cannot be
-    read; no key is blamed."""
+    user's error vocabularies. Raises HoldfastError if the endpoint lists none, having told `unreachable` why
+    where its host cannot be reached; no key is blamed."""
     from ..calls import api_calls
 
     connection = listing_connection(provider, dialect, readable)
@@ -146,7 +139,9 @@ def refresh(
             what = f"{what} (HTTP {fault.status}) {fault.excerpt}".rstrip()
         elif fault.excerpt:
             what += f" ({fault.excerpt})"
-        raise NoList(what, next_step=f"holdfast check {provider.name}", fault=fault)
+        if fault.phase is Phase.CONNECT:
+            unreachable(called(fault.kind, fault.cause))
+        raise HoldfastError(what, next_step=f"holdfast check {provider.name}")
     opened = store()
     opened.save_models(provider.name, connection.endpoint.url, listed, opened.now())
     return listed
