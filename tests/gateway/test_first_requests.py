@@ -113,6 +113,19 @@ def test_what_can_be_read_goes_on_while_nothing_can_be_written(plane: Running) -
     assert ask(plane, "theirs", "q-1")[:2] == (200, "q/q-1")
 
 
+def test_who_waited_too_long_is_served_where_the_session_is_stored_and_gets_no_new_one(
+    plane: Running,
+) -> None:
+    plane.store.inner.create_sessions([(Session("theirs", Pin.parse("q/q-1")), ())])
+    errors: list[object] = []
+    late = time.monotonic() - 60.0
+    firsts = [FirstRequest(name, lambda _: 1 / 0, int, errors.append, late) for name in ("theirs", "mine")]
+    plane.holdfast.engine.first_requests._work(firsts)
+    assert errors[0] is None
+    assert "did not take the session within" in str(errors[1])
+    assert plane.store.inner.session("mine") is None
+
+
 def test_a_request_that_may_begin_no_session_is_refused_and_those_beside_it_are_not(plane: Running) -> None:
     with ThreadPoolExecutor(4) as pool:
         asked = {"unlisted": "nowhere-1", "ambiguous": "both", "good": "q-1"}
@@ -142,11 +155,3 @@ def test_more_first_requests_than_may_wait_are_refused_at_once(
     monkeypatch.setattr(first_requests, "_MOST", 0)
     status, _, body = ask(plane, "one-too-many")
     assert (status, "new sessions wait for the store already" in body["error"]["message"]) == (503, True)
-
-
-def test_a_request_that_waited_too_long_is_refused_and_its_session_not_made(plane: Running) -> None:
-    errors: list[object] = []
-    late = FirstRequest("late", lambda _: None, int, errors.append, since=time.monotonic() - 60)
-    plane.holdfast.engine.first_requests._work([late])
-    assert "did not take the session within" in str(errors[0])
-    assert plane.store.inner.session("late") is None

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 import holdfast
 from gateway.conftest import TOKEN, Running
 from gateway.served import Served, provider
-from holdfast.engine import store_guard
+from holdfast.engine import state, store_guard
 from holdfast.fake_provider import ScriptedProvider, ok, status
 from holdfast.gateway.admin.routes import AdminRoutes
 from holdfast.gateway.limits import Bounds
@@ -46,6 +47,7 @@ def plane(
 ) -> Iterator[Running]:
     """A gateway that has served the session `known`."""
     monkeypatch.setattr(store_guard, "PATIENCE", ALLOWED)
+    monkeypatch.setattr(state, "_AT_LAST", 2 * ALLOWED)
     monkeypatch.setattr(store_guard, "_LONGEST_PAUSE", 0.05)
     for letter in "AB":
         monkeypatch.setenv(f"K_{letter}", f"sk-{letter * 16}")
@@ -182,6 +184,18 @@ def test_a_gateway_ends_in_time_although_its_store_hangs(plane: Running) -> None
     plane.store.hang()
     ask(plane, "first")
     assert seconds(plane.holdfast.engine.close) < 10 * ALLOWED
+
+
+def test_what_waits_at_the_end_is_written_where_the_store_comes_back_soon(plane: Running) -> None:
+    plane.store.refuse("it is locked")
+    assert ask(plane, "known")[0] == 200
+    back = Timer(ALLOWED, plane.store.recover)
+    back.start()
+    engine, store = plane.holdfast.engine, plane.store.inner
+    engine._write_at_last()
+    assert not engine.journal_writer.unsaved
+    assert sum(sums.requests for sums in store.usage()) == 3
+    back.join()
 
 
 def test_a_caller_of_the_library_is_refused_in_its_dialect(

@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..core.errors import HoldfastError
+from ..core.errors import HoldfastError, StoreError
 from ..store.base import NewSession, Store, StoreAway
+from ..store.time_limit import time_limit
 from .account_objects import AccountObjects
 from .background import BackgroundWorker
 from .config_watch import ConfigWatch
@@ -28,6 +29,8 @@ _GATHER_FAR = 0.005
 """Seconds for which they gather where each statement is planned by a server: of twenty at once, one costs the
 tenth part."""
 _NEXT_STEP = "holdfast doctor"
+_MOMENT = 0.1
+"""Seconds for which a session is looked for after its request has waited for too long."""
 
 
 class SessionsOfEngine(Protocol):
@@ -84,12 +87,9 @@ class FirstRequests:
 
     def _work(self, waiting: Sequence[FirstRequest]) -> None:
         for begin in range(0, len(waiting), _AT_ONCE):
-            batch = []
-            for first in waiting[begin : begin + _AT_ONCE]:
-                if time.monotonic() - first.since > PATIENCE:
-                    first.done(_away(f"the store did not take the session within {PATIENCE:g} s"))
-                else:
-                    batch.append(first)
+            latest, portion = time.monotonic() - PATIENCE, waiting[begin : begin + _AT_ONCE]
+            self._find([first for first in portion if first.since < latest])
+            batch = [first for first in portion if first.since >= latest]
             away = None
             try:
                 self._begin(batch)
@@ -101,6 +101,16 @@ class FirstRequests:
             for first in batch:
                 known = self._engine.sessions.peek(first.session) is not None
                 first.done(None if known else away)
+
+    def _find(self, late: Sequence[FirstRequest]) -> None:
+        """Answer requests that have waited for too long: a session that is stored is served, none is made."""
+        if late:
+            with suppress(StoreError), time_limit(_MOMENT):
+                self._engine.sessions.load({first.session for first in late})
+        for first in late:
+            known = self._engine.sessions.peek(first.session) is not None
+            away = _away(f"the store did not take the session within {PATIENCE:g} s")
+            first.done(None if known else away)
 
     def _begin(self, batch: Sequence[FirstRequest]) -> None:
         """Create or find the sessions of these requests. Raises StoreError."""

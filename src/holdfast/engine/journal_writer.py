@@ -77,6 +77,11 @@ class JournalWriter:
         return self._worker.waiting
 
     @property
+    def unsaved(self) -> bool:
+        """Return whether something waits for the store."""
+        return bool(self._worker.waiting or self.changes.waiting or self.usage.unsaved)
+
+    @property
     def lost(self) -> int:
         """Return the number of dropped entries: the queue was full, or the store could not be written."""
         return self._worker.lost + self.changes.lost

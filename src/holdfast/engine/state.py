@@ -52,6 +52,8 @@ from .store_guard import PATIENCE, guarded
 from .translations import Translations, routes_of
 from .unclassified import UnclassifiedReplies
 
+_AT_LAST = 3.0
+"""Seconds for which the end waits for a store that is away, if something is to be written."""
 _MOMENT = 0.1
 """Seconds for which a request of a known session waits for a look at what others changed."""
 
@@ -247,6 +249,16 @@ class Engine:
         self.unclassified.keep(reply, self.profile(connection), self.store.now())
         return ()
 
+    def _write_at_last(self) -> None:
+        """Write what waits, also where the store comes back within a few seconds."""
+        until, writer, guard = time.monotonic() + _AT_LAST, self.journal_writer, self.guard
+        while True:
+            writer.flush()
+            if not writer.unsaved or guard.writes is None:
+                return
+            if not guard.is_back_within(until - time.monotonic()):
+                return
+
     def close(self) -> None:
         self._closed = True
         try:
@@ -255,6 +267,7 @@ class Engine:
             self.new_sessions.close()
             self.first_requests.close()
             self._soon.close(5.0)
+            self._write_at_last()
             self.journal_writer.close()
             self.vault.settle()
         finally:

@@ -7,6 +7,7 @@ written again. `from_memory` keeps an event loop's thread away from the store al
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,7 @@ _SHORTLY = 1.0
 """The same for finding out whether the store can be used."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 0.3
 """Seconds between two tries to write to a store that is away."""
+_LOOKS_EVERY = 0.02
 READS = frozenset(
     (
         "session sessions sessions_named broken_sessions stored_session session_page sessions_on "
@@ -92,6 +94,15 @@ class StoreGuard:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def is_back_within(self, seconds: float) -> bool:
+        """Wait until the store can be written, as far as is known. Return False after so many seconds."""
+        until = time.monotonic() + seconds
+        while self.writes is not None:
+            if time.monotonic() >= until:
+                return False
+            self._closed.wait(_LOOKS_EVERY)
+        return True
 
     def why_not(self) -> StoreAway | None:
         """Return why a new session would be refused now; None if it would not. Tries it, for a second."""

@@ -5,12 +5,14 @@ process that is killed loses the last seconds of its own counts; one that ends i
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..core.errors import StoreError
 from ..store.base import Store
 from ..store.batch import new_writer
+from ..store.time_limit import seconds_allowed
 from ..store.usage import Usage, day_of
 from ..wire.usage import by_kind
 from .background import BackgroundWorker, renew_after_fork
@@ -51,36 +53,48 @@ class UsageCounts:
 
     def renew(self) -> None:
         """Begin anew in a forked child: the parent adds what it counted."""
+        self._lock = threading.Lock()
         self._sums: dict[tuple[str, str, str, str], list[int]] = {}
         self._sent: list[Usage] = []
         self._batch = new_writer()
 
     def flush(self) -> None:
         """Add what is counted to the store's sums, now and on this thread."""
-        self._worker.flush()
+        if self._worker.waiting:
+            self._worker.flush()
+        else:
+            self._save()
+
+    @property
+    def unsaved(self) -> bool:
+        """Return whether something is counted that is not added."""
+        return bool(self._worker.waiting or self._sums or self._sent)
 
     def close(self) -> None:
         """Add what is counted, and end the thread; wait a few seconds for the store at most."""
-        if self._worker.close(_PATIENCE) and (self._sums or self._sent):
-            self._save()
+        self._worker.close(_PATIENCE)
+        self._save()
 
     def _add(self, requests: Sequence[Counted]) -> None:
-        for at, session, key, pin, usage in requests:
-            kinds = {**usage, **by_kind(usage)}
-            name = (day_of(at), session, key, pin)
-            if name not in self._sums and len(self._sums) >= _MOST_SUMS:
-                name = (name[0], "", key, pin)
-            counts = self._sums.setdefault(name, [0, 0, 0])
-            counts[0] += 1
-            counts[1] += sum(kinds.get(kind, 0) for kind in ("input", "cache-read", "cache-write"))
-            counts[2] += kinds.get("output", 0)
+        with self._lock:
+            for at, session, key, pin, usage in requests:
+                kinds = {**usage, **by_kind(usage)}
+                name = (day_of(at), session, key, pin)
+                if name not in self._sums and len(self._sums) >= _MOST_SUMS:
+                    name = (name[0], "", key, pin)
+                counts = self._sums.setdefault(name, [0, 0, 0])
+                counts[0] += 1
+                counts[1] += sum(kinds.get(kind, 0) for kind in ("input", "cache-read", "cache-write"))
+                counts[2] += kinds.get("output", 0)
         self._save()
 
     def _save(self) -> None:
         """Add the sums to the store's, in portions. What could not be added is sent again as it was, since it
         may have been added all the same."""
-        names = sorted(self._sums)
+        if not self._lock.acquire(timeout=seconds_allowed()):
+            return
         try:
+            names = sorted(self._sums)
             self._send()
             for first in range(0, len(names), _PORTION):
                 portion = names[first : first + _PORTION]
@@ -89,6 +103,8 @@ class UsageCounts:
                 self._send()
         except StoreError as error:
             self._tell(error)
+        finally:
+            self._lock.release()
 
     def _send(self) -> None:
         """Add the portion that is under way, if there is one. Raises StoreError."""
