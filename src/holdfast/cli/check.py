@@ -39,7 +39,8 @@ def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, caps: b
 
     Reads the keys, lists the models and makes the calls. Without a model there is none. A model that is
     served in one dialect may be missing in another: that is noted. If all is well, the host is asked at known
-    paths for the dialects that the provider lacks: these requests ask for no answer and cost nothing.
+    paths for the dialects that the provider lacks, and if nothing is at the address, for the right one: these
+    requests ask for no answer and cost nothing. A host that cannot be reached is asked once.
 
     Exit 1: a step failed. 3: the pin names no provider of yours. 4: the provider refused the call.
 

@@ -23,7 +23,7 @@ from ..distribution import version
 
 _ID_BYTES = 8
 _LONGEST_ENTRY = 4096
-_TRIES = 100
+_TRIES, _PAUSE = 100, 0.01
 SERVE, RUN = "serve", "run"
 """The kinds of gateways: of `holdfast serve`, and of `holdfast run`."""
 
@@ -154,13 +154,15 @@ def root_url(gateways: Sequence[RunningGateway], configured: str) -> str:
 
 
 def _locked(path: Path) -> int:
-    """Open and lock a new file. A reader that takes it for a dead gateway's may remove it meanwhile."""
+    """Open and lock a new file. Another gateway that starts may take it for a dead one's and remove it, and a
+    reader has its lock for a moment."""
     for _ in range(_TRIES):
         handle = open_lock(path)
         with suppress(OSError):
             if take_lock(handle) and os.path.samestat(os.fstat(handle), path.stat()):
                 return handle
         os.close(handle)
+        time.sleep(_PAUSE)
     raise ConfigError(f"cannot lock {path}")
 
 
