@@ -84,6 +84,7 @@ def test_status_names_a_gateway_that_was_killed_until_the_next_one_starts(
     assert "no gateway runs" in text
     assert "holdfast serve at http://127.0.0.1:4199" in text
     assert "was killed, or its machine was restarted\n  run: holdfast serve\n" in text
+    assert [each["level"] for each in findings(cli, "gateway")] == ["note", "ok"]
     with registered(furnished, "run", "http://127.0.0.1:1", RUN):
         assert len(status(cli)["killed"]) == 1
     with registered(furnished, "next", "http://127.0.0.1:1", SERVE):

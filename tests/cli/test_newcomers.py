@@ -83,6 +83,23 @@ def provider(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scrip
         yield server
 
 
+@rows(
+    ("line", "code"),
+    [
+        ("models", 0),
+        ("models --harness pi", 0),
+        ("status", 0),
+        ("doctor", 0),
+        ("run pi", 2),
+        ("connect pi", 2),
+    ],
+)
+def test_without_a_provider_every_command_leads_to_setup(line: str, code: int, cli: Cli, home: Path) -> None:
+    write(home / "holdfast.toml", "")
+    result = cli(*line.split())
+    assert (result.exit_code, "run: holdfast setup" in result.output) == (code, True), result.output
+
+
 @rows(("line", "code", "expected"), LINES)
 def test_what_a_newcomer_types_works_or_is_answered_by_what_does(
     line: str, code: int, expected: str, cli: Cli, furnished: Path, provider: ScriptedProvider

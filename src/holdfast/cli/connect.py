@@ -10,7 +10,7 @@ import click
 
 from . import complete
 from .context import CliContext
-from .output import note, say
+from .output import SETUP, note, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,7 +206,9 @@ def _models(context: CliContext, program: Harness) -> list[Option]:
     if not usable:
         raise CannotHandOver(
             f"none of your models can be used by {program.title}",
-            next_step=f"holdfast models --harness {program.name} --all",
+            next_step=f"holdfast models --harness {program.name} --all"
+            if context.config.providers
+            else SETUP,
         )
     return usable
 

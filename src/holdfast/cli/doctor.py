@@ -29,7 +29,7 @@ from .doctor_gateways import check_connected, check_gateways
 from .doctor_sessions import check_sessions
 from .endpoints import dialects_without_key, endpoints_of, is_public, misplaced, step_for
 from .key_ends import ending
-from .output import clock, count, if_any, json_option, say, show_json
+from .output import SETUP, clock, count, if_any, json_option, say, show_json
 from .progress import waiting
 from .references import in_this_shell, oddity_of
 
@@ -135,7 +135,8 @@ class _Examination:
             yield Finding("config", "wrong", error.what, error.next_step)
         else:
             fallbacks = count(len(config.fallbacks), "fallback")
-            yield Finding("config", "ok", f"{count(len(config.providers), 'provider')}, {fallbacks}")
+            level, step = ("ok", "") if config.providers else ("note", SETUP)
+            yield Finding("config", level, f"{count(len(config.providers), 'provider')}, {fallbacks}", step)
 
     def problem(self, problem: Problem) -> Finding:
         """Return the finding of one problem in holdfast.toml: its fix is a command, or advice."""

@@ -23,11 +23,16 @@ def check_gateways(context: CliContext, config: Config | None, edit: str) -> Ite
     the configuration; `config` is None while it cannot be read."""
     from ..config.listen import Listen
     from ..gateway.on_database import gateways_on
-    from ..gateway.registry import running
+    from ..gateway.registry import SERVE, listed
 
-    gateways = running(context.home.state)
+    gateways, killed = listed(context.home.state)
     for gateway in gateways:
         yield from _running(context, gateway)
+    for gateway in killed:
+        if gateway.kind == SERVE:
+            name = f"holdfast serve at {gateway.url} (process {gateway.pid})"
+            what = f"{name} was killed, or its machine was restarted"
+            yield Finding("gateway", "note", what, "holdfast serve")
     if config is None:
         return
     if config.gateway.store.startswith("postgresql:"):

@@ -10,7 +10,7 @@ import click
 from . import complete
 from .context import CliContext
 from .model_facts import described
-from .output import if_any, json_option, note, show_json, table
+from .output import SETUP, if_any, json_option, note, say, show_json, table
 from .progress import waiting
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def command(
         show_json(_grouped(context, shown))
     elif as_json:
         show_json([_described(option) for option in shown])
+    elif not context.config.providers:
+        say("no provider yet", f"  run: {SETUP}")
     elif harness:
         table(
             ("PROVIDER", "PIN", "BY", "AT", "STATE"),

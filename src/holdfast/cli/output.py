@@ -15,6 +15,8 @@ from . import colours
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _GAP = "  "
+SETUP = "holdfast setup"
+"""The next step of a home without a provider."""
 FEW = 20
 """Names that are printed; where there are more, their number is."""
 

@@ -212,10 +212,8 @@ def app(ctx: click.Context) -> None:
 
     \b
     Example:
-      holdfast init
-      holdfast provider add mimo-plan --url https://token-plan-cn.xiaomimimo.com/v1 --model mimo-v2.5-pro
-      holdfast key add mimo-plan --from env:MIMO_KEY
-      holdfast check mimo-plan/mimo-v2.5-pro
+      holdfast setup --url https://token-plan-cn.xiaomimimo.com/v1 --key env:MIMO_KEY --model mimo-v2.5-pro
+      holdfast run claude --pin mimo-plan-cn/mimo-v2.5-pro
     """
     ctx.obj = CliContext()
     ctx.call_on_close(ctx.obj.close)

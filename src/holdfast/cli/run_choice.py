@@ -25,6 +25,7 @@ from ..harness import HARNESSES
 from ..harness.base import Harness
 from ..providers import presets
 from ..values.secret import Secret
+from .output import SETUP
 from .references import is_free_to_read
 
 if TYPE_CHECKING:
@@ -81,10 +82,10 @@ def selected_pin(
         return Pin.parse(picked), None
     if selected is None:
         models = f"holdfast models --harness {harness.name} lists them"
-        raise ConfigError(
-            f"{harness.title} needs a pin: session '{session}' has none",
-            next_step=f"holdfast run {harness.name} --pin PROVIDER/MODEL   ({models})",
-        )
+        step = f"holdfast run {harness.name} --pin PROVIDER/MODEL   ({models})"
+        if not holdfast.config.providers:
+            step = f"{SETUP}   (there is no provider yet)"
+        raise ConfigError(f"{harness.title} needs a pin: session '{session}' has none", next_step=step)
     return selected[0], None
 
 

@@ -12,7 +12,7 @@ from ..core.errors import HoldfastError
 from .context import CliContext
 from .gateway_health import health_of
 from .key_ends import ending
-from .output import clock, count, json_option, say, show_json, table
+from .output import SETUP, clock, count, json_option, say, show_json, table
 from .progress import waiting
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def command(context: CliContext, as_json: bool) -> None:
         table(
             ("PROVIDER", "KEY", "STATE", "WHY"),
             [(key["provider"], key["label"], key["state"], key["why"]) for key in keys],
-            empty="no provider yet\n  run: holdfast setup",
+            empty=f"no provider yet\n  run: {SETUP}",
         )
     say("")
     _tell_store(store)
