@@ -4,8 +4,11 @@ What concerns only others changes nothing."""
 from __future__ import annotations
 
 import contextlib
+import gc
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,9 +19,11 @@ from holdfast.core.identity import Connection, Dialect, Pin
 from holdfast.gateway.limits import Bounds
 from holdfast.store.base import Store
 from holdfast.store.sqlite import SqliteStore
+from holdfast.store.token import Token
 from holdfast.testing import ScriptedProvider
 
-from .conftest import TOKEN, Running  # type: ignore[import-not-found]
+from .conftest import TOKEN, Running, request  # type: ignore[import-not-found]
+from .served import eventually  # type: ignore[import-not-found]
 
 CONFIG = """
 [provider.mine]
@@ -240,6 +245,52 @@ def test_no_key_stays_in_memory_that_another_value_has_replaced(
     monkeypatch.setenv("KEY_A", "sk-anew-0123456789abcdef")
     assert not is_recalled(plane)
     assert {question[0] for question in fast_path._known} <= {"s"}
+
+
+def reachable(root: object, wanted: Callable[[object], bool]) -> list[object]:
+    """Return the objects that are reachable from `root` and are `wanted`."""
+    left, seen, matches = [root], {id(root)}, []
+    while left:
+        for each in gc.get_referents(left.pop()):
+            if id(each) in seen or isinstance(each, type | ModuleType):
+                continue
+            seen.add(id(each))
+            left.append(each)
+            if wanted(each):
+                matches.append(each)
+    return matches
+
+
+def test_no_token_stays_in_memory_that_has_ended(plane: Running) -> None:
+    digits = "0987612345"[::-1]  # the token as a whole stands nowhere in the test
+
+    def holds(value: object) -> bool:
+        return isinstance(value, bytes | bytearray) and digits[::-1].encode() in bytes(value)
+
+    def wanted(**headers: str) -> bytes:
+        return request("chat/completions", json.dumps(BODY).encode(), holdfast_session="s", **headers)
+
+    plane.books.tokens[f"hf-{digits[::-1]}".encode()] = Token("9", "", "ends", session="s")
+    with plane.connect() as sock, plane.connect() as other:
+        for _ in range(3):
+            sock.sendall(wanted(authorization=f"Bearer hf-{digits[::-1]}"))
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+        other.sendall(wanted()[:-9])
+        assert reachable(plane.plane.repeats, holds)
+        plane.books.tokens.popitem()
+        eventually(lambda: not reachable(plane.plane, holds))
+        other.sendall(wanted()[-9:])
+        assert other.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_no_decision_stays_in_memory_that_has_ended(plane: Running) -> None:
+    assert is_recalled(plane)
+    repeats, fast_path = plane.plane.repeats, plane.holdfast.engine.fast_path
+    plane.holdfast.session("s").switch("mine/scripted-2")
+    for _ in range(2):
+        assert not is_recalled(plane)
+    decisions = [kind.learnt for known in repeats._known.values() for kind in known.kinds.values()]
+    assert not any(learnt.ended for learnt in [*decisions, *fast_path._known.values()])
 
 
 def test_a_configuration_that_was_replaced_does_not_stay_in_memory(

@@ -209,10 +209,16 @@ class Gateway:
         self._look_at_tokens = self.loop.call_later(_TOKENS_EVERY, self._token_round)
 
     def _check_clients(self) -> None:
-        now = self.loop.time()
+        now, before = self.loop.time(), self.good_tokens
         self.good_tokens = self.tokens.ids()
+        if before is not self.good_tokens and before - self.good_tokens:
+            self.repeats.forget()
         for client in [*self.clients]:
             client.look(now)
+        if self.repeats.forgot:
+            self.repeats.forgot = False
+            for client in self.clients:
+                client.forget()
 
     def _look_round(self) -> None:
         """Check the time limits of all connections, and the tokens of their requests.

@@ -36,16 +36,18 @@ that are looked at for them."""
 
 
 class Repeats:
-    """The heads of one gateway's requests. On its loop."""
+    """The heads of one gateway's requests. On its loop. `forgot`: they were forgotten since `forgot` was last
+    set to False; what connections keep of their last requests is to go, too."""
 
     def __init__(self, gateway: RelayContext) -> None:
         self._gateway = gateway
         self._known: dict[bytes, KnownHead] = {}
+        self.forgot = False
         gateway.engine.fast_path.forgotten = self.forget
 
     def forget(self) -> None:
         """Forget all of them; they are learnt again. May be called from any thread."""
-        self._known = {}
+        self._known, self.forgot = {}, True
 
     def take(self, client: ServerConnection, data: bytes) -> bool:
         """Send a request that is like one before it, if `data` is all of it. Return False, having done
@@ -72,6 +74,8 @@ class Repeats:
         except HoldfastError:  # the full path meets it, too, and says so
             return False
         if recalled is None:
+            if kind.learnt.ended:
+                del known.kinds[info.model, info.streams]
             return False
         upstream = gateway.upstreams.to(kind.learnt.connection.endpoint.origin).take()
         if upstream is None:

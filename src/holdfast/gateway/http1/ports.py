@@ -203,6 +203,10 @@ class ServedConnection(ClientConnection, Protocol):
         """Check the time limits. `now` is the loop's time in seconds."""
         ...
 
+    def forget(self) -> None:
+        """Forget the last request, unless it is under way."""
+        ...
+
     def retire(self) -> None:
         """Take no further request; close at once if none is under way."""
         ...

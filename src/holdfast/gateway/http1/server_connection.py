@@ -92,6 +92,12 @@ class ServerConnection(BodyReader):
         if self._state in (self._HEAD_STATE, self._HELD):
             self._deadline = min(self._deadline, self._idle_until())
 
+    def forget(self) -> None:
+        """Forget the last request, whose head holds a token and perhaps a key; not while it is under way."""
+        self._cached = None
+        if self._state in (self._HEAD_STATE, self._FULL):
+            self._head = None
+
     def look(self, now: float) -> None:
         """Check the time limits. `now` is the loop's time in seconds."""
         if self.running is not None:
