@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..core.identity import Dialect, Endpoint
 from ..core.known_hosts import KnownAt
 
 _LAST_DOT = re.compile(r"\.(?=:|\Z)")
+_REMEMBERED = 1_024
+"""Addresses whose parts are remembered: the table has some hundred, and each is compared with all."""
 _DEFAULT_PORT = re.compile(r":(?:80|443)\Z")
 
 
+@lru_cache(_REMEMBERED)
 def address_of(url: str) -> tuple[str, str]:
     """Return host[:port] and path of a URL, which are equal for all spellings of an address: with http or
     https, a default port, a dot after the host, a slash at the end. Raises IdentityError."""
