@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.core.faults import Confidence, Fault, FaultClass, Scope
 from holdfast.core.identity import Dialect
-from holdfast.store.gathered import events
+from holdfast.store.gathered import Similar, events
 from holdfast.store.gathered import rows as stored_rows
 from holdfast.store.journal_events import (
     KINDS,
@@ -357,3 +357,17 @@ def test_an_event_is_given_to_programs_with_the_word_of_today() -> None:
         "pin": "p/m",
         "detail": {"reason": "transient", "until": 9.5},
     }
+
+
+@pytest.mark.parametrize("written", [written for _, written in GATHERED])
+@pytest.mark.parametrize("number", [1, 2])
+def test_events_that_are_known_to_be_similar_are_read_as_if_each_had_been_made(
+    written: list[Event[Any]], number: int
+) -> None:
+    own = {Attempted: "seconds", UsageCounted: "tokens", ModelDiffered: "answered"}
+    lines = [
+        (event.request[8:], event.at, getattr(event.detail, own[type(event.detail)]))
+        for event in written[:number]
+    ]
+    (row,) = stored_rows([Similar(written[-1], lines)])
+    assert events(row) == written[:number]

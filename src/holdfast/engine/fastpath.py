@@ -8,7 +8,7 @@ path, which alone decides; an answer that is not plainly good enters it as the a
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +18,8 @@ from ..core.config import Config
 from ..core.identity import Connection, Dialect, Key
 from ..core.key_selection import KeySelection, order
 from ..core.steps import Attempt, Call, Outcome
-from ..store.journal_events import Attempted, Detail, Event, UsageCounted
+from ..store.gathered import Line, Similar, second
+from ..store.journal_events import Attempted, Event, UsageCounted
 from ..values.secret import Secret
 from ..wire.answer_facts import AnswerFacts
 from ..wire.response_head import header_lines, header_pairs
@@ -200,7 +201,7 @@ class FastPath:
             engine.take_changes([change], recalled.sent_at)
         if facts.objects:
             engine.objects.made(learnt.session.id, connection, facts.objects)
-        engine.journal_writer.journal(_events, recalled, now, facts.usage)
+        engine.journal_writer.journal_alike(_events, recalled, now, facts.usage)
         if facts.usage is not NO_USAGE:  # it is whole; a stream is counted at its end
             counted = (now, learnt.session.id, connection.label, learnt.name, facts.usage)
             engine.journal_writer.count(Counted._make(counted))
@@ -278,13 +279,22 @@ def _is_plain(outcome: Outcome, call: Call) -> bool:
     return not outcome.attempts[0].probe and outcome.connection in call.route.connections
 
 
-def _events(recalled: Recalled, ended_at: float, usage: Mapping[str, int]) -> list[Event[Detail]]:
-    """Return the events of a request that was answered on the fast path. On the journal writer's thread."""
-    learnt, request_id, sent_at = recalled
-    session, pin, connection = learnt.session.id, learnt.name, learnt.connection
-    attempted = Attempted.of(Attempt._make((1, connection, sent_at, ended_at, None, False, "")))
-    events: list[Event[Detail]] = [Event._make((sent_at, attempted, session, request_id, pin))]
-    counted = by_kind(usage)
-    if counted:
-        events.append(Event._make((ended_at, UsageCounted(counted), session, request_id, pin)))
-    return events
+def _events(answered: Sequence[tuple[Recalled, float, Mapping[str, int]]]) -> Iterator[Similar]:
+    """Yield the events of requests that were answered on the fast path, each with the time of its end and its
+    usage. On the journal writer's thread."""
+    groups: dict[tuple[Learnt, str], list[tuple[Recalled, float, Mapping[str, int]]]] = {}
+    for request in answered:
+        learnt, request_id, _ = request[0]
+        groups.setdefault((learnt, second(request_id)), []).append(request)
+    for (learnt, began), requests in groups.items():
+        attempts, counted = list[Line](), list[Line]()
+        for (_, request_id, sent_at), ended_at, usage in requests:
+            own = request_id[len(began) :]
+            attempts.append((own, sent_at, round(ended_at - sent_at, 4)))
+            if usage and (tokens := by_kind(usage)):
+                counted.append((own, ended_at, tokens))
+        (recalled, ended_at, _), session, pin = requests[0], learnt.session.id, learnt.name
+        sent = Attempt._make((1, learnt.connection, recalled.sent_at, ended_at, None, False, ""))
+        for detail, lines in (Attempted.of(sent), attempts), (UsageCounted({}), counted):
+            if lines:
+                yield Similar(Event._make((ended_at, detail, session, recalled.request_id, pin)), lines)

@@ -12,14 +12,17 @@ from typing import TypeVarTuple, cast
 from ..core.changes import CLOCK_SLACK
 from ..store.base import AccountObject, Store, StoreAway
 from ..store.batch import new_writer
+from ..store.gathered import Similar
 from ..store.journal_events import Detail, Event
 from .background import BackgroundWorker, renew_after_fork
 from .change_writer import ChangeWriter
 from .usage_counts import UsageCounts
 
 Ts = TypeVarTuple("Ts")
-_Entry = tuple[Callable[..., Iterable[Event[Detail]]] | None, tuple[object, ...]]
-"""A function that makes events, and its arguments; or None and an object of an account."""
+_Made = Iterable[Event[Detail] | Similar]
+_Entry = tuple[Callable[..., _Made] | None, tuple[object, ...], bool]
+"""A function that makes events, its arguments, and whether it takes those of many entries at once; or None,
+and an object of an account."""
 _log = logging.getLogger("holdfast")
 _QUEUE = 20_000
 """Entries that may wait."""
@@ -65,11 +68,16 @@ class JournalWriter:
     def journal(self, make: Callable[[*Ts], Iterable[Event[Detail]]], *arguments: *Ts) -> None:
         """Queue events. The writer's thread calls `make(*arguments)`, so that a request does not pay for
         it."""
-        self._submit((make, arguments))
+        self._submit((make, arguments, False))
+
+    def journal_alike(self, make: Callable[[Sequence[tuple[*Ts]]], _Made], *arguments: *Ts) -> None:
+        """Queue events that are like many others. The writer's thread calls `make` once with the `arguments`
+        of all that are queued."""
+        self._submit((make, arguments, True))
 
     def keep(self, made: AccountObject) -> None:
         """Queue an object of an account."""
-        self._submit((None, (made,)))
+        self._submit((None, (made,), False))
 
     @property
     def waiting(self) -> int:
@@ -136,11 +144,18 @@ class JournalWriter:
         set_back, self._wrote_at = now < self._wrote_at - CLOCK_SLACK, now
         self.wrote(set_back)
         objects: list[AccountObject] = []
-        for make, arguments in entries:
+        events: list[Event[Detail] | Similar] = []
+        alike: dict[Callable[..., _Made], list[tuple[object, ...]]] = {}
+        for make, arguments, at_once in entries:
             if make is None:
                 objects.append(cast("AccountObject", arguments[0]))
+            elif at_once:
+                alike.setdefault(make, []).append(arguments)
+            else:
+                events += make(*arguments)
+        for make_all, each in alike.items():
+            events += make_all(each)
         self._save(objects)
-        events = [event for make, arguments in entries if make is not None for event in make(*arguments)]
         if events:
             self._store.record(events, self._batch)
 

@@ -14,7 +14,7 @@ from ..store.base import Store
 from ..store.batch import new_writer
 from ..store.time_limit import seconds_allowed
 from ..store.usage import Usage, day_of
-from ..wire.usage import by_kind
+from ..wire.usage import in_and_out
 from .background import BackgroundWorker, renew_after_fork
 
 _GATHER = 5.0
@@ -25,6 +25,7 @@ _MOST_SUMS = 50_000
 """Sums that may wait for the store; then the requests of further sessions are summed together."""
 _PORTION = 500
 """Sums that are added in one transaction."""
+_DAY = 86_400
 _PATIENCE = 5.0
 """Seconds that closing waits for the store."""
 
@@ -76,16 +77,21 @@ class UsageCounts:
         self._save()
 
     def _add(self, requests: Sequence[Counted]) -> None:
+        days: dict[float, str] = {}
         with self._lock:
             for at, session, key, pin, usage in requests:
-                kinds = {**usage, **by_kind(usage)}
-                name = (day_of(at), session, key, pin)
+                number = at // _DAY
+                day = days.get(number)
+                if day is None:
+                    day = days[number] = day_of(at)
+                name = (day, session, key, pin)
                 if name not in self._sums and len(self._sums) >= _MOST_SUMS:
-                    name = (name[0], "", key, pin)
+                    name = (day, "", key, pin)
                 counts = self._sums.setdefault(name, [0, 0, 0])
+                taken, made = in_and_out(usage)
                 counts[0] += 1
-                counts[1] += sum(kinds.get(kind, 0) for kind in ("input", "cache-read", "cache-write"))
-                counts[2] += kinds.get("output", 0)
+                counts[1] += taken
+                counts[2] += made
         self._save()
 
     def _save(self) -> None:

@@ -22,6 +22,7 @@ from ..core.provisioning_state import Record
 from ..core.session import Session
 from .batch import Batch
 from .feed import ChangeFeed
+from .gathered import Similar
 from .journal_events import Detail, Event
 from .listing import SessionLists
 from .token import Token
@@ -175,7 +176,7 @@ class Store(ChangeFeed, SessionLists, Upkeep, UsageSums, Protocol):
         """End a cooldown. Return False if there was none."""
         ...
 
-    def record(self, events: Iterable[Event[Detail]], batch: Batch | None = None) -> None:
+    def record(self, events: Iterable[Event[Detail] | Similar], batch: Batch | None = None) -> None:
         """Append events to the journal, unless `batch` was done before."""
         ...
 

@@ -9,8 +9,8 @@ get exactly the events that were recorded."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from .journal_events import Attempted, Detail, Event, ModelDiffered, UsageCounted
 from .stored_events import read, stored, stored_kind
@@ -21,6 +21,16 @@ _SECOND = 8
 _OWN: Mapping[type, str] = {Attempted: "seconds", UsageCounted: "tokens", ModelDiffered: "answered"}
 """The types of events that are gathered, each with the field that is not shared."""
 _encode = json.JSONEncoder(default=str).encode
+Line = tuple[str, float, object]
+"""What an event of a row has of its own: the end of its request's id, its time and its value."""
+
+
+class Similar(NamedTuple):
+    """Events that one row takes. Whoever knows that they are similar need not make each of them: `like` is an
+    event that shares the rest with them, `lines` are what each has of its own."""
+
+    like: Event[Detail]
+    lines: Sequence[Line]
 
 
 def second(request: str) -> str:
@@ -28,11 +38,14 @@ def second(request: str) -> str:
     return request[:_SECOND]
 
 
-def rows(events: Iterable[Event[Detail]]) -> Iterator[Row]:
+def rows(events: Iterable[Event[Detail] | Similar]) -> Iterator[Row]:
     """Yield the rows for these events, in the order of `sql.EVENT_COLUMNS`: a row for each group of similar
     events, and one for every other event."""
     groups: dict[tuple[object, ...], list[Event[Detail]]] = {}
     for event in events:
+        if isinstance(event, Similar):
+            yield _together(*event)
+            continue
         shared = _shared(event)
         if shared is None:
             groups[len(groups),] = [event]
@@ -44,7 +57,9 @@ def rows(events: Iterable[Event[Detail]]) -> Iterator[Row]:
             group.append(event)
     for group in groups.values():
         if len(group) > 1:
-            yield _together(group)
+            own = _OWN[type(group[0].detail)]
+            lines = [(event.request[_SECOND:], event.at, getattr(event.detail, own)) for event in group]
+            yield _together(group[0], lines)
         else:
             yield _alone(group[0])
 
@@ -72,14 +87,16 @@ def _alone(event: Event[Detail]) -> Row:
     return event.at, kind, event.session, event.request, event.pin, _encode(stored(event.detail))
 
 
-def _together(group: list[Event[Detail]]) -> Row:
-    first = group[0]
-    own = _OWN[type(first.detail)]
-    shared = stored(first.detail)
+def _together(like: Event[Detail], lines: Sequence[Line]) -> Row:
+    own, began = _OWN[type(like.detail)], second(like.request)
+    shared = stored(like.detail)
+    if len(lines) == 1:
+        ((rest, at, value),) = lines
+        detail = _encode({**shared, own: value})
+        return at, stored_kind(like.kind), like.session, began + rest, like.pin, detail
     del shared[own]
-    lines = [(event.request[_SECOND:], event.at, getattr(event.detail, own)) for event in group]
-    detail = _encode([first.kind, shared, own, lines])
-    return max(at for _, at, _ in lines), KIND, first.session, second(first.request), first.pin, detail
+    at = max(at for _, at, _ in lines)
+    return at, KIND, like.session, began, like.pin, _encode([like.kind, shared, own, lines])
 
 
 def events(row: Row) -> list[Event[Detail]]:

@@ -25,6 +25,7 @@ from . import postgres_lists, postgres_size, sql
 from .base import NewSession
 from .batch import Batch
 from .feed import Revision
+from .gathered import Similar
 from .journal_events import Detail, Event
 from .migrations import MIGRATIONS, READABLE_BY, SCHEMA, check_readable
 from .relational import RelationalStore
@@ -128,7 +129,7 @@ class PostgresStore(RelationalStore):
         created = self._listed(postgres_lists.CREATE, postgres_lists.create(new))
         return {str(session_id) for (session_id,) in created}
 
-    def record(self, events: Iterable[Event[Detail]], batch: Batch | None = None) -> None:
+    def record(self, events: Iterable[Event[Detail] | Similar], batch: Batch | None = None) -> None:
         self._behind(postgres_lists.RECORD, postgres_lists.record(events), batch)
 
     def add_usage(self, counted: Iterable[Usage], batch: Batch | None = None) -> None:

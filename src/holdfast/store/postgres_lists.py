@@ -67,7 +67,7 @@ def create(new: Iterable[NewSession]) -> Params | None:
     return {**created, **_lists(_EVENT, lines, "line_")}
 
 
-def record(events: Iterable[Event[Detail]]) -> Params | None:
+def record(events: Iterable[Event[Detail] | gathered.Similar]) -> Params | None:
     """Return the parameters of `RECORD`; None for no event."""
     lines = [*gathered.rows(events)]
     return _lists(_EVENT, lines) if lines else None

@@ -114,7 +114,7 @@ class RelationalStore(RelationalUsage, VerdictTables, RecordTables):
             transaction.execute(sql.TAKE_NUMBER, {})
         return True
 
-    def record(self, events: Iterable[Event[Detail]], batch: Batch | None = None) -> None:
+    def record(self, events: Iterable[Event[Detail] | gathered.Similar], batch: Batch | None = None) -> None:
         lines = journal_rows(events)
         if lines:
             with self._write() as transaction:

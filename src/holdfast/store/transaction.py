@@ -106,7 +106,7 @@ def is_new(transaction: Transaction, batch: Batch | None, now: float) -> bool:
     return batch is None or transaction.execute(sql.TAKE_BATCH, batch_params(batch, now)).rowcount > 0
 
 
-def journal_rows(events: Iterable[Event[Detail]]) -> list[Params]:
+def journal_rows(events: Iterable[Event[Detail] | gathered.Similar]) -> list[Params]:
     """Return the journal's rows for these events."""
     return [dict(zip(sql.EVENT_COLUMNS, row, strict=True)) for row in gathered.rows(events)]
 

@@ -23,7 +23,6 @@ _KINDS = {
     "cache_read_input_tokens": "cache-read",
     "cache_creation_input_tokens": "cache-write",
 }
-
 _COUNTED = frozenset({*_KINDS, "total_tokens"})
 
 
@@ -52,3 +51,11 @@ def usage_in(document: Mapping[str, Any]) -> dict[str, int]:
 def by_kind(usage: Mapping[str, int]) -> dict[str, int]:
     """Return counts by the kind of token, for the journal; without sums and zeros."""
     return {_KINDS[name]: count for name, count in usage.items() if count and name in _KINDS}
+
+
+def in_and_out(usage: Mapping[str, int]) -> tuple[int, int]:
+    """Return the tokens that a request took and those that it made, of counts under a provider's names or
+    by kind."""
+    kinds = by_kind(usage) or usage
+    taken = kinds.get("input", 0) + kinds.get("cache-read", 0) + kinds.get("cache-write", 0)
+    return taken, kinds.get("output", 0)
