@@ -47,11 +47,13 @@ def check_given(command: str, argument: str, keys: Sequence[str], given: Options
     from ..config.converters import REFERENCES
     from ..core.errors import ConfigError
     from ..values.addresses import is_loopback
+    from ..values.secret import redact
 
     url = given["url"]
     if isinstance(url, str) and url and "://" not in url:
         scheme = "http" if is_loopback(url) else "https"
-        right = {"key": [public_reference(key) for key in keys], "url": f"{scheme}://{url}"}
+        whole = f"{scheme}://{url}" if redact(url) == url else "URL"
+        right = {"key": [public_reference(key) for key in keys], "url": whole}
         step = command_of(command, argument, {**given, **right})
         raise ConfigError("the URL needs http:// or https:// at its beginning", next_step=step)
     if all(key.partition(":")[0] in REFERENCES for key in keys):
