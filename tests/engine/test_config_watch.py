@@ -3,6 +3,7 @@ just written counts."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
@@ -27,11 +28,12 @@ class Reading:
     """Reads a configuration when it `may_end`, and notes on which threads."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.may_end, self.threads = threading.Event(), list[str]()
+        self.may_end, self.threads, self.turns = threading.Event(), list[str](), list[float]()
         monkeypatch.setattr("holdfast.engine.config_watch.load_config", self._load)
 
     def _load(self, home: Home, *, in_use: bool = False) -> Config:
         self.threads.append(threading.current_thread().name)
+        self.turns.append(sys.getswitchinterval())
         assert self.may_end.wait(10)
         return load(home, in_use=in_use)
 
@@ -48,7 +50,7 @@ def test_a_serving_process_goes_on_while_a_changed_file_is_read(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("holdfast.engine.config_watch._LOOK_EVERY", 0.0)
-    watch = ConfigWatch(home, load(home))
+    usual, watch = sys.getswitchinterval(), ConfigWatch(home, load(home))
     reading = Reading(monkeypatch)
     write(home.config.parent, "a", "b")
     for _ in range(100):
@@ -60,6 +62,7 @@ def test_a_serving_process_goes_on_while_a_changed_file_is_read(
     assert names(watch.current()) == ["a", "b"]
     assert set(reading.threads) <= {"holdfast-config", threading.main_thread().name}
     assert len(reading.threads) == 1, "it was read once for all that asked"
+    assert max(reading.turns) < usual == sys.getswitchinterval(), "who reads lets the others go on"
 
 
 def test_what_was_just_written_is_waited_for_by_a_thread_that_asks_for_it(
