@@ -83,12 +83,13 @@ def _without_call(address: Address) -> tuple[Address, list[str]]:
     """Return the address without the path of a call, which people paste, in that call's dialect; and the line
     that says so."""
     from ..config.endpoints import of_call
+    from ..values.secret import redact
 
     call = of_call(address.url or "")
     if call is None or address.dialect not in (None, str(call[1])):
         return address, []
     url, dialect = call
-    line = f"the URL is that of a call in {dialect}: the provider's address is {url}"
+    line = f"the URL is that of a call in {dialect}: the provider's address is {redact(url)}"
     return replace(address, url=url, dialect=None if dialect == "openai-chat" else str(dialect)), [line]
 
 

@@ -80,6 +80,7 @@ def check_dialect(name: str, given: Options) -> None:
     from ..core.identity import Endpoint
     from ..providers import presets
     from ..providers.known_addresses import other_dialect
+    from ..values.secret import redact
 
     url = given["url"]
     if not isinstance(url, str) or given["dialect"] or given["preset"]:
@@ -89,7 +90,8 @@ def check_dialect(name: str, given: Options) -> None:
         base, dialect = call
         meant = {"url": base, "dialect": None if dialect == "openai-chat" else str(dialect)}
         command = command_of("holdfast provider add", name, {**given, **meant})
-        raise ConfigError(f"the URL is that of a call in {dialect}: {base} precedes it", next_step=command)
+        what = f"the URL is that of a call in {dialect}: {redact(base)} precedes it"
+        raise ConfigError(what, next_step=command)
     try:
         other = other_dialect(presets.known_at, Endpoint(url))
     except IdentityError:  # the configuration says it better

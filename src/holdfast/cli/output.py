@@ -93,12 +93,13 @@ def command_of(command: str, argument: str, options: Options) -> str:
 
 
 def _shown(value: str) -> str:
-    """Return an option's value as it may be printed: a URL without user and password."""
-    from ..values.secret import without_user
+    """Return an option's value as it may be printed: a URL without user and password, and without what looks
+    like a key."""
+    from ..values.secret import redact, without_user
 
     if "://" not in value:
         return value
-    return without_user(value)
+    return redact(without_user(value))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
