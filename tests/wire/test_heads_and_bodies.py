@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from typing import Any
 
@@ -16,6 +17,7 @@ from holdfast.core.faults import Phase
 from holdfast.core.identity import Auth, Connection, Dialect, Endpoint, Key, Provider, ProviderName
 from holdfast.values.secret import Secret
 from holdfast.wire import request_body as scan
+from holdfast.wire.account_objects import is_stored
 from holdfast.wire.api_routes import dialect_of
 from holdfast.wire.client_headers import filter_headers
 from holdfast.wire.key_at_send import headers_with_key
@@ -232,6 +234,23 @@ def test_a_body_searched_by_colons_asks_for_what_its_words_say(
             scan._STREAM.match(raw, at) for at in read.streams
         )
         assert read.escaped or not crossed.escaped
+
+
+@given(
+    BODIES,
+    st.sampled_from([None, 2]),
+    st.sampled_from(
+        ['"store":true', '"store" : true', f'"store"{" " * 60}:true', '"store":false', '"store"']
+    ),
+    st.integers(0, 80),
+    st.sampled_from(["", " " * 20_000, ":" * 20_000]),
+)
+def test_a_long_body_that_is_to_be_stored_is_recognised_as_a_short_one_is(
+    body: dict[str, Any], indent: int | None, odd: str, at: int, end: str
+) -> None:
+    text = json.dumps(body, indent=indent)
+    raw = (text[:at] + odd + text[at:] + end).encode()
+    assert is_stored(raw) is (re.search(rb'"store"\s*:\s*true', raw) is not None)
 
 
 @pytest.mark.parametrize(

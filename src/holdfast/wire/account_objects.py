@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.identity import Dialect
 from ..translate import SEALED
-from .request_body import is_plain
+from .request_body import is_plain, may_have
 
 _LONGEST_ID = 100
 _NEWEST = 8
@@ -91,7 +91,7 @@ def _all_texts(body: bytes, *, encrypted: bool) -> list[str]:
 
 def is_stored(body: bytes | None) -> bool:
     """Return whether a request for a chat completion asks for one that is stored."""
-    return body is not None and _STORE in body and _STORES(body) is not None
+    return body is not None and may_have(_STORE, body) and _STORES(body) is not None
 
 
 def objects_made(document: Mapping[str, Any], *, stored: bool = False) -> list[str]:

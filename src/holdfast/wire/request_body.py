@@ -77,8 +77,8 @@ def inspect_body(body: bytes | None) -> RequestInfo:
     """Read a JSON body; nothing is known of one that streams past (None)."""
     if not body:
         return RequestInfo()
-    at = body.find(_KEY)
-    if at >= 0 and len(body) < _LONG and body.find(_KEY, at + 1) < 0 and body.find(_ESCAPED) < 0:
+    at = body.find(_KEY) if len(body) < _LONG else -1
+    if at >= 0 and body.find(_KEY, at + 1) < 0 and body.find(_ESCAPED) < 0:
         # Nearly all short bodies: one key, in plain letters.
         value = _model_at(body, at)
         if value is not None:
@@ -94,6 +94,19 @@ def inspect_body(body: bytes | None) -> RequestInfo:
     plain = len(spans) == 1 and not offsets.escaped
     span = (start, end) if plain else None
     return RequestInfo(_text(body[start:end]), streams, plain, span)
+
+
+def may_have(key: bytes, body: bytes) -> bool:
+    """Return whether a body holds the bytes of a key, quotes included; of a long one, before a colon."""
+    if len(body) >= _LONG:
+        for end in _ends_of_keys(body):
+            if end < 0:
+                break
+            if body.startswith(key, end - len(key)):
+                return True
+        else:
+            return False
+    return body.find(key) >= 0
 
 
 def requested_model(body: bytes) -> str | None:
@@ -171,28 +184,37 @@ def _all_of(word: bytes, body: bytes) -> list[int]:
 
 
 def _search_by_colons(body: bytes) -> _Offsets | None:
-    """Return the same for a body with few colons; None as soon as it has too many, or one that comes after
-    too much white space."""
-    models, streams, escaped, seen = [], [], False, 0
-    colon = body.find(_COLON)
-    while colon >= 0:
-        seen += 1
-        if seen > _FIRST_COLONS + colon // _BYTES_PER_COLON:
+    """Return the same for a body with few colons; None for any other."""
+    models, streams, escaped = [], [], False
+    for end in _ends_of_keys(body):
+        if end < 0:
             return None
-        end = colon
-        if body[end - 1] in _SPACES:
-            start = max(0, colon - _LONGEST_KEY)
-            end = start + len(body[start:colon].rstrip(_SPACES))
-            if end == start:
-                return None
         if body[end - 1] == _QUOTE:
             if body.startswith(_KEY, end - len(_KEY)):
                 models.append(end - len(_KEY))
             elif body.startswith(_STREAM_KEY, end - len(_STREAM_KEY)):
                 streams.append(end - len(_STREAM_KEY))
             escaped = escaped or _ESCAPED in body[max(0, end - _LONGEST_KEY) : end]
-        colon = body.find(_COLON, colon + 1)
     return _Offsets(models, streams, escaped)
+
+
+def _ends_of_keys(body: bytes) -> Iterator[int]:
+    """Yield the end of what is before each colon; -1 in the end, as soon as a body has too many of them, or
+    one that comes after too much white space."""
+    seen, colon = 0, body.find(_COLON)
+    while colon >= 0:
+        seen += 1
+        end = colon
+        if body[end - 1] in _SPACES:
+            start = max(0, colon - _LONGEST_KEY)
+            end = start + len(body[start:colon].rstrip(_SPACES))
+            if end == start:
+                seen = len(body)
+        if seen > _FIRST_COLONS + colon // _BYTES_PER_COLON:
+            yield -1
+            return
+        yield end
+        colon = body.find(_COLON, colon + 1)
 
 
 def _model_spans(body: bytes, offsets: _Offsets) -> list[tuple[int, int]]:
