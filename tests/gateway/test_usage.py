@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from holdfast.core.identity import Dialect
 from holdfast.store.journal_events import UsageCounted, of_type
 from holdfast.store.usage import Usage
 from holdfast.testing import ScriptedProvider
-from holdfast.wire.usage import by_kind, usage_of
+from holdfast.wire.sse import StreamWatch
+from holdfast.wire.usage import by_kind, usage_in, usage_of
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,16 @@ def test_counts_are_read_where_they_stand(
     assert usage_of(body) == usage
     kinds = by_kind(usage)
     assert (kinds.get("input"), kinds.get("output")) == kept
+
+
+@pytest.mark.parametrize("count", ["9" * 400, "1" + "0" * 12, "-1", "true", '"7"', "1.5", "null"])
+def test_what_cannot_be_a_count_is_none(count: str) -> None:
+    usage = f'"usage": {{"prompt_tokens": {count}, "completion_tokens": 3}}'
+    body = f'{{"object": "chat.completion.chunk", "choices": [], {usage}}}'.encode()
+    watch = StreamWatch(Dialect.OPENAI_CHAT, b"")
+    watch.feed(b"data: %b\n\n" % body)
+    expected = {"completion_tokens": 3}
+    assert (usage_of(body), usage_in(json.loads(body)), dict(watch.usage)) == (expected,) * 3
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from .account_objects import is_stored, objects_made
 from .answer_shape import Form, dicts, form_of
 from .json_end import BOM, JsonEnd
 from .stream_events import FAILED, ChoiceEnds, EventSign, judge_event, type_of
+from .usage import usage_in
 
 EVENT_LIMIT = 8 * 1024 * 1024
 """Bytes: of a longer event only its end and its terminal sign are read."""
@@ -305,11 +306,10 @@ class StreamWatch:
             if isinstance(holder, dict):
                 if not self._chat or (self._stored and not self.objects):
                     self.objects += objects_made(holder, stored=self._stored)
-                model, usage = holder.get("model"), holder.get("usage")
+                model = holder.get("model")
                 if isinstance(model, str) and not self.model:
                     self.model = model
-                if isinstance(usage, dict):
-                    self.usage |= {name: count for name, count in usage.items() if isinstance(count, int)}
+                self.usage |= usage_in(holder)
 
 
 def _is_complete(data: bytes) -> bool:

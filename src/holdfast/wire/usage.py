@@ -11,8 +11,10 @@ NO_USAGE: Mapping[str, int] = MappingProxyType({})
 _USAGE = b'"usage"'
 _COUNT = re.compile(
     rb'"((?:prompt|completion|input|output|total|cache_read_input|cache_creation_input)_tokens)"'
-    rb"\s*:\s*(\d{1,12})"
+    rb"\s*:\s*(\d{1,12})(?![\d.eE])"
 )
+_MOST = 10**12
+"""Counts from here on, and negative ones, are a provider's error: no sum of them could be stored."""
 _NEAR = 1024
 """Bytes after the key `usage` in which the counts are looked for, so that the body need not be parsed."""
 _KINDS = {
@@ -41,11 +43,15 @@ def usage_of(body: bytes) -> dict[str, int]:
 
 
 def usage_in(document: Mapping[str, Any]) -> dict[str, int]:
-    """Return the same of an answer that is parsed."""
+    """Return the same of an answer, an event or a part of one that is parsed."""
     usage = document.get("usage")
     if not isinstance(usage, dict):
         return {}
-    return {name: count for name, count in usage.items() if name in _COUNTED and isinstance(count, int)}
+    return {name: count for name, count in usage.items() if name in _COUNTED and _is_count(count)}
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < _MOST
 
 
 def by_kind(usage: Mapping[str, int]) -> dict[str, int]:
