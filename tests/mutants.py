@@ -576,8 +576,8 @@ MUTANTS = (
     Mutant(
         "lost-limits",
         "config/model_tables.py",
-        "    return {**before, **model}",
-        "    return model",
+        "    if not isinstance(model, Mapping):\n        return before\n",
+        "    if not isinstance(model, Mapping):\n        return model\n",
         "models that are set anew keep what the file says about them",
         "tests/config/test_model_tables.py",
     ),
