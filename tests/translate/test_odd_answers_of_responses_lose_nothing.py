@@ -109,6 +109,26 @@ LISTS: dict[str, tuple[list[Wire], Heard]] = {
         [*_lone(_call_item(CALL, "a"), _call_item("{}", "b", "get")), _list()],
         ("", "", [*FIND, ("get", "{}")]),
     ),
+    "texts that are objects": (
+        [_item("output_text.delta", output_index=0, delta={"text": "hi"}), _list()],
+        ("hi", "", NO_CALL),
+    ),
+    "last texts that are objects": (
+        [_list(_message_item([{"type": "output_text", "text": {"value": "hi"}}], "a"))],
+        ("hi", "", NO_CALL),
+    ),
+    "thoughts by an old name": (
+        [_item("reasoning.delta", output_index=0, delta="so"), _list()],
+        ("", "so", NO_CALL),
+    ),
+    "pieces of arguments that are objects": (
+        [
+            _item("output_item.added", output_index=0, item=_call_item("", "a")),
+            _item("function_call_arguments.delta", output_index=0, delta={"x": 1}),
+            _list(),
+        ],
+        ("", "", [("find", '{"x": 1}')]),
+    ),
     "arguments that are an object": ([_list(_call_item({"x": 1}, "a"))], ("", "", [("find", '{"x": 1}')])),
     "a message that is a text": ([_list(_message_item("hi", "a"))], ("hi", "", NO_CALL)),
 }
@@ -150,3 +170,15 @@ def test_the_status_of_a_response_tells_how_it_ended(events: list[Wire], finish:
     written = streamed(CHAT, RESPONSES, events)
     reasons = [piece["choices"][0]["finish_reason"] for piece in written if piece.get("choices")]
     assert (reasons[-1], "error" in written[-1]) == (finish, finish is None)
+
+
+REPORTS: dict[str, Wire] = {
+    "a code and a message": {"code": "1301", "msg": "boom"},
+    "in the last event": {**_list(), "base_resp": {"status_code": 1008, "status_msg": "boom"}},
+    "an error of another kind": {"type": "invalid_request_error", "message": "boom"},
+}
+
+
+@rows("report", REPORTS.values(), ids=[*REPORTS])
+def test_a_report_in_a_stream_is_no_success(report: Wire) -> None:
+    assert streamed(CHAT, RESPONSES, [_hi(0), report, _list()])[-1]["error"]["message"] == "boom"

@@ -109,9 +109,48 @@ def test_two_calls_keep_their_arguments_apart(pieces: list[Wire]) -> None:
     assert calls["a"] == ("{}" if pieces == TWO["one index, no ids, no arguments"] else '{"x":1}')
 
 
+IN_TURN = {
+    "whole objects one after another": [_of("a", ""), _more('{"x":1}', index=0), _more('{"x":2}', index=0)],
+    "in one piece": [_of("a", '{"x":1}{"x":2}', id="A")],
+    "across a piece": [_of("a", '{"x":', id="A"), _more('1}{"x"', index=0), _more(":2}", index=0)],
+    "the name before each": [_of("a", ""), _of("a", '{"x":1}'), _of("a", ""), _of("a", '{"x":2}')],
+    "the name in each": [_of("a", '{"x"'), _of("a", ":1}"), _of("a", '{"x"'), _of("a", ":2}")],
+}
+
+
+@rows("pieces", IN_TURN.values(), ids=[*IN_TURN])
+def test_two_calls_of_one_tool_are_two(pieces: list[Wire]) -> None:
+    events = streamed(MESSAGES, CHAT, _called(*pieces))
+    assert _call(events) == ("aa", '{"x":1}{"x":2}')
+    assert len({event["content_block"]["id"] for event in events if "content_block" in event}) == 2
+
+
+ONCE = {
+    "its arguments twice": [_of("find", '{"x":"}{"}{"x":"}{"}', id="A")],
+    "all of it again": [_of("find", '{"x":', id="A"), _more('"}{"}', index=0), _more('{"x":"}{"}', index=0)],
+    "all of it again, with its name": [_of("find", "", id="A"), *[_of("find", '{"x":"}{"}', id="A")] * 2],
+    "an empty object before": [_of("find", '{}{"x":"}{"}', id="A")],
+    "without a function": [{"index": 0, "id": "A", "name": "find", "arguments": '{"x":"}{"}'}],
+    "by the name parameters": [{"id": "A", "function": {"name": "find", "parameters": '{"x":"}{"}'}}],
+}
+
+
+@rows("pieces", ONCE.values(), ids=[*ONCE])
+def test_one_call_is_one_however_it_is_said(pieces: list[Wire]) -> None:
+    assert _call(streamed(MESSAGES, CHAT, _called(*pieces))) == ("find", '{"x":"}{"}')
+
+
+def test_a_call_in_the_new_and_in_the_old_member_is_one() -> None:
+    call = {"name": "find", "arguments": '{"x":1}'}
+    delta = {"tool_calls": [{"index": 0, "id": "A", "function": call}], "function_call": call}
+    assert _call(streamed(MESSAGES, CHAT, [_chat("stop", delta=delta)])) == ("find", '{"x":1}')
+
+
 REASONS: dict[str, tuple[str, str]] = {
     "eos_token": ("end_turn", "hi"),
     "tool_call": ("end_turn", "hi"),
+    "max_new_tokens": ("max_tokens", "hi"),
+    "content_filter: RECITATION": ("refusal", "hi"),
 }
 
 
@@ -127,9 +166,60 @@ def test_an_error_in_a_choice_is_no_success_whatever_follows() -> None:
     assert events[-1]["error"]["message"] == "boom"
 
 
+REPORTS: dict[str, Wire] = {
+    "an error that is a text": {"error": "boom"},
+    "MiniMax": {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "boom"}},
+    "MiniMax, beside the end": {
+        **_chat("stop", delta={"content": "ho"}),
+        "base_resp": {"status_code": 1027, "status_msg": "boom"},
+    },
+    "Groq": {**_chat(delta={}), "x_groq": {"error": "boom"}},
+    "a code and a message": {"code": "1301", "msg": "boom", "data": None},
+    "Dashscope": {"code": "Throttling", "message": "boom", "request_id": "r"},
+    "a status": {"status": 503, "message": "boom"},
+    "a number and words": {"error_code": 336003, "error_msg": "boom"},
+    "a detail": {"detail": "boom"},
+    "a list": {"errors": [{"code": 1, "message": "boom"}], "choices": []},
+    "no success": {"success": False, "message": "boom"},
+    "llama.cpp": {"code": 500, "message": "boom", "type": "server_error"},
+}
+
+
+@rows("report", REPORTS.values(), ids=[*REPORTS])
+def test_a_report_in_a_stream_is_no_success_although_the_answer_had_an_end(report: Wire) -> None:
+    written = streamed(MESSAGES, CHAT, [_chat("stop", delta={"content": "hi"}), report])
+    assert written[-1]["error"]["message"] == "boom"
+
+
+HARMLESS: dict[str, Wire] = {
+    "MiniMax": {"choices": [], "base_resp": {"status_code": 0, "status_msg": ""}},
+    "filters": {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
+    "Groq": {**_chat(delta={}), "x_groq": {"id": "r", "usage": {}}},
+    "a status": {"status": "processing", "message": "wait"},
+    "a good code": {"code": 0, "message": "ok"},
+    "vLLM": _chat(delta={}, stop_reason=None, token_ids=None),
+}
+
+
+@rows("event", HARMLESS.values(), ids=[*HARMLESS])
+def test_what_servers_add_to_a_good_stream_does_no_harm(event: Wire) -> None:
+    written = streamed(MESSAGES, CHAT, [event, _chat("stop", delta={"content": "hi"}), event])
+    assert (_said(written), written[-1]["type"]) == ("hi", "message_stop")
+
+
 SINGLE: dict[str, tuple[Wire, str]] = {
     "content": ({"content": {"type": "text", "text": "hi"}}, "hi"),
+    "a list of texts": ({"content": ["h", {"text": "i"}]}, "hi"),
+    "a wrapped text": ({"content": [{"type": "text", "text": {"value": "hi"}}]}, "hi"),
+    "a part that refuses": ({"content": [{"type": "refusal", "refusal": "hi"}]}, "hi"),
+    "a part that thinks": ({"content": [{"type": "thinking", "thinking": [{"text": "hi"}]}]}, "hi"),
+    "a refusal in an object": ({"refusal": {"content": "hi"}}, "hi"),
     "reasoning_text": ({"reasoning_text": "hi"}, "hi"),
+    "reasoning in an object": ({"reasoning": {"content": "hi"}}, "hi"),
+    "reasoning in a list": ({"reasoning": [{"type": "summary_text", "text": "hi"}]}, "hi"),
+    "one detail": ({"reasoning_details": {"type": "reasoning.text", "text": "hi"}}, "hi"),
+    "blocks": ({"thinking_blocks": [{"type": "thinking", "thinking": "hi"}]}, "hi"),
+    "blocks and the text": ({"reasoning_content": "hi", "thinking_blocks": [{"thinking": "hi"}]}, "hi"),
     "tool_calls": ({"tool_calls": _of("find", {"hi": 1}, id="a")}, '{"hi": 1}'),
 }
 
@@ -139,6 +229,40 @@ def test_what_comes_in_an_unusual_member_arrives(delta: Wire, text: str) -> None
     deltas = [event.get("delta", {}) for event in streamed(MESSAGES, CHAT, [_chat("stop", delta=delta)])]
     names = ("text", "thinking", "partial_json")
     assert "".join(delta.get(name, "") for delta in deltas for name in names) == text
+
+
+PLACES: dict[str, Wire] = {
+    "the text of a completion": _chat("stop", text="hi"),
+    "a piece that is a text": _chat("stop", delta="hi"),
+    "a choice without a list": {"choices": {"delta": {"content": "hi"}, "finish_reason": "stop"}},
+}
+
+
+@rows("event", PLACES.values(), ids=[*PLACES])
+def test_a_text_in_an_unusual_place_arrives(event: Wire) -> None:
+    assert _said(streamed(MESSAGES, CHAT, [event])) == "hi"
+
+
+LOST: dict[str, tuple[Wire, str]] = {
+    "an unknown member": ({"video": {"url": "x"}}, "unknown_member"),
+    "reasoning without words": ({"reasoning": {"effort": 3}}, "unknown_member"),
+    "a signature": ({"thinking_blocks": [{"thinking": "so", "signature": "s"}]}, "reasoning_not_returned"),
+    "a redacted thought": (
+        {"content": [{"type": "redacted_thinking", "data": "x"}]},
+        "reasoning_not_returned",
+    ),
+    "annotations": ({"annotations": [{"type": "url_citation"}]}, "citations"),
+}
+
+
+@rows(("delta", "name"), LOST.values(), ids=[*LOST])
+def test_what_a_stream_says_and_nobody_carries_is_told_as_lost(delta: Wire, name: str) -> None:
+    request = asked(MESSAGES, CHAT)
+    stream = request.stream()
+    for event in (_chat(delta=delta), _chat("stop", delta={"content": "hi"})):
+        stream.feed(event)
+    stream.end()
+    assert (stream.whole, name in request.less) == (True, True)
 
 
 def test_what_was_read_from_the_cache_has_the_name_of_messages_too() -> None:

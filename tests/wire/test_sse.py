@@ -73,6 +73,10 @@ def watched(dialect: Dialect, *parts: bytes, close: bool = False) -> StreamWatch
         (CHAT, OWN_FIELD + DONE, False, True, True),
         (CHAT, WORD + OWN_FIELD, True, False, True),
         (CHAT, WORD + OWN_FIELD + DONE, True, True, True),
+        (CHAT, (ROLE + WORD + END + DONE).replace(b"\n\n", b"\n"), True, True, False),
+        (CHAT, (WORD + ERROR + DONE).replace(b"\n\n", b"\r\n"), True, True, True),
+        (CHAT, (WORD + OWN_FIELD + DONE).replace(b"\n\n", b"\n"), True, True, True),
+        (CHAT, b'data: {"choices":\ndata: [{"text":"hi"}]}\ndata: {}\n\n', False, False, False),
         (CHAT, b"data: 404 page not found\n\n", False, False, False),
         (CHAT, b"data: [1]\n\ndata: null\n\n", False, False, False),
         (RESPONSES, CREATED + named("response.in_progress"), False, False, False),
@@ -109,6 +113,8 @@ def watched(dialect: Dialect, *parts: bytes, close: bool = False) -> StreamWatch
             False,
         ),
         (MESSAGES, DELTA + named("message_stop"), True, True, False),
+        (MESSAGES, (START + DELTA + named("message_stop")).replace(b"\n\n", b"\n"), True, True, False),
+        (MESSAGES, (DELTA + named("error")).replace(b"\n\n", b"\n"), True, False, True),
         (MESSAGES, START + named("error", error={"type": "overloaded_error"}), False, False, True),
         (MESSAGES, DELTA + named("error", error={"type": "overloaded_error"}), True, False, True),
     ],
@@ -116,7 +122,7 @@ def watched(dialect: Dialect, *parts: bytes, close: bool = False) -> StreamWatch
 def test_a_stream_begins_ends_and_fails_as_its_dialect_says(
     dialect: Dialect, stream: bytes, started: bool, ended: bool, failed: bool
 ) -> None:
-    watch = watched(dialect, stream)
+    watch = watched(dialect, stream, close=not stream.endswith(b"\n\n"))
     assert (watch.started, watch.ended, watch.error is not None) == (started, ended, failed)
 
 

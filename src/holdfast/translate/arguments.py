@@ -44,6 +44,29 @@ class Arguments:
                 self._tried, self._object = True, object_of(self.text)
         return self._object
 
+    def end_in(self, piece: str) -> int:
+        """Return how many letters of the next piece belong to the object: all, unless more than blanks follow
+        its end."""
+        if self.read() is not None:
+            return 0
+        if self._tried:
+            return len(piece)
+        depth, in_string = self._depth, self._in_string
+        for match in _SIGNS.finditer(piece, int(self._escaping)):
+            sign = match[0]
+            if sign == '"':
+                in_string = not in_string
+            elif not in_string and sign[0] != "\\":
+                depth += _STEP[sign]
+                if not depth and sign == "}":
+                    return self._ended_at(piece, match.end())
+        return len(piece)
+
+    def _ended_at(self, piece: str, end: int) -> int:
+        if piece[end:].strip() and object_of(self.text + piece[:end]) is not None:
+            return end
+        return len(piece)
+
     def _go_on(self, fresh: str) -> None:
         """Take what comes behind the end, where only blanks may be."""
         if fresh.strip():

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .arguments import Arguments
-from .events import BrokenOff, Close, Delta, Event, Open, Sealed
+from .events import Close, Delta, Event, Open, Sealed
 from .form import Call, Opaque, Seal
 from .lenient import json_of, members_of, text_of
 from .names import call_id, made_id
-from .provider_errors import senseless
+from .provider_errors import Senseless, senseless
 
 EMPTY = "{}"
 """What some servers send as the first piece of the arguments, before the arguments themselves."""
 NULL = "null"
 """The arguments with which some models call a tool that takes none."""
 _VENDORS = ("google", "vertex")
-
-
-class Senseless(Exception):
-    """Ends the reading of an answer."""
-
-    def __init__(self, broken: BrokenOff) -> None:
-        super().__init__(broken.text)
-        self.broken = broken
+_ANOTHER, _BETWEEN = re.compile(r"^\s*\{|\}\s*\{"), re.compile(r"\}\s*\{")
+"""Where an object may follow another one: behind what came, or in one piece."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,9 +62,9 @@ class Calls:
         """Take a member of `tool_calls`."""
         if self._goes_on(piece, out):
             return
-        function = members_of(piece.get("function"))
+        function = members_of(piece.get("function")) or piece
         name, given = text_of(function.get("name")), text_of(piece.get("id"))
-        args = json_of(function.get("arguments") or "") or ""
+        args = json_of(function.get("arguments") or function.get("parameters") or "") or ""
         if not (name or given or args):
             return
         call = self._find(piece.get("index"), given, name, args)
@@ -82,8 +77,24 @@ class Calls:
             self._seal(call, members_of(piece["extra_content"]), out)
         if name and not call.opened and not repeated:
             call.name += name
-        if args:
-            self._more(call, args, out)
+        while args:
+            end = _end_in(call, args)
+            if end:
+                self._more(call, args[:end], out)
+            args = args[end:]
+            if not args.strip() or args.strip() == call.args.text.strip():
+                return  # some servers repeat the whole arguments at the end of a call
+            if not call.placeholder:
+                call = self._another(call, out)
+
+    def _another(self, call: _Call, out: list[Event]) -> _Call:
+        """Begin another call of the same tool."""
+        self.leave(out)
+        self._last = new = _Call(name=call.name, index=call.index)
+        self._all.append(new)
+        if call.index is not None:
+            self._by_index[call.index] = new
+        return new
 
     def _goes_on(self, piece: Mapping[str, Any], out: list[Event]) -> bool:
         """Take what nearly every piece is: more arguments of the last call. Return whether it is that."""
@@ -94,6 +105,8 @@ class Calls:
             return False
         args = function.get("arguments")
         if not isinstance(args, str) or "extra_content" in piece:
+            return False
+        if "{" in args and _ANOTHER.search(args):
             return False
         if args:
             self._say(call, args, out)
@@ -194,6 +207,13 @@ class Calls:
                 call.seal = Seal(Opaque.THOUGHT, value, self._mark, call.id)
                 if call.opened and not call.closed:
                     out.append(Sealed(call.slot, call.seal))
+
+
+def _end_in(call: _Call, args: str) -> int:
+    """Return how many letters of more arguments are the call's: behind a whole object begins another call."""
+    if (_ANOTHER if call.args else _BETWEEN).search(args) is None:
+        return len(args)
+    return call.args.end_in(args)
 
 
 def _begins(call: _Call, given: str, name: str, args: str, *, known: bool) -> bool:

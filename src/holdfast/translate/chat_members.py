@@ -9,11 +9,12 @@ from .events import Usage, Why
 from .lenient import count_of, members_of, objects_of
 
 _REASONS = {
-    Why.DONE: "stop end_turn eos eos_token stop_sequence complete",
-    Why.TOOLS: "tool_calls tool_call tool_use function_call",
-    Why.LENGTH: "length max_tokens",
-    Why.CONTEXT: "model_length model_context_window_exceeded",
-    Why.REFUSED: "content_filter refusal safety sensitive",
+    Why.DONE: "stop end_turn eos eos_token stop_sequence stop_token complete completed end finished done",
+    Why.TOOLS: "tool_calls tool_call tool_use tooluse function_call function_calls",
+    Why.LENGTH: "length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length",
+    Why.CONTEXT: "model_length model_context_window_exceeded context_length_exceeded context_length",
+    Why.REFUSED: "content_filter content_filtered guardrail_intervened refusal safety sensitive"
+    " prohibited_content recitation blocklist spii",
 }
 _WHY = {reason: why for why, reasons in _REASONS.items() for reason in reasons.split()}
 
@@ -26,8 +27,9 @@ def reason_of(choice: Mapping[str, Any]) -> object:
 
 
 def why_of(reason: str) -> Why | None:
-    """Return why an answer ended, by its `finish_reason`; None for a reason that nobody knows."""
-    return _WHY.get(reason.lower())
+    """Return why an answer ended, by its `finish_reason`; None for a reason that nobody knows. Gemini adds
+    its own word behind a colon."""
+    return _WHY.get(reason.partition(":")[0].strip().lower())
 
 
 def usage_of(usage: Mapping[str, Any]) -> Usage:
@@ -69,3 +71,11 @@ def as_deltas(choices: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
         calls += len(pieces)
         deltas.append({**choice, "delta": message})
     return deltas
+
+
+def delta_of(choice: Mapping[str, Any], *, started: bool) -> object:
+    """Return what a choice says: some servers send the whole message in place of a piece of it. After pieces,
+    that is what they said already."""
+    if "delta" in choice or started or not isinstance(choice.get("message"), dict):
+        return choice.get("delta")
+    return as_deltas([choice])[0]["delta"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..values.failure_reports import is_report
 from .caps import Caps
-from .chat_calls import Calls, Senseless
-from .chat_members import as_deltas, reason_of, usage_of, why_of
+from .chat_calls import Calls
+from .chat_members import as_deltas, delta_of, reason_of, usage_of, why_of
+from .chat_words import EMPTY, KNOWN, PLAIN, THOUGHTS, Spoken, note_strays, thought_in, words_in
 from .events import (
     DONE,
     NO_USAGE,
@@ -26,17 +28,11 @@ from .events import (
     settled,
 )
 from .form import Opaque, Refusal, Seal, Text, Thinking
-from .lenient import count_of, members_of, objects_of, text_of
+from .lenient import count_of, members_of, objects_of, text_of, words_of
 from .losses import Losses
-from .provider_errors import ended_without, reported, senseless, unknown
+from .provider_errors import Senseless, ended_without, report_in, reported, senseless, unknown
 from .thoughts import Details, Tags
 
-_Spoken = type[Text | Thinking | Refusal]
-_EMPTY: dict[_Spoken, Text | Thinking | Refusal] = {
-    Text: Text(""),
-    Thinking: Thinking(),
-    Refusal: Refusal(""),
-}
 _WHOLE_CALLS = (Why.DONE, Why.TOOLS)
 
 
@@ -55,7 +51,7 @@ class ChatReader:
         self._started = self._done = self._over = False
         self._slots = 0
         self._slot = -1
-        self._kind: _Spoken | None = None
+        self._kind: Spoken | None = None
         self._calls = Calls(self._new_slot, mark, seed)
         self._details, self._refusal = Details(), list[str]()
         self._tags: Tags | None = None
@@ -110,8 +106,10 @@ class ChatReader:
         return events + self.feed(DONE)
 
     def _chunk(self, data: Mapping[str, Any], out: list[Event]) -> None:
-        if data.get("error") or data.get("object") == "error":
-            raise Senseless(reported(data.get("error") or data))
+        choices = data.get("choices")
+        reports = not choices or "error" in data or "base_resp" in data or "x_groq" in data
+        if reports and is_report(data):
+            raise Senseless(report_in(data))
         if not self._started:
             self._note_head(data)
         usage = data.get("usage")
@@ -119,11 +117,9 @@ class ChatReader:
             self._note_usage(members_of(usage))
         if data.get("citations"):
             self._losses.note("citations")
-        choices = data.get("choices")
-        if isinstance(choices, list):
-            for choice in choices:
-                if isinstance(choice, dict):
-                    self._choice(choice, out)
+        for choice in choices if isinstance(choices, list) else objects_of(choices):
+            if isinstance(choice, dict):
+                self._choice(choice, out)
 
     def _note_head(self, data: Mapping[str, Any]) -> None:
         head = self._head
@@ -144,25 +140,41 @@ class ChatReader:
             raise Senseless(unknown("has", "several choices"))
         if choice.get("error"):
             raise Senseless(reported(choice["error"]))
-        delta = self._words(choice)
+        delta = delta_of(choice, started=self._started)
         if isinstance(delta, dict):
-            self._thoughts(delta, out)
-            for name, take in self._MEMBERS:
-                value = delta.get(name)
-                if value:
-                    take(self, value, out)
+            self._delta(delta, out)
+        elif delta:
+            self._content(delta, out)
+        text = choice.get("text")
+        if text and not (isinstance(delta, dict) and delta.get("content")):
+            self._content(text, out)
         reason = reason_of(choice)
         if reason:
             self._note_reason(text_of(reason))
             self._note_usage(members_of(choice.get("usage")))
 
-    def _words(self, choice: dict[str, Any]) -> object:
-        """Return what a choice says: some servers send the whole message in place of a piece of it. After
-        pieces, that is what they said already."""
-        message = choice.get("message")
-        if "delta" in choice or self._started or not isinstance(message, dict):
-            return choice.get("delta")
-        return as_deltas([choice])[0]["delta"]
+    def _delta(self, delta: dict[str, Any], out: list[Event]) -> None:
+        for name, value in delta.items():
+            if value and name not in PLAIN:
+                return self._members(delta, out)
+        if delta.get("content"):
+            self._content(delta["content"], out)
+        return None
+
+    def _members(self, delta: dict[str, Any], out: list[Event]) -> None:
+        """Take a piece that is more than a text."""
+        if len(delta) == 1 and "tool_calls" in delta:
+            return self._tool_calls(delta["tool_calls"], out)
+        if not delta.keys().isdisjoint(THOUGHTS):
+            self._thoughts(delta, out)
+        both = "function_call" in delta and delta.get("tool_calls")
+        for name, take in self._MEMBERS:
+            value = delta.get(name)
+            if value and not (both and name == "function_call"):
+                take(self, value, out)
+        if not delta.keys() <= KNOWN:
+            note_strays(delta, self._losses)
+        return None
 
     def _note_reason(self, reason: str) -> None:
         why = why_of(reason)
@@ -172,40 +184,31 @@ class ChatReader:
             self._stop = Stop(why)
 
     def _thoughts(self, delta: dict[str, Any], out: list[Event]) -> None:
-        text = delta.get("reasoning_content") or delta.get("reasoning") or delta.get("reasoning_text")
+        text = thought_in(delta, self._losses)
         details = delta.get("reasoning_details")
-        if details and isinstance(details, list):
+        if details:
             self._switch(Thinking, out)
-            detailed = self._details.feed(details)
+            detailed = self._details.feed(details if isinstance(details, list) else [details])
             text = text or detailed
-        if text and isinstance(text, str):
+        if text:
             self._say(Thinking, text, out)
 
     def _content(self, value: object, out: list[Event]) -> None:
         if not isinstance(value, str):
-            for part in objects_of(value):
-                self._part(part, out)
+            for kind, text in words_in(value, self._losses):
+                if kind is Text:
+                    self._content(text, out)
+                elif kind is Refusal:
+                    self._refused(text, out)
+                else:
+                    self._say(kind, text, out)
         elif self._tags is None:
             self._say(Text, value, out)
         else:
             self._say_all(self._tags.feed(value), out)
 
-    def _part(self, part: Mapping[str, Any], out: list[Event]) -> None:
-        """Take a part of a content that is a list."""
-        kind = text_of(part.get("type"))
-        if kind == "thinking":
-            thoughts = part.get("thinking")
-            texts = [text_of(thought.get("text")) for thought in objects_of(thoughts)]
-            self._say(Thinking, text_of(thoughts) + "".join(texts), out)
-        elif kind in ("text", "output_text"):
-            self._say(Text, text_of(part.get("text")), out)
-        elif kind == "reference":
-            self._losses.note("citations")
-        else:
-            raise Senseless(unknown("has a part of the type", kind))
-
     def _refused(self, value: object, out: list[Event]) -> None:
-        text = text_of(value)
+        text = words_of(value)
         self._say(Refusal, text, out)
         self._refusal.append(text)
 
@@ -228,20 +231,20 @@ class ChatReader:
         for kind, text in pairs:
             self._say(kind, text, out)
 
-    def _say(self, kind: _Spoken, text: str, out: list[Event]) -> None:
+    def _say(self, kind: Spoken, text: str, out: list[Event]) -> None:
         if text:
             if self._kind is not kind:
                 self._switch(kind, out)
             out.append(Delta(self._slot, text))
 
-    def _switch(self, kind: _Spoken, out: list[Event]) -> None:
+    def _switch(self, kind: Spoken, out: list[Event]) -> None:
         """Let a part of this kind be the open one."""
         if self._kind is kind:
             return
         self._shut(out)
         self._calls.leave(out)
         self._slot, self._kind = self._new_slot(), kind
-        out.append(Open(self._slot, _EMPTY[kind]))
+        out.append(Open(self._slot, EMPTY[kind]))
 
     def _shut(self, out: list[Event]) -> None:
         """Close the part that is open, if it is no call."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from ..values.failure_reports import is_report, reports_failure
 from .caps import Caps
+from .chat_members import why_of
 from .events import (
     BrokenOff,
     Close,
@@ -32,18 +34,12 @@ from .lenient import (
     text_of,
 )
 from .losses import Losses
+from .messages_answer import REASONS
 from .messages_usage import Counts
 from .names import made_id
-from .provider_errors import ended_without, reported, senseless, unknown
+from .provider_errors import ended_without, report_in, senseless, unknown
 
-_STOPS = {
-    "end_turn": Why.DONE,
-    "tool_use": Why.TOOLS,
-    "max_tokens": Why.LENGTH,
-    "stop_sequence": Why.STOP_SEQUENCE,
-    "refusal": Why.REFUSED,
-    "model_context_window_exceeded": Why.CONTEXT,
-}
+_STOPS = {reason: why for why, reason in REASONS.items()}
 _CUTS = frozenset({Why.LENGTH, Why.CONTEXT, Why.REFUSED})
 _PARTS: dict[str, tuple[Part, str]] = {
     "text": (Text(""), "text"),
@@ -101,10 +97,12 @@ class MessagesReader:
         if self._over:
             return []
         data = members_of(data)
+        if "base_resp" in data and is_report(data):
+            return self._reported(data)
         read = self._EVENTS.get(text_of(data.get("type")))
         if read is not None:
             return read(self, data)
-        if data.get("error"):
+        if is_report(data):
             return self._reported(data)
         return []
 
@@ -117,7 +115,7 @@ class MessagesReader:
     def whole(self, body: Mapping[str, Any]) -> list[Event]:
         """Return the events of a whole answer."""
         body = members_of(body)
-        if body.get("type") == "error":
+        if reports_failure(body):
             return self._reported(body)
         if not isinstance(body.get("content"), list):
             return self._broken(senseless("has no content"))
@@ -267,7 +265,7 @@ class MessagesReader:
             return events
         if not reason and not self._called:
             return events + self._broken(ended_without("a stop_reason"))
-        why = _STOPS.get(reason or "end_turn")
+        why = _STOPS.get(reason or "end_turn") or why_of(reason)
         if why is None:
             return events + self._broken(unknown("ends with the stop_reason", reason))
         if why not in _CUTS:
@@ -283,7 +281,7 @@ class MessagesReader:
         return Stop(why)
 
     def _reported(self, data: Mapping[str, Any]) -> list[Event]:
-        return self._broken(reported(data.get("error")))
+        return self._broken(report_in(data))
 
     def _broken(self, broken: BrokenOff) -> list[Event]:
         self._over = True

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from ..values.failure_reports import is_report, reports_failure
 from .caps import Caps
-from .events import End, Event, Sealed, Start, Stop, Stopped, Why, settled
+from .events import BrokenOff, End, Event, Sealed, Start, Stopped
 from .form import FREE, FUNCTION, Call, Opaque, Seal, Thinking
-from .lenient import NOTHING, count_of, index_of, members_of, objects_of, says_something, text_of
+from .lenient import (
+    NOTHING,
+    count_of,
+    index_of,
+    json_of,
+    members_of,
+    objects_of,
+    says_something,
+    text_of,
+    words_of,
+)
 from .losses import Losses
 from .names import made_id
-from .provider_errors import ended_without, reported, senseless, unknown
+from .provider_errors import ended_without, report_in, senseless, unknown
 from .response_items import CALL, TEXT_OF, TEXTS, THOUGHT, Items, is_over
-from .response_list import CUT, FAILED, args_of, ended, parts_of, place
+from .response_list import CUT, FAILED, args_of, ended, judged_part, parts_of, place, stop_of, thoughts_of
 from .responses_usage import counted
 
-_INCOMPLETE = {"max_output_tokens": Why.LENGTH, "max_tokens": Why.LENGTH, "content_filter": Why.REFUSED}
 _CALLS = {
     "function_call": (FUNCTION, "arguments"),
     "custom_tool_call": (FREE, "input"),
@@ -58,7 +68,7 @@ class ResponsesReader:
     def whole(self, body: Mapping[str, Any]) -> list[Event]:
         """Return the events of a whole answer."""
         body = members_of(body)
-        if body.get("error"):
+        if reports_failure(body):
             return self._reported(body)
         if not isinstance(body.get("output"), list):
             return [senseless("has no output")]
@@ -69,9 +79,7 @@ class ResponsesReader:
         read = self._EVENTS.get(text_of(data.get("type")))
         if read is not None:
             return read(self, data)
-        if data.get("error"):
-            return self._reported(data)
-        return []
+        return self._reported(data) if is_report(data) else []
 
     def _index(self, data: Mapping[str, Any]) -> int:
         """Return the index of the item of an event: as it says, or else by the item's id."""
@@ -115,11 +123,7 @@ class ResponsesReader:
         return [unknown("holds an item of the type", kind)]
 
     def _part_added(self, data: Mapping[str, Any]) -> list[Event]:
-        part = members_of(data.get("part"))
-        kind = text_of(part.get("type"))
-        if kind in TEXTS or kind == "reasoning_text" or not says_something(part):
-            return []
-        return [unknown("holds a part of the type", kind)]
+        return judged_part(members_of(data.get("part")))
 
     def _part_done(self, data: Mapping[str, Any]) -> list[Event]:
         index, part = self._index(data), members_of(data.get("part"))
@@ -128,13 +132,14 @@ class ResponsesReader:
     def _settled(self, index: int, number: int, part: Mapping[str, Any]) -> list[Event]:
         kind = text_of(part.get("type"))
         if kind not in TEXTS:
-            return self._part_added({"part": part})
+            return judged_part(part)
         if part.get("annotations"):
             self._losses.note("citations")
-        return self._begin(NOTHING) + self._items.settle(index, (kind, number), part.get(TEXT_OF[kind]))
+        full = part.get(TEXT_OF[kind])
+        return self._begin(NOTHING) + self._items.settle(index, (kind, number), words_of(full) or full)
 
     def _text(self, data: Mapping[str, Any]) -> list[Event]:
-        text = text_of(data.get("delta"))
+        text = self._words(data)
         if not text:
             return []
         index, part = data.get("output_index"), data.get("content_index")
@@ -145,7 +150,19 @@ class ResponsesReader:
 
     def _said(self, data: Mapping[str, Any], kind: str) -> list[Event]:
         key = (kind, index_of(data.get("content_index"), 0))
-        return self._begin(NOTHING) + self._items.say(self._index(data), key, text_of(data.get("delta")))
+        return self._begin(NOTHING) + self._items.say(self._index(data), key, self._words(data))
+
+    def _words(self, data: Mapping[str, Any]) -> str:
+        """Return the text of a piece, also where it is wrapped in an object."""
+        delta = data.get("delta")
+        text = words_of(delta)
+        if delta and not text:
+            self._losses.note("unknown_member")
+        return text
+
+    def _cited(self, _data: Mapping[str, Any]) -> list[Event]:
+        self._losses.note("citations")
+        return []
 
     def _summary(self, data: Mapping[str, Any]) -> list[Event]:
         return self._thought(data, "summary", data.get("summary_index"))
@@ -154,11 +171,11 @@ class ResponsesReader:
         return self._thought(data, "content", data.get("content_index"))
 
     def _thought(self, data: Mapping[str, Any], source: str, part: object) -> list[Event]:
-        text, number = text_of(data.get("delta")), index_of(part, 0)
+        text, number = self._words(data), index_of(part, 0)
         return self._begin(NOTHING) + self._items.think(self._index(data), source, number, text)
 
     def _args(self, data: Mapping[str, Any]) -> list[Event]:
-        return self._items.say(self._index(data), CALL, text_of(data.get("delta")))
+        return self._items.say(self._index(data), CALL, json_of(data.get("delta") or "") or "")
 
     def _args_done(self, data: Mapping[str, Any]) -> list[Event]:
         index = self._index(data)
@@ -166,11 +183,9 @@ class ResponsesReader:
             return []
         return self._items.settle(index, CALL, args_of(data.get("arguments", data.get("input"))))
 
-    def _text_done(self, data: Mapping[str, Any]) -> list[Event]:
-        return self._part_done({**data, "part": {"type": "output_text", "text": data.get("text")}})
-
-    def _refusal_done(self, data: Mapping[str, Any]) -> list[Event]:
-        return self._part_done({**data, "part": {"type": "refusal", "refusal": data.get("refusal")}})
+    def _words_done(self, data: Mapping[str, Any]) -> list[Event]:
+        kind = "refusal" if data["type"] == "response.refusal.done" else "output_text"
+        return self._part_done({**data, "part": {"type": kind, TEXT_OF[kind]: data.get(TEXT_OF[kind])}})
 
     def _item_done(self, data: Mapping[str, Any]) -> list[Event]:
         return self._item_ended(self._index(data), members_of(data.get("item")))
@@ -214,11 +229,7 @@ class ResponsesReader:
         return events
 
     def _thinking(self, index: int, item: Mapping[str, Any]) -> list[Event]:
-        texts = {
-            "content": [text_of(part.get("text")) for part in objects_of(item.get("content"))],
-            "summary": [text_of(part.get("text")) for part in objects_of(item.get("summary"))],
-        }
-        events = self._items.settle_thought(index, texts)
+        events = self._items.settle_thought(index, thoughts_of(item))
         opaque = text_of(item.get("encrypted_content"))
         if is_over(events) or not (opaque or self._items.is_open(index, THOUGHT)):
             return events
@@ -234,8 +245,8 @@ class ResponsesReader:
         response = members_of(data.get("response"))
         events = self._begin(data)
         kind = ended(data["type"], response)
-        if kind in FAILED or response.get("error"):
-            return events + self._reported(response)
+        if kind in FAILED or reports_failure(response) or reports_failure(data):
+            return events + self._reported(data if reports_failure(data) else response)
         for number, item in enumerate(objects_of(response.get("output"))):
             index = place(self._items, number, item)
             if index is not None and text_of(item.get("id")) not in self._ids:
@@ -243,22 +254,13 @@ class ResponsesReader:
             if is_over(events):
                 return events
         events += self._items.close_all(cut=kind == CUT) + counted(response.get("usage"))
-        return events + self._stopped(kind, response)
-
-    def _stopped(self, kind: str, response: Mapping[str, Any]) -> list[Event]:
-        if kind == "response.completed":
-            if self._items.refused:
-                return [Stopped(Stop(Why.REFUSED)), End()]
-            return [Stopped(settled(Stop(Why.DONE), self._items.called)), End()]
-        if kind != CUT:
-            return [unknown("has the status", kind.partition(".")[2])]
-        reason = text_of(members_of(response.get("incomplete_details")).get("reason"))
-        if reason not in _INCOMPLETE:
-            return [unknown("is incomplete because of", reason)]
-        return [Stopped(Stop(_INCOMPLETE[reason])), End()]
+        stop = stop_of(kind, response, called=self._items.called, refused=self._items.refused)
+        if isinstance(stop, BrokenOff):
+            return [*events, stop]
+        return [*events, Stopped(stop), End()]
 
     def _reported(self, data: Mapping[str, Any]) -> list[Event]:
-        return [reported(data.get("error") or data)]
+        return [report_in(data)]
 
     _EVENTS: ClassVar[dict[str, Callable[..., list[Event]]]] = {
         "response.output_text.delta": _text,
@@ -266,14 +268,17 @@ class ResponsesReader:
         "response.custom_tool_call_input.delta": _args,
         "response.reasoning_summary_text.delta": _summary,
         "response.reasoning_text.delta": _reasoning,
+        "response.reasoning_summary.delta": _summary,
+        "response.reasoning.delta": _reasoning,
+        "response.output_text.annotation.added": _cited,
         "response.refusal.delta": _refusal,
         "response.created": _begin,
         "response.queued": _begin,
         "response.in_progress": _begin,
         "response.output_item.added": _item_added,
         "response.content_part.added": _part_added,
-        "response.output_text.done": _text_done,
-        "response.refusal.done": _refusal_done,
+        "response.output_text.done": _words_done,
+        "response.refusal.done": _words_done,
         "response.function_call_arguments.done": _args_done,
         "response.custom_tool_call_input.done": _args_done,
         "response.content_part.done": _part_done,

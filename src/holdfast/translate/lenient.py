@@ -9,6 +9,11 @@ from typing import Any
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
+_WRAPS = (
+    *("text", "content", "thinking", "reasoning", "reasoning_content", "summary", "refusal", "value"),
+    "delta",
+)
+"""The members in which servers wrap a text."""
 _BARE = ("type", "index", "id", "status")
 
 
@@ -16,6 +21,19 @@ def text_of(value: object) -> str:
     """Return a text; "" for anything else."""
     if isinstance(value, str):
         return value
+    return ""
+
+
+def words_of(value: object, depth: int = 4) -> str:
+    """Return a text, also one that is wrapped in objects and lists; "" where there is none."""
+    if isinstance(value, str):
+        return value
+    if not depth:
+        return ""
+    if isinstance(value, list):
+        return "".join(words_of(item, depth - 1) for item in value)
+    if isinstance(value, dict):
+        return next(filter(None, (words_of(value.get(name), depth - 1) for name in _WRAPS)), "")
     return ""
 
 

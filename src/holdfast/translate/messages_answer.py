@@ -14,7 +14,7 @@ from .losses import Losses
 from .names import call_id, made_id
 
 Wire = dict[str, Any]
-_REASONS = {
+REASONS = {
     Why.DONE: "end_turn",
     Why.TOOLS: "tool_use",
     Why.LENGTH: "max_tokens",
@@ -102,7 +102,7 @@ class Blocks:
         }
 
     def stopped_by(self, stop: Stop) -> Wire:
-        stopped = _NOT_STOPPED | {"stop_reason": _REASONS[stop.why]}
+        stopped = _NOT_STOPPED | {"stop_reason": REASONS[stop.why]}
         if stop.why is Why.STOP_SEQUENCE:
             stopped["stop_sequence"] = stop.text
         elif stop.why is Why.REFUSED:

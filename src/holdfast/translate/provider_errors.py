@@ -6,11 +6,13 @@ The class is what the event itself says; the words count only where many provide
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ..core.faults import FaultClass
 from ..values.secret import redact
 from .events import BrokenOff
-from .lenient import count_of, members_of, text_of
+from .lenient import count_of, members_of, text_of, words_of
 
 _K = FaultClass
 _LONGEST = 1_000
@@ -27,20 +29,40 @@ _CLASSES = {
     _K.TRANSIENT: "api_error server_error internal_error internal_server_error timeout_error 500 502 504",
 }
 _CLASS_OF = {code: kind for kind, codes in _CLASSES.items() for code in codes.split()}
+_CODES = ("code", "type", "status_code", "error_code")
+_WORDS = ("message", "detail", "msg", "status_msg", "error_msg")
+_INNER = ("error", "base_resp", "errors", "x_groq")
+"""Members of an event in which the error is."""
 _OVERFLOW = re.compile(r"prompt is too long|exceed\w* (?:the )?context|maximum context length", re.IGNORECASE)
+
+
+class Senseless(Exception):
+    """Ends the reading of an answer."""
+
+    def __init__(self, broken: BrokenOff) -> None:
+        super().__init__(broken.text)
+        self.broken = broken
 
 
 def reported(error: object) -> BrokenOff:
     """Return the end of an answer in which the provider reports an error: an object with `code`, `type` and
     `message`, or a bare sentence."""
     members = members_of(error)
-    codes = [_code(members.get(name)) for name in ("code", "type")]
-    message = text_of(error) or text_of(members.get("message")) or text_of(members.get("detail"))
+    codes = [_code(members.get(name)) for name in _CODES]
+    message = text_of(error) or next(filter(None, (words_of(members.get(name)) for name in _WORDS)), "")
     kind = next((_CLASS_OF[code] for code in codes if code in _CLASS_OF), _K.TRANSIENT)
     if _OVERFLOW.search(message[:_LONGEST]):
         kind = _K.CONTEXT_OVERFLOW
     shown = redact(message[:_LONGEST] or "the provider reported an error", limit=_LONGEST)
     return BrokenOff(shown, kind, redact(next(filter(None, codes), ""), limit=80))
+
+
+def report_in(event: Mapping[str, Any]) -> BrokenOff:
+    """Return the end of an answer by an event that `failure_reports.is_report` is true of."""
+    inner = next((event[name] for name in _INNER if event.get(name)), event)
+    if isinstance(inner, list):
+        inner = inner[0]
+    return reported(members_of(inner).get("error") or inner)
 
 
 def _code(value: object) -> str:

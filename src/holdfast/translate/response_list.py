@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .lenient import json_of, members_of, objects_of, text_of
+from .chat_members import why_of
+from .events import BrokenOff, Event, Stop, Why, settled
+from .lenient import json_of, members_of, objects_of, says_something, text_of
+from .provider_errors import unknown
 from .response_items import BETWEEN, ENDED, TEXT_OF, TEXTS, Items
 
 CUT = "response.incomplete"
 FAILED = frozenset({"response.failed", "response.cancelled"})
+_CUTS = (Why.LENGTH, Why.CONTEXT, Why.REFUSED)
 _CUT_SHORT = ("incomplete", "failed", "cancelled")
 _KINDS = {
     "message": frozenset(TEXTS),
@@ -31,6 +35,19 @@ def ended(kind: str, response: Mapping[str, Any]) -> str:
     if kind == "response.completed" and reason:
         return CUT
     return kind
+
+
+def stop_of(kind: str, response: Mapping[str, Any], *, called: bool, refused: bool) -> Stop | BrokenOff:
+    """Return how an answer ended by the event `kind`, in which tools were `called` or the model `refused`."""
+    if kind == "response.completed":
+        return Stop(Why.REFUSED) if refused else settled(Stop(Why.DONE), called)
+    if kind != CUT:
+        return unknown("has the status", kind.partition(".")[2])
+    reason = text_of(members_of(response.get("incomplete_details")).get("reason"))
+    why = Why.LENGTH if reason == "max_output_tokens" else why_of(reason)
+    if why not in _CUTS:
+        return unknown("is incomplete because of", reason)
+    return Stop(why)
 
 
 def args_of(value: object) -> object:
@@ -72,5 +89,18 @@ def _parts(kind: str, item: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [(name, text_of(part.get(TEXT_OF[name]))) for name, part in parts if name in TEXT_OF]
     if kind != "reasoning":
         return []
-    sources = ([text_of(part.get("text")) for part in objects_of(item.get(name))] for name in _SOURCES)
+    sources = thoughts_of(item).values()
     return [("thought", BETWEEN.join(filter(None, texts))) for texts in sources if any(texts)][:1]
+
+
+def thoughts_of(item: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the texts of a thought, by the member that holds them."""
+    return {name: [text_of(part.get("text")) for part in objects_of(item.get(name))] for name in _SOURCES}
+
+
+def judged_part(part: Mapping[str, Any]) -> list[Event]:
+    """Break the answer off at a part that nobody here knows."""
+    kind = text_of(part.get("type"))
+    if kind in TEXTS or kind == "reasoning_text" or not says_something(part):
+        return []
+    return [unknown("holds a part of the type", kind)]

@@ -11,6 +11,7 @@ from enum import Enum, StrEnum, auto
 from typing import Any, NamedTuple
 
 from ..core.faults import Flaw
+from ..values.failure_reports import reports_failure
 from .json_end import BLANK
 from .json_value import parsed
 
@@ -92,14 +93,6 @@ def judge(kind: AnswerKind, body: bytes) -> Judgement:
     if flaw is Flaw.OTHER and is_foreign(document):
         flaw = Flaw.FOREIGN
     return Judgement(flaw, document)
-
-
-def reports_failure(document: Document) -> bool:
-    """Return whether a document or an event reports an error of its own, in any API's way."""
-    if document.get("error") or document.get("object") == "error" or document.get("type") == "error":
-        return True
-    base = document.get("base_resp")
-    return isinstance(base, dict) and base.get("status_code") not in (None, 0, "0")
 
 
 def _flaw_of_text(kind: AnswerKind, body: bytes) -> Flaw:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.faults import Flaw
+from ..values.failure_reports import reports_failure
 from .answer_shape import (
     AnswerKind,
     Form,
@@ -17,7 +18,6 @@ from .answer_shape import (
     is_foreign,
     judge,
     may_report_failure,
-    reports_failure,
     starts_list_of_vectors,
 )
 from .json_end import BLANK

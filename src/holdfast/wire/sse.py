@@ -13,6 +13,7 @@ from ..core.faults import Flaw
 from ..core.identity import Dialect
 from .account_objects import is_stored, objects_made
 from .answer_shape import Form, dicts, form_of
+from .event_splitter import stands_alone
 from .json_end import BOM, JsonEnd
 from .stream_events import FAILED, ChoiceEnds, EventSign, judge_event, type_of
 from .usage import usage_in
@@ -247,15 +248,25 @@ class StreamWatch:
                 self.started = self.ended = True
             self._name, self._size, self._long = b"", 0, None
         elif line.startswith(b"data:"):
+            if self._data:
+                self._part()
             if not (self._data or self._long) or not self._is_long(line):
                 self._data.append(line[5:])
         elif line.startswith(b"event:"):
+            if self._name:
+                self._part()
             self._name = line[6:].strip()
         elif line.startswith(b"error:"):
+            self._part()
             self._name, self.unread = b"error", True
             self._data.append(line[6:])
         elif line.startswith(BOM) and not self.started:
             self._line(line.removeprefix(BOM))
+
+    def _part(self) -> None:
+        """End an event that no blank line ends, if its data stand alone: another begins."""
+        if len(self._data) == 1 and stands_alone(self._data[0]):
+            self._line(b"")
 
     def _event(self, data: bytes) -> None:
         self.moved = True

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from ..core.identity import Dialect
+from ..values.failure_reports import is_report
 from .answer_shape import (
     UNEXPLAINED,
     Document,
     counts_output,
     dicts,
     has_failed,
-    reports_failure,
     response_flaw,
     says_something,
 )
@@ -75,7 +75,7 @@ def type_of(name: str, event: Document) -> str:
 
 def judge_event(dialect: Dialect, name: str, event: Document) -> EventSign:
     """Return what an event of a stream says. `name` is its type, else the name that the stream gives it."""
-    if name in FAILED or reports_failure(event):
+    if name in FAILED or is_report(event):
         return EventSign.FAILURE
     sign = _EVENTS[dialect](name, event)
     if sign is EventSign.NOTHING and _owner_of(name, event) not in (None, dialect):
