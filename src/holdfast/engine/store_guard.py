@@ -70,6 +70,7 @@ class StoreGuard:
     def __init__(self, store: Store, back: Callable[[], object]) -> None:
         self.inner, self._back = store, back
         self.now, self.glance, self.wait = store.now, store.glance, store.wait
+        self.far, self.tells = store.far, store.tells
         self.reads: StoreAway | None = None
         """Why nothing can be read now; None if it can, as far as is known."""
         self.writes: StoreAway | None = None
