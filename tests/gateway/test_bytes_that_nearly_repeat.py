@@ -16,6 +16,7 @@ import pytest
 
 from .conftest import TOKEN, Running  # type: ignore[import-not-found]
 from .raw_provider import RawProvider, Said, raw_provider  # type: ignore[import-not-found]
+from .served import eventually  # type: ignore[import-not-found]
 from .test_the_fast_path import GOOD, MODEL, started  # type: ignore[import-not-found]
 
 SAMPLES = int(os.environ.get("MUTATIONS", "40"))
@@ -32,11 +33,16 @@ LINES = [
 ]
 MORE = [
     *(b"content-length: %d" % length for length in (0, 5, len(TEXT), len(TEXT) + 1, 10**17)),
-    *(b"content-length: %b" % text for text in (b"+60", b"0x3c", b"60, 60", b" 60", b"6 0", b"\xb2")),
+    *(
+        b"content-length: %b" % text
+        for text in (b"+60", b"0x3c", b"60, 60", b" 60", b"6 0", b"\xb2", b"00%d" % len(TEXT))
+    ),
     *(b"transfer-encoding: chunked", b"transfer-encoding: identity", b"connection: close"),
     *(b"expect: 100-continue", b"x-length: 3", b" folded: 1", b"content-length : 60", b"host: elsewhere"),
     *(b"authorization: Bearer hf-nobody", b"x-api-key: sk-mine", b"holdfast-session: other"),
     *(b"content-encoding: gzip", b"holdfast-retry: 1", b"x-stainless-retry-count: 2", b"x-a: \x00"),
+    *(b"authorization: Basic a", b"upgrade: websocket", b"origin: http://elsewhere", b"x-a: \x80\xff"),
+    *(b"connection: x-strength", b"accept-encoding: gzip", b"holdfast-deadline: 5", b"x-a:\t\tb \t"),
 ]
 BODIES = [
     TEXT,
@@ -52,7 +58,25 @@ BODIES = [
     b"",
     b"[]",
     b"\xef\xbb\xbf" + TEXT,
+    TEXT.decode().encode("utf-16"),
+    TEXT.replace(b"model", b"mod\\u0065l", 1),
+    b'{"metadata": {"model": "other"}, ' + TEXT[1:],
+    TEXT[:-1] + b', "model": "other"}',
+    TEXT[:-1] + b', "stream": false, "stream": true}',
+    TEXT[:-1] + b', "tools": [{"model": "other", "stream": true}]}',
+    TEXT[:-1] + b', "pad": "%b"}' % (b"x" * 40_000),
 ]
+FIRST = [
+    *(b"POST %b HTTP/1.1" % path for path in (b"/v1/chat/completions?a=b", b"/v1/chat/completions/")),
+    *(
+        b"POST %b HTTP/1.1" % path
+        for path in (b"/v1/chat%2fcompletions", b"http://localhost/v1/chat/completions")
+    ),
+    *(b"POST %b HTTP/1.1" % path for path in (b"/v1/embeddings", b"/v1/messages", b"/v1/responses")),
+    *(b"%b /v1/chat/completions HTTP/1.1" % method for method in (b"HEAD", b"OPTIONS", b"post", b"PUT")),
+    *(b"POST /v1/chat/completions HTTP/%b" % version for version in (b"1.0", b"1.2", b"2.0", b"0.9")),
+]
+"""First lines of the request."""
 LAST = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 
 
@@ -65,7 +89,7 @@ def mutated(dice: random.Random) -> list[bytes]:
     lines, body = [*LINES], TEXT
     for _ in range(dice.choice((0, 1, 1, 2))):
         at = dice.randrange(1, len(lines))
-        kind = dice.randrange(5)
+        kind = dice.randrange(6)
         if kind == 0:
             lines.insert(at, dice.choice(MORE))
         elif kind == 1:
@@ -75,6 +99,8 @@ def mutated(dice: random.Random) -> list[bytes]:
         elif kind == 3:
             name, _, value = lines[at].partition(b":")
             lines[at] = name.upper() + b":" + value
+        elif kind == 4:
+            lines[0] = dice.choice(FIRST)
         else:
             lines.append(lines.pop(at))
     if dice.random() < 0.5:
@@ -108,7 +134,8 @@ def said(plane: Running, pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
                 text += more
     answers = text.split(b"HTTP/1.1 ")[1:]
     return [
-        (answer[:3], re.sub(rb"[0-9a-f]{16}", b"ID", answer.partition(b"\r\n\r\n")[2])) for answer in answers
+        (answer[:3], re.sub(rb"[0-9a-f]{16}|\d[\d.]*", b"0", answer.partition(b"\r\n\r\n")[2]))
+        for answer in answers
     ]
 
 
@@ -142,6 +169,7 @@ def test_bytes_that_nearly_repeat_a_request_mean_what_they_mean_alone(
             raw.answer = answer
             before = len(raw.requests)
             answers = said(plane, pieces)
+            eventually(lambda plane=plane: not plane.plane.clients)
             heads = [head.replace(raw.root[7:].encode(), b"HOST") for head in raw.requests[before:]]
             seen.append((answers, heads, bodies))
         assert seen[0] == seen[1], (number, pieces)
