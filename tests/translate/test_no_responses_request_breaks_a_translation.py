@@ -122,8 +122,14 @@ ANSWER = st.one_of(
     st.sampled_from([["function_call"], ["custom_tool_call"], ["function_call", "custom_tool_call"]]),
 )  # fmt: skip
 TOOLS = [
-    {"type": "function", "name": "f", "description": "F.", "parameters": {"type": "object"}, "strict": True},
-    {"type": "function", "name": "g", "parameters": {"type": "object"}, "strict": False},
+    {
+        "type": "function",
+        "name": "f",
+        "description": "F.",
+        "parameters": {"type": "object", "properties": {}},
+        "strict": True,
+    },
+    {"type": "function", "name": "g", "parameters": {"type": "object", "properties": {}}, "strict": False},
     {"type": "custom", "name": "p", "format": {"type": "grammar", "syntax": "regex", "definition": "a+"}},
 ]
 MEMBERS: dict[str, st.SearchStrategy[Any]] = {

@@ -7,6 +7,7 @@ from typing import Any
 from tables import rows
 from translate.claude_code import call, result, text
 from translate.messages_to_chat import asking, carried
+from translate.odd_answers import CHAT, MESSAGES, RESPONSES, asked
 
 HI = {"role": "user", "content": "hi"}
 WRITTEN_HI = {"role": "user", "content": "hi"}
@@ -23,8 +24,8 @@ def later(name: str) -> dict[str, Any]:
 def found(*names: str) -> list[dict[str, Any]]:
     """Return the messages in which a search finds tools."""
     references = [{"type": "tool_reference", "tool_name": name} for name in names]
-    asked = {"role": "assistant", "content": [call(1, "ToolSearch")]}
-    return [HI, asked, {"role": "user", "content": [result(1, references)]}]
+    call_ = {"role": "assistant", "content": [call(1, "ToolSearch")]}
+    return [HI, call_, {"role": "user", "content": [result(1, references)]}]
 
 
 def changes(*blocks: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -223,3 +224,30 @@ def test_a_mark_between_the_words_of_two_models_is_not_shown() -> None:
     body, less = carried(asking(messages=[HI, {"role": "assistant", "content": [text("a"), mark]}, HI]))
     assert body["messages"][1]["content"] == "a"
     assert not less
+
+
+HELD: dict[str, Any] = {"properties": {"a": {"type": ["string", "null"]}}}
+BY_NAME: dict[str, Any] = {"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", **HELD}}}
+SCHEMAS: dict[str, tuple[Any, Any]] = {
+    "as it should be": ({"type": "object", **HELD}, {"type": "object", **HELD}),
+    "nothing": ({}, {"type": "object", "properties": {}}),
+    "null": (None, {"type": "object", "properties": {}}),
+    "no properties": ({"type": "object"}, {"type": "object", "properties": {}}),
+    "properties that are null": (
+        {"type": "object", "properties": None, "required": None},
+        {"type": "object", "properties": {}},
+    ),
+    "no type": (HELD, {"type": "object", **HELD}),
+    "a type that is null": ({"type": None, **HELD}, {"type": "object", **HELD}),
+    "null or an object": ({"type": ["object", "null"], **HELD}, {"type": "object", **HELD}),
+    "a reference": (BY_NAME, {"type": "object", **BY_NAME}),
+}
+
+
+@rows(("schema", "offered"), SCHEMAS.values(), ids=[*SCHEMAS])
+def test_the_arguments_of_a_tool_are_an_object_for_every_endpoint(schema: Any, offered: Any) -> None:
+    of_chat = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    of_messages = [{"name": "f", "input_schema": schema}]
+    assert asked(CHAT, MESSAGES, tools=of_chat).body["tools"][0]["input_schema"] == offered
+    assert asked(CHAT, RESPONSES, tools=of_chat).body["tools"][0]["parameters"] == offered
+    assert asked(MESSAGES, CHAT, tools=of_messages).body["tools"][0]["function"]["parameters"] == offered

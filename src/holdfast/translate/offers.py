@@ -16,6 +16,8 @@ _TEXT_ARGUMENT: Mapping[str, Any] = {
     "properties": {"input": {"type": "string"}},
     "required": ["input"],
 }
+_ELSEWHERE = frozenset({"$ref", "oneOf", "anyOf", "allOf"})
+"""Members of a schema that say where its properties are."""
 _SEARCH = "web_search"
 
 
@@ -80,7 +82,23 @@ def function_of(tool: Tool, target: Target) -> Function:
     if strict and not target.caps.strict:
         losses.less("strict", tool.at)
         strict = False
-    return Function(name, tool.description, tool.schema or NO_ARGUMENTS, strict)
+    return Function(name, tool.description, _outermost(tool.schema), strict)
+
+
+def _outermost(schema: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the schema of a tool's arguments, which are always an object, with what endpoints ask of its
+    outermost level: that type, and properties, though there be none."""
+    if not schema:
+        return NO_ARGUMENTS
+    kind, held = schema.get("type"), schema.get("properties")
+    if kind == "object" and isinstance(held, dict) and None not in schema.values():
+        return schema
+    made = {"type": "object", **{name: value for name, value in schema.items() if value is not None}}
+    if isinstance(kind, list) and "object" in kind:
+        made["type"] = "object"
+    if made["type"] == "object" and _ELSEWHERE.isdisjoint(made):
+        made.setdefault("properties", {})
+    return made
 
 
 def _with_grammar(tool: Tool, losses: Losses) -> str:

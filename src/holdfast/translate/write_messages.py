@@ -155,7 +155,7 @@ def _tool(tool: Tool, target: Target) -> dict[str, Any]:
     if tool.kind is SERVED:
         return {"type": target.caps.web_search, "name": "web_search", **_search(tool, target)}
     function = function_of(tool, target)
-    schema, description = {"type": "object", **function.schema}, function.description
+    schema, description = dict(function.schema), function.description
     choices = {name: schema.pop(name) for name in _CHOICES_OF_SCHEMAS if name in schema}
     if choices:
         target.losses.less("strict", tool.at)
