@@ -126,6 +126,19 @@ def test_a_stream_begins_ends_and_fails_as_its_dialect_says(
     assert (watch.started, watch.ended, watch.error is not None) == (started, ended, failed)
 
 
+REPORT = b'data: {"base_resp":{"status_code":1008}}\n\n'
+CUT = chunk({}, "stop", base_resp={"status_code": 1027})
+
+
+@rows(
+    ("end", "unread"),
+    [(ERROR, False), (chunk({}, "error"), False), (OWN_FIELD, True), (REPORT, True), (CUT, True)],
+)
+def test_an_error_that_clients_skip_is_known_as_such(end: bytes, unread: bool) -> None:
+    watch = watched(CHAT, WORD, END, end, DONE)
+    assert (watch.error is not None, watch.unread) == (True, unread)
+
+
 @pytest.mark.parametrize(
     ("dialect", "stream", "started", "flaw"),
     [

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..core.faults import Flaw
 from ..core.identity import Dialect
 from .account_objects import is_stored, objects_made
-from .answer_shape import Form, dicts, form_of
+from .answer_shape import Form, dicts, form_of, has_failed
 from .event_splitter import stands_alone
 from .json_end import BOM, JsonEnd
 from .stream_events import FAILED, ChoiceEnds, EventSign, judge_event, type_of
@@ -75,7 +75,7 @@ class StreamWatch:
     moved    an event has come; set back by who asks
     owed     what the last event lacks to be read by clients, after `close()`: its blank line
     error    the data of the first error event, or of an event of another API before the output
-    unread   it came in a field `error` of llama.cpp, which callers skip
+    unread   it came in a field `error` of llama.cpp, or in words of one provider, which callers skip
     form     whether it is a stream at all, by its first bytes
     model    the model that answers, as the provider names it; "" until it does
     objects  what the answer made that only its account knows
@@ -287,6 +287,8 @@ class StreamWatch:
         self._foreign = sign is EventSign.FOREIGN and not self.started
         if sign is EventSign.FAILURE or self._foreign:
             self.error = self.error or data
+            known = kind in FAILED or event.get("error") or has_failed(dicts(event.get("choices")))
+            self.unread = self.unread or not known
             self.ended = self.ended or kind in _TERMINAL
             return
         self._note(event)
