@@ -125,7 +125,10 @@ def said(plane: Running, pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
         first = b""
         while b"chat.completion" not in first:
             first += client.recv(65536)
-        for piece in [*pieces, LAST]:
+        whole = b"".join(pieces)
+        # What comes after the end resets the connection, and the answer may be lost.
+        ends = b": close" in whole or b"HTTP/1.0" in whole
+        for piece in [whole] if ends else [*pieces, LAST]:
             client.sendall(piece)
         client.settimeout(0.25)  # where a body is waited for
         with suppress(TimeoutError):
