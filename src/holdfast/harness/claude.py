@@ -13,6 +13,7 @@ from ..core.identity import Auth, Dialect
 from .base import Attachment, ConnectOffer, File, Handover, Harness, LaunchRequest, expected, named, pretty
 from .claude_settings import ALSO_MODELS, SETTINGS
 from .environment import EVERYWHERE
+from .target_forms import header_lines
 
 _OUTPUT = "CLAUDE_CODE_MAX_OUTPUT_TOKENS"
 _LIMITS = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "context", _OUTPUT: "output"}
@@ -40,9 +41,7 @@ def _plan(request: LaunchRequest) -> Handover:
     target = request.target
     env = routes(target.bare_url, target.model) | limits(target.facts)
     if target.endpoint.headers:
-        env["ANTHROPIC_CUSTOM_HEADERS"] = "\n".join(
-            f"{name}: {value}" for name, value in target.endpoint.headers
-        )
+        env["ANTHROPIC_CUSTOM_HEADERS"] = header_lines(target)
     if not target.direct:
         env["CLAUDE_CODE_MAX_RETRIES"] = "0"
     secret = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105

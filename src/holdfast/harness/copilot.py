@@ -10,6 +10,7 @@ from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import Handover, Harness, LaunchRequest, expected
 from .environment import EVERYWHERE
+from .target_forms import header_lines, usual_url
 
 _TYPES = {
     Dialect.OPENAI_CHAT: {"COPILOT_PROVIDER_TYPE": "openai", "COPILOT_PROVIDER_WIRE_API": "completions"},
@@ -34,7 +35,7 @@ def limits(facts: ModelFacts) -> dict[str, str]:
 
 def _plan(request: LaunchRequest) -> Handover:
     target = request.target
-    headers = "\n".join(f"{name}: {value}" for name, value in target.endpoint.headers)
+    headers = header_lines(target)
     return Handover(
         harness="copilot",
         argv=("copilot", *request.arguments),
@@ -43,9 +44,7 @@ def _plan(request: LaunchRequest) -> Handover:
             "COPILOT_HOME": request.directory,
             "COPILOT_OFFLINE": "true",
             "COPILOT_AUTO_UPDATE": "false",
-            "COPILOT_PROVIDER_BASE_URL": target.bare_url
-            if target.dialect is Dialect.ANTHROPIC_MESSAGES
-            else target.url,
+            "COPILOT_PROVIDER_BASE_URL": usual_url(target),
             "COPILOT_MODEL": target.model,
             **_TYPES[target.dialect],
             **limits(target.facts),

@@ -9,6 +9,7 @@ from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import TOKEN, File, Handover, Harness, LaunchRequest, expected, named, pretty
 from .environment import EVERYWHERE, IN_PLAIN_TEXT
+from .target_forms import usual_url
 
 _PROVIDERS = {
     Dialect.OPENAI_CHAT: "generic-chat-completion-api",
@@ -29,12 +30,11 @@ def limits(facts: ModelFacts) -> dict[str, object]:
 
 def _plan(request: LaunchRequest) -> Handover:
     target, model = request.target, f"custom:{request.target.slug}"
-    url = target.bare_url if target.dialect is Dialect.ANTHROPIC_MESSAGES else target.url
     entry: dict[str, object] = {
         "id": model,
         "model": target.model,
         "displayName": f"{target.slug}/{target.model}",
-        "baseUrl": url,
+        "baseUrl": usual_url(target),
         "apiKey": f"${{{TOKEN}}}",
         "provider": _PROVIDERS[target.dialect],
         **limits(target.facts),

@@ -9,6 +9,7 @@ from ..core.config import ModelFacts
 from ..core.identity import Auth, Dialect
 from .base import Handover, Harness, LaunchRequest, expected, named
 from .environment import EVERYWHERE, IN_PLAIN_TEXT
+from .target_forms import header_lines, usual_url
 
 _TYPES = {
     Dialect.OPENAI_CHAT: "openai",
@@ -41,16 +42,12 @@ def _plan(request: LaunchRequest) -> Handover:
         "KIMI_CODE_NO_AUTO_UPDATE": "1",
         "KIMI_DISABLE_TELEMETRY": "1",
         "KIMI_MODEL_NAME": target.model,
-        "KIMI_MODEL_BASE_URL": target.url,
+        "KIMI_MODEL_BASE_URL": usual_url(target),
         "KIMI_MODEL_PROVIDER_TYPE": _TYPES[target.dialect],
         **limits(target.facts),
     }
-    if target.dialect is Dialect.ANTHROPIC_MESSAGES:
-        variables["KIMI_MODEL_BASE_URL"] = target.bare_url
     if target.endpoint.headers:
-        variables["KIMI_CODE_CUSTOM_HEADERS"] = "\n".join(
-            f"{name}: {value}" for name, value in target.endpoint.headers
-        )
+        variables["KIMI_CODE_CUSTOM_HEADERS"] = header_lines(target)
     if not target.direct:
         variables["KIMI_LOOP_MAX_ATTEMPTS_PER_STEP"] = "1"
     return Handover(

@@ -29,6 +29,7 @@ from .base import (
 )
 from .environment import EVERYWHERE
 from .own_settings import Effect, Layer, OwnSettings, Rule, Scope, home_of, is_given, of_json
+from .target_forms import usual_url
 
 _APIS = {
     Dialect.OPENAI_CHAT: "openai-completions",
@@ -50,14 +51,12 @@ def reference(version: tuple[int, ...]) -> str:
 
 def provider(target: Target, token: str, models: list[str]) -> dict[str, object]:
     """Return the entry of models.json. `token` is Pi's reference to the key."""
-    url, native = target.url, Auth.BEARER
-    if target.dialect is Dialect.ANTHROPIC_MESSAGES:
-        url, native = target.bare_url, Auth.X_API_KEY
+    native = Auth.X_API_KEY if target.dialect is Dialect.ANTHROPIC_MESSAGES else Auth.BEARER
     auth, headers = target.endpoint.auth, dict(target.endpoint.headers)
     if auth not in (native, Auth.BEARER):
         headers[str(auth)] = token
     entry: dict[str, object] = {
-        "baseUrl": url,
+        "baseUrl": usual_url(target),
         "api": _APIS[target.dialect],
         "apiKey": token,
         "models": [{"id": model, "name": model, **limits(target.facts)} for model in models],
