@@ -92,6 +92,10 @@ def differences(with_ours: Sequence[float], bare: Sequence[float]) -> list[float
     return [ours - plain for ours, plain in zip(with_ours, bare, strict=True)]
 
 
+_DEBIAN = "--with-wheel-pkg-dir=/usr/share/python-wheels"
+"""An option with which Debian and Ubuntu build their Python."""
+
+
 def machine() -> dict[str, str]:
     """Return the processor, its cores, Python and the versions of the packages that matter; no host and no
     path."""
@@ -109,6 +113,8 @@ def machine() -> dict[str, str]:
 def _build() -> str:
     """Return how this Python was optimised when it was built: it makes tenths of a figure."""
     flags = " ".join(str(sysconfig.get_config_var(name) or "") for name in ("CONFIG_ARGS", "PY_CFLAGS"))
+    if _DEBIAN in flags:  # its flags do not tell, its functions do: their cold halves stand apart
+        return "as Debian builds it, with PGO"
     profiled = "--enable-optimizations" in flags or "-fprofile-use" in flags
     linked = "--with-lto" in flags or "-flto" in flags
     return f"{'with' if profiled else 'without'} PGO, {'with' if linked else 'without'} LTO"
