@@ -289,6 +289,11 @@ ABLE: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         BUDGET,
         {"thinking": {"type": "enabled", "budget_tokens": 2000}},
     ),
+    "thinking without a budget": (
+        {"thinking": {"type": "enabled"}},
+        ADAPTIVE,
+        {"thinking": {"type": "adaptive", "display": "summarized"}},
+    ),
     "no thinking": (
         {"thinking": {"type": "disabled"}},
         {**ADAPTIVE, "effort_off": "disabled"},

@@ -229,6 +229,14 @@ ITEMS: dict[str, tuple[list[Any], list[Any], set[str]]] = {
         [{"role": "user", "content": "hi\n\n<system-reminder>\na\n</system-reminder>"}],
         {"mid_system"},
     ),
+    "words of the developer alone": (
+        [say("developer", "a"), say("system", "b")],
+        [
+            {"role": "system", "content": "a"},
+            {"role": "user", "content": "<system-reminder>\nb\n</system-reminder>"},
+        ],
+        {"mid_system"},
+    ),
     "calls after words": (
         [say("user", "hi"), say("assistant", "a"), call(1), call(2, "put"), output(2), output(1, "x")],
         [

@@ -51,7 +51,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "too many stops": ({"stop_sequences": list("abcde")}, "stop_sequences", "4 stop sequences, not 5"),
     "no model": ({"model": None}, "model", "is missing"),
     "no message": ({"messages": []}, "messages", "no message"),
-    "only the system's words": ({"messages": [], "system": "a"}, "messages", "no message"),
+    "only blank words of the system": ({"messages": [], "system": " "}, "messages", "no message"),
     "blank words": (said(text(" ")), "messages", "no message"),
     "an unknown role": ({"messages": [{"role": "tool", "content": "a"}]}, "messages[0].role", "'tool'"),
     "no content": ({"messages": [{"role": "user", "content": None}]}, "messages[0].content", "is missing"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .caps import Caps
@@ -53,6 +54,8 @@ class ChatTurns:
         """Return the messages."""
         request, caps, losses = self._request, self._caps, self._losses
         leading, rest = leading_words(request.turns)
+        if len(rest) == 1:
+            caps = replace(caps, mid_system=False)
         turns = paired(told_by_the_user(rest, caps, losses), caps, losses)
         made = self._system(Turn(SYSTEM, tuple(part for turn in leading for part in turn.parts)))
         first = len(made)

@@ -144,6 +144,8 @@ def _effort(fields: Fields) -> Effort:
     if switch is not None:
         switch.only({"type", "budget_tokens"})
         effort = replace(effort, budget=switch.count("budget_tokens") or effort.budget)
+        if switch.text("type") and asked is None and effort == Effort():
+            effort = Effort(shown=True)
         if switch.text("type") == "disabled":
             effort = Effort("none")
     return effort

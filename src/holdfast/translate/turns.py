@@ -17,19 +17,19 @@ INTERRUPTED = "interrupted"
 
 
 def leading_words(turns: Sequence[Turn]) -> tuple[list[Turn], list[Turn]]:
-    """Return the system's turns before all others, and the others."""
+    """Return the system's turns before all others, and the others. If there are none, the system's last is
+    one, since somebody has to say something."""
     number = 0
     while number < len(turns) and turns[number].role is SYSTEM:
         number += 1
+    if number and number == len(turns):
+        number -= 1
     return list(turns[:number]), list(turns[number:])
 
 
 def words_first(turns: Sequence[Turn]) -> tuple[str, list[Turn]]:
-    """Return the words that the system says before all others, and the other turns. If there are none, its
-    last words are one, since somebody has to say something."""
+    """Return the words that the system says before all others, and the other turns (`leading_words`)."""
     first, others = leading_words(turns)
-    if not others:
-        first, others = first[:-1], first[-1:]
     words = [part.text for turn in first for part in turn.parts if isinstance(part, Text)]
     return "\n\n".join(word for word in words if word.strip()), others
 
