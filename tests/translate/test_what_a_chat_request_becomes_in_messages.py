@@ -55,6 +55,10 @@ SAME: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"tools": [TOOL], "tool_choice": "required"},
         {"tools": [TOOL_WRITTEN], "tool_choice": {"type": "any"}},
     ),
+    "tool_choice any, as Mistral calls it": (
+        {"tools": [TOOL], "tool_choice": "any"},
+        {"tools": [TOOL_WRITTEN], "tool_choice": {"type": "any"}},
+    ),
     "tool_choice of a tool": (
         {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}},
         {"tools": [TOOL_WRITTEN], "tool_choice": {"type": "tool", "name": "f"}},

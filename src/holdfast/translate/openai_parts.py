@@ -19,7 +19,7 @@ _FUNCTION = frozenset({"type", "name", "description", "parameters", "strict", "d
 _CUSTOM = frozenset({"type", "name", "description", "format", "defer_loading"})
 _ADDRESSES = ("https://", "http://")
 _FORMS = ("text", "json_object", "json_schema")
-_MODES = {"auto": Choose.AUTO, "none": Choose.NONE, "required": Choose.ANY}
+_MODES = {"auto": Choose.AUTO, "none": Choose.NONE, "required": Choose.ANY, "any": Choose.ANY}
 
 
 def content(fields: Fields, name: str, reads: Reads[P], *, needed: bool = True) -> list[Text | P]:
