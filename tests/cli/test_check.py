@@ -81,6 +81,8 @@ def test_a_refused_key_ends_with_4_and_no_fallback_answers(cli: Cli, provider: S
     again = cli("check", "bad/small", "--json")
     assert (again.exit_code, json.loads(again.stdout)["ok"], len(provider.calls)) == (4, False, 1)
     assert json.loads(again.stderr)["error"]["kind"] == "Refused"
+    unknown = cli("check", "none-such/small", "--json")
+    assert (unknown.exit_code, json.loads(unknown.stdout)["ok"]) == (3, False)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,17 @@ def test_an_editor_that_fails_changes_nothing(
     assert (furnished / "holdfast.toml").read_text() == CONFIG
 
 
+def test_without_an_editor_and_a_terminal_nothing_is_started(
+    cli: Cli, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+    for line in (["config", "edit"], ["provider", "edit", "mimo"]):
+        result = cli(*line)
+        assert (result.exit_code, "run: holdfast config path" in result.stderr) == (2, True)
+    assert not list(furnished.glob("*.draft"))
+
+
 def test_the_schema_of_the_file_is_printed_put_beside_it_and_kept_up_to_date(
     cli: Cli, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

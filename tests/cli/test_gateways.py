@@ -117,6 +117,9 @@ def test_status_tells_how_each_key_stands_and_where_the_store_is(
     assert states() == untested
     with SqliteStore(furnished / "state.db") as store:
         now = store.now()
+        elsewhere: Change = KeySucceeded(mark, "http://127.0.0.1:9/v1", "m", "", now, durable=True)
+        store.apply([elsewhere], now)
+        assert states() == untested
         for subject, until, state in (
             ("", 0.0, "works"),
             (of_model, now + 600, "works"),

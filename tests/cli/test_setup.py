@@ -53,6 +53,21 @@ def test_a_second_setup_of_an_address_adds_what_its_entry_lacks(
     assert mine.models == ("small", "large")
 
 
+def test_a_setup_that_stopped_is_finished_by_the_name_alone_and_a_wrong_address_by_a_command(
+    cli: Cli, furnished: Path, provider: ScriptedProvider
+) -> None:
+    line = ["setup", "--name", "mine", "--model", "small", "--key", "env:MIMO_KEY"]
+    assert cli(*line, "--url", "http://127.0.0.1:9/v1").exit_code == 4
+    before = (furnished / "holdfast.toml").read_text()
+    refused = cli(*line, "--url", provider.url)
+    assert (refused.exit_code, (furnished / "holdfast.toml").read_text()) == (2, before)
+    command = refused.stderr.rpartition("run: holdfast ")[2].partition("   (")[0]
+    assert cli(*command.split()).exit_code == 0
+    assert cli("setup", "--name", "mine", "--model", "small").exit_code == 0
+    assert [call.model for call in provider.calls] == ["small"]
+    assert "no provider is given" in cli("setup", "--name", "none-such").stderr
+
+
 def test_the_limits_of_a_model_are_told_to_the_commands_that_write_it(
     cli: Cli, furnished: Path, provider: ScriptedProvider
 ) -> None:
@@ -177,11 +192,13 @@ def test_in_a_terminal_it_asks_in_plain_lines_where_no_list_can_be_drawn(
     answers = [
         ("name of a preset", f"{provider.url}\n"),
         ("not shown", f"{CANARY}\n"),
+        ("number or name", "7\n"),
         ("number or name", "2\n"),
         ("Add ", "y\n"),
     ]
     shown = _set_up_in_a_terminal(answers, home, TERM="dumb")
     assert "\x1b" not in shown
+    assert "there is no number 7: the last is 2" in shown
     _is_set_up(shown, home, provider)
 
 

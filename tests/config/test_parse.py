@@ -308,9 +308,10 @@ NO_TIMEOUT = 'must be more than 0 seconds, such as 90, "90s" or "10m" | '
 NO_ADDRESS = (
     'endpoints.openai-chat: has no url, and no address is taken from elsewhere | write url = "https://…"'
 )
+ADD_KEY = "remove it, then: holdfast key add p --from env:VARIABLE"
 NO_REFERENCE = (
     "must be a reference (env:, file:, cmd:, keyring:, store:, oauth:, wif:, call:): a literal key does not "
-    "belong in this file | holdfast key add p --from env:VARIABLE"
+    "belong in this file | remove it, then: holdfast key add p --from env:VARIABLE"
 )
 
 
@@ -462,7 +463,10 @@ NO_REFERENCE = (
         ),
         (
             {"url": URL, "api_key": "sk-abcdefghijklmnopqrst"},
-            "api_key: a literal key does not belong in this file | holdfast key add p --from env:VARIABLE",
+            (
+                "api_key: a literal key does not belong in this file | "
+                "remove it, then: holdfast key add p --from env:VARIABLE"
+            ),
         ),
         ({"url": URL, "preset": "none-such"}, "preset: no preset is called 'none-such' | "),
         ({"url": URL, "keys": "env:A"}, "keys: must be a list | "),
@@ -470,18 +474,15 @@ NO_REFERENCE = (
         ({"url": URL, "keys": [{"from": "tp-abcdefghijklmnopqrst"}]}, "keys[0].from: " + NO_REFERENCE),
         (
             {"url": URL, "keys": ["env:sk-abcdefghijklmnopqrst"]},
-            "keys[0]: must look like env:VARIABLE | holdfast key add p --from env:VARIABLE",
+            "keys[0]: must look like env:VARIABLE | remove it, then: holdfast key add p --from env:VARIABLE",
         ),
         (
             {"url": URL, "keys": ["file:key.txt"]},
-            "keys[0]: must look like file:/PATH or file:~/PATH | holdfast key add p --from env:VARIABLE",
+            f"keys[0]: must look like file:/PATH or file:~/PATH | {ADD_KEY}",
         ),
         (
             {"url": URL, "keys": [{"label": "a"}]},
-            (
-                "keys[0]: has no 'from': a key is a reference to where it is kept | holdfast key add p "
-                "--from env:VARIABLE"
-            ),
+            (f"keys[0]: has no 'from': a key is a reference to where it is kept | {ADD_KEY}"),
         ),
         (
             {"url": URL, "keys": [{"from": "env:A", "value": "data.token"}]},

@@ -414,6 +414,16 @@ TABLE = [
         f"{OTHER_DOOR}: {SHOW}",
     ),
     (
+        "a certificate, which says nothing about the key",
+        Fault(C.ENDPOINT_MISMATCH, phase=Phase.CONNECT, cause="certificate", hint="https://api.example/v1"),
+        NEVER,
+        (
+            f"The certificate at {URL} (set in provider.mimo-plan.url, holdfast.toml:3) is not trusted here, "
+            "or not made for that name. The key was not changed."
+        ),
+        f"Correct the address; if its authority is your own, name its file in SSL_CERT_FILE: {SHOW}",
+    ),
+    (
         "nobody listens there",
         Fault(C.ENDPOINT_MISMATCH, phase=Phase.CONNECT, excerpt="ConnectError: connection refused"),
         NEVER,

@@ -33,8 +33,10 @@ def test_the_prefix_of_a_key_proves_nothing_but_gives_a_hint():
 
 
 def test_a_wrong_endpoint_names_the_host_where_the_key_works():
-    fault = weigh(Fault(FaultClass.ENDPOINT_MISMATCH, status=404), worked_here=False, worked_elsewhere=SGP)
-    assert (fault.kind, fault.hint) == (FaultClass.ENDPOINT_MISMATCH, SGP)
+    for cause, shown in ((None, "key_works_elsewhere"), ("certificate", "certificate")):
+        before = Fault(FaultClass.ENDPOINT_MISMATCH, status=404, cause=cause)
+        fault = weigh(before, worked_here=False, worked_elsewhere=SGP)
+        assert (fault.kind, fault.hint, fault.cause) == (FaultClass.ENDPOINT_MISMATCH, SGP, shown)
 
 
 def test_an_empty_account_that_may_be_the_wrong_endpoint_gets_the_hint_and_keeps_its_class():

@@ -112,7 +112,9 @@ def test_a_port_that_is_taken_is_reported_also_when_another_gateway_has_it(worke
     with serving(home, "--workers", "2") as served:
         done = begun(home, "--listen", f"127.0.0.1:{served.port}", "--workers", workers, "--json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "taken" in json.loads(done.stderr)["error"]["what"]
+    error = json.loads(done.stderr)["error"]
+    assert "taken by a gateway of this home" in error["what"]
+    assert "serve --replace" in error["run"]
 
 
 def test_another_address_is_served_where_that_was_asked_for(home: Path) -> None:

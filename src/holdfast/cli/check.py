@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, caps: b
     Example:
       holdfast check mimo-plan/mimo-v2.5-pro
     """
-    steps: list[Step] = []
+    steps, good = list[Step](), False
 
     def tell(step: Step) -> None:
         steps.append(step)
@@ -62,14 +63,15 @@ def command(ctx: click.Context, pin: str, as_json: bool, no_probe: bool, caps: b
             probe_dialects(ctx.obj, pin, tell, yes=yes, as_json=as_json)
         if _passed(steps) and caps:
             _caps(ctx.obj, pin, tell, yes=yes, as_json=as_json)
+        good = _passed(steps)
     except Refused as refused:
         if no_probe:
             raise
         raise with_other_address(ctx.obj, pin, refused, tell) from None
     finally:
         if as_json:
-            show_json({"subject": pin, "ok": _passed(steps), "steps": [asdict(step) for step in steps]})
-    ctx.exit(int(not _passed(steps)))
+            show_json({"subject": pin, "ok": good, "steps": [asdict(step) for step in steps]})
+    ctx.exit(int(not good))
 
 
 def _passed(steps: list[Step]) -> bool:
@@ -132,7 +134,8 @@ def with_other_address(
         return refused
     for line in siblings.summary_of(asked):
         tell(Step("probe", ok=True, what=line, note=True))
-    return type(refused)(refused.what, fault=refused.fault, attempts=refused.attempts, next_step=command)
+    what = re.sub(r"Next: [^\n]*\Z", "Next: Give it the address that answers:", refused.what)
+    return type(refused)(what, fault=refused.fault, attempts=refused.attempts, next_step=command)
 
 
 def _caps(context: CliContext, text: str, tell: Callable[[Step], None], *, yes: bool, as_json: bool) -> None:

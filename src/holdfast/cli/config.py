@@ -10,7 +10,7 @@ import click
 
 from .context import CliContext
 from .groups import Nouns
-from .output import json_option, say, show_json
+from .output import in_a_terminal, json_option, say, show_json
 
 
 @click.group(cls=Nouns)
@@ -68,9 +68,15 @@ def edit_file(context: CliContext) -> None:
 
 
 def _editor() -> list[str]:
-    """Return the command of the user's editor."""
-    chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    return shlex.split(chosen)
+    """Return the command of the user's editor. Raises ConfigError where there is none, and no terminal for
+    vi."""
+    from ..core.errors import ConfigError
+
+    chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not chosen and not in_a_terminal():
+        step = "holdfast config path   (the file; or set EDITOR)"
+        raise ConfigError("there is no terminal to edit in, and EDITOR names no editor", next_step=step)
+    return shlex.split(chosen or "vi")
 
 
 @command.command()

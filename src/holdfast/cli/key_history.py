@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +96,9 @@ def lines_of(shown: dict[str, Any]) -> Iterator[str]:
         yield f"{cooldown['fault']}{about} until {until} ({reset})"
 
 
-def standing(shown: dict[str, Any]) -> dict[str, Any]:
-    """Return how a key stands now, from its view: `state`, the reason, and the end of its cooldown (epoch
-    seconds). A cooldown of one model leaves the key working."""
+def standing(shown: dict[str, Any], urls: Collection[str]) -> dict[str, Any]:
+    """Return how a key stands now at the URLs where it is used, from its view: `state`, the reason, and the
+    end of its cooldown (epoch seconds). A cooldown of one model leaves the key working."""
     whole = [row for row in shown["verdicts"] if not row["model"]]
     for row in whole:
         if row["until"] is None:
@@ -111,9 +111,8 @@ def standing(shown: dict[str, Any]) -> dict[str, Any]:
     for row in shown["verdicts"]:
         until = "it changes" if row["until"] is None else clock(row["until"])
         return _standing("works", f"{row['model']}: {row['fault']} until {until}", row["until"])
-    last = max(
-        shown["evidence"], key=lambda row: max(row["last_ok"] or 0, row["last_fault_at"] or 0), default=None
-    )
+    here = [row for row in shown["evidence"] if row["url"] in urls]
+    last = max(here, key=lambda row: max(row["last_ok"] or 0, row["last_fault_at"] or 0), default=None)
     if last is None:
         return _standing("untested", "")
     if last["last_ok"] is None or (last["last_fault_at"] or 0) > last["last_ok"]:

@@ -58,6 +58,7 @@ def provider_at(
     if known is not None:
         known, lines = _completed(context, known, keys, models)
         return known, notes + lines
+    _check_free(context.config, address)
     name = address.name or _free(_name_of(address), context.config.providers)
     written = {
         "url": address.url,
@@ -105,6 +106,31 @@ def _in_its_dialect(address: Address) -> Address:
     if other is None:
         return address
     return replace(address, dialect=str(other.dialect))
+
+
+def of_this_name(config: Config, address: Address) -> Provider | None:
+    """Return the provider that is meant by a name alone, without an address."""
+    named = (provider for provider in config.providers.values() if address == Address(name=provider.name))
+    return next(named, None)
+
+
+def _check_free(config: Config, address: Address) -> None:
+    """Raise ConfigError for a URL under the name of a provider that has another one, with the command that
+    gives it this one."""
+    from shlex import quote
+
+    from ..core.errors import ConfigError
+    from ..values.secret import redact, without_user
+
+    known = [str(name) for name in config.providers]
+    if address.url is None or address.name not in known:
+        return
+    url = quote(redact(without_user(address.url)))
+    step = f"holdfast provider endpoint {address.name} {address.dialect or 'openai-chat'}={url}"
+    raise ConfigError(
+        f"provider '{address.name}' exists already, and has another address",
+        next_step=f"{step}   (gives it this one; or choose another --name)",
+    )
 
 
 def misplaced_keys(context: CliContext, provider: Provider) -> list[str]:
@@ -157,6 +183,8 @@ def _that_has(config: Config, address: Address) -> Provider | None:
     for."""
     from ..core.identity import Dialect, Endpoint
 
+    if (named := of_this_name(config, address)) is not None:
+        return named
     for provider in config.providers.values():
         if address.name not in (None, provider.name):
             continue

@@ -13,7 +13,7 @@ import click
 from . import complete
 from .check import probe_dialects, steps_of, with_other_address
 from .context import CliContext
-from .known_provider import Address, misplaced_keys, provider_at
+from .known_provider import Address, misplaced_keys, of_this_name, provider_at
 from .model_limits import limit_options, with_limits
 from .models import known_models
 from .new_provider import check_given
@@ -41,7 +41,8 @@ def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **giv
 
     In a terminal it asks for what is not given, with lists that typing filters, and the host for the dialects
     that the provider lacks; without one it never asks. A key that is typed is stored in secrets.toml (mode
-    0600). A provider with this address is completed, not added twice.
+    0600). A provider with this address, or of this --name where no address is given, is completed, not added
+    twice.
 
     Exit 1: a step failed. 4: the provider refused the call. What was written stays.
 
@@ -56,10 +57,10 @@ def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **giv
     context: CliContext = ctx.obj
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     models = with_limits([model] if model else (), given, "holdfast setup --model MODEL --context TOKENS")
-    address = _address(Address(*(given[field] for field in Address.__slots__)), asks=asks)
+    address = _address(context, Address(*(given[field] for field in Address.__slots__)), asks=asks)
     check_given("holdfast setup", "", keys, {**_given(address), "model": model})
     keys = keys or _usual_key(address)
-    if not asks:
+    if not asks and of_this_name(context.config, address) is None:
         _check_key(address, keys, model)
     is_new = not context.home.config.exists()
     provider, lines = provider_at(context, address, keys, models)
@@ -75,11 +76,12 @@ def command(ctx: click.Context, /, keys: Sequence[str], model: str | None, **giv
     ctx.exit(_proved(context, provider, model, asks=asks))
 
 
-def _address(given: Address, *, asks: bool) -> Address:
-    """Return the address that is given, else asked for. Raises ConfigError without a terminal."""
+def _address(context: CliContext, given: Address, *, asks: bool) -> Address:
+    """Return the address that is given, perhaps by the name of a provider alone, else asked for. Raises
+    ConfigError without a terminal."""
     from ..core.errors import ConfigError
 
-    if given.url or given.preset:
+    if given.url or given.preset or of_this_name(context.config, given) is not None:
         return given
     if not asks:
         step = "holdfast setup --url URL --key env:VARIABLE --model MODEL"
@@ -179,5 +181,6 @@ def _next(pin: str) -> list[str]:
     ]
     lines = [f"  holdfast run {agent.name} --pin {pin}   ({agent.title})" for agent in installed]
     if not lines:
-        lines = [f"  holdfast run claude --pin {pin}   (once Claude Code is installed; see: run --list)"]
+        once = "once Claude Code is installed; others: holdfast run --list"
+        lines = [f"  holdfast run claude --pin {pin}   ({once})"]
     return ["Ready. An agent is run on it by:", *lines, f"  holdfast session pin SESSION {pin}"]

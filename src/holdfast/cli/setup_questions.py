@@ -88,10 +88,15 @@ def asked_for_model(provider: Provider, listed: Sequence[str]) -> str | None:
     if len(listed) > len(shown):
         note(f"and {len(listed) - len(shown)} more: holdfast models --provider {provider.name}")
     default = "1" if shown else ""
-    answer = str(_ask("Model, by number or name", default)).strip()
-    if answer.isdigit() and 0 < int(answer) <= len(shown):
-        return shown[int(answer) - 1]
-    return answer or None
+    while True:
+        answer = str(_ask("Model, by number or name", default)).strip()
+        if not shown or not answer.isdecimal():
+            return answer or None
+        if 0 < int(answer) <= len(shown):
+            return shown[int(answer) - 1]
+        if answer in known:
+            return answer
+        note(f"there is no number {answer}: the last is {len(shown)}")
 
 
 def _ask(question: str, default: str | None) -> object:

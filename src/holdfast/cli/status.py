@@ -122,7 +122,11 @@ def _keys(context: CliContext) -> tuple[list[dict[str, Any]], str]:
         if not provider.keys:
             keys.append({"provider": provider.name, "label": ""} | state)
         keys += [
-            {"provider": provider.name, "label": key.label} | standing(history.view(provider, key))
+            {"provider": provider.name, "label": key.label}
+            | standing(
+                history.view(provider, key),
+                [endpoint.url for endpoint in key.endpoints or provider.endpoints],
+            )
             for key in provider.keys
         ]
     return keys, ""

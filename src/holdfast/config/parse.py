@@ -121,7 +121,7 @@ class _Reader:
             self.wrong(
                 path,
                 "a literal key does not belong in this file",
-                f"holdfast key add {owner} --from env:VARIABLE",
+                f"remove it, then: holdfast key add {owner} --from env:VARIABLE",
             )
             return
         fix = near(name, allowed)
@@ -244,7 +244,7 @@ class _Reader:
 
     def _reference(self, here: str, owner: ProviderName, raw: object) -> tuple[dict[str, Any], str | None]:
         """Return the fields of a key and its reference: a bare string, or `from` in a table."""
-        fix = f"holdfast key add {owner} --from env:VARIABLE"
+        fix = f"remove it, then: holdfast key add {owner} --from env:VARIABLE"
         if isinstance(raw, str):
             return {"from": raw}, self.tried(here, lambda: converters.checked_reference(raw), fix)
         given = self.fields(here, raw, schema.KEY, owner)

@@ -128,7 +128,7 @@ def weigh(
     host = worked_elsewhere or key_prefix_host
     if worked_here or host is None or fault.terminal or not fault.sent or fault.phase is Phase.REFRESH:
         return fault
-    if refused and worked_elsewhere is not None:
+    if worked_elsewhere is not None and (refused or (fault.kind is _K.ENDPOINT_MISMATCH and not fault.cause)):
         fault = replace(fault, kind=_K.ENDPOINT_MISMATCH, scope=Scope.ENDPOINT, cause="key_works_elsewhere")
         return replace(fault, hint=host, signs=(*fault.signs, "evidence:worked elsewhere"))
     if refused or fault.kind is _K.ENDPOINT_MISMATCH or fault.cause == "wrong_door":

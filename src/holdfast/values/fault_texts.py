@@ -109,10 +109,6 @@ WHAT: dict[str, dict[str, str]] = {
         "works elsewhere": (
             "This key works at {hint}, but the call went to {url}{source}. The key was not changed."
         ),
-        "belongs elsewhere": (
-            "Keys like this one belong to {hint}, but the call went to {url}{source}. "
-            "The key was not changed."
-        ),
         "certificate": (
             "The certificate at {url}{source} is not trusted here, or not made for that name. The key "
             "was not changed."
@@ -131,6 +127,10 @@ WHAT: dict[str, dict[str, str]] = {
             "{url}{source} does not speak TLS (https), or another version of it. The key was not changed."
         ),
         "not_http": "{url}{source} answers, and not in HTTP. The key was not changed.",
+        "belongs elsewhere": (
+            "Keys like this one belong to {hint}, but the call went to {url}{source}. "
+            "The key was not changed."
+        ),
         "other_api": "{url}{source} answers as another API does. The key was not changed.",
         "unasked_stream": (
             "{url}{source} sent a stream although none was asked for. The key was not changed."

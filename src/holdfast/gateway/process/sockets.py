@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ...config.listen import Listen
 from ...core.config import GatewaySettings
 from ...core.errors import ConfigError
+from ..registry import standing
 from .activation import address_of, passed_sockets
 from .handover import Predecessor, find_predecessor
 from .listen import allow_many, bind
@@ -55,5 +56,21 @@ def listening_sockets(options: Options, settings: GatewaySettings, state: Path) 
             predecessor.listen.check(public=public)
             return Listening(predecessor.listen, predecessor.sockets, predecessor)
     listen.check(public=public)
-    sockets = bind(listen, options.workers)
+    try:
+        sockets = bind(listen, options.workers)
+    except ConfigError as error:
+        raise _with_its_holder(error, listen, state) from None
     return Listening(listen._replace(port=sockets[0].getsockname()[1]), sockets)
+
+
+def _with_its_holder(error: ConfigError, listen: Listen, state: Path) -> ConfigError:
+    """Return the error about an address that cannot be listened on; where a gateway of this home has it, with
+    the command that takes its place."""
+    for gateway in standing(state):
+        if gateway.url == listen.url:
+            return ConfigError(
+                f"cannot listen on {listen.host}:{listen.port}: the port is taken by a gateway of this home, "
+                f"process {gateway.pid}",
+                next_step="holdfast status   (shows it; holdfast serve --replace takes its place)",
+            )
+    return error
