@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from cli.furnishing import CANARY, CONFIG, Cli, child_environment
 from holdfast.cli.known_provider import Address, _name_of, _that_has
+from holdfast.cli.setup_questions import _ask
 from holdfast.config import Home, load
 from holdfast.core.identity import ProviderName
 from holdfast.fake_provider import ScriptedProvider, only_keys
@@ -200,6 +203,15 @@ def test_in_a_terminal_it_asks_in_plain_lines_where_no_list_can_be_drawn(
     assert "\x1b" not in shown
     assert "there is no number 7: the last is 2" in shown
     _is_set_up(shown, home, provider)
+
+
+def test_a_question_that_is_interrupted_ends_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(click.Abort):
+        _ask("Model", None)
+    assert capsys.readouterr().err.endswith("\n")
 
 
 def test_in_a_terminal_it_lets_pick_from_lists_that_typing_filters(

@@ -100,4 +100,8 @@ def asked_for_model(provider: Provider, listed: Sequence[str]) -> str | None:
 
 
 def _ask(question: str, default: str | None) -> object:
-    return click.prompt(question, default=default, err=True)
+    try:
+        return click.prompt(question, default=default, err=True)
+    except click.Abort:
+        click.echo(err=True)  # the terminal shows ^C behind the question
+        raise
