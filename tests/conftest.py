@@ -9,6 +9,7 @@ import ipaddress
 import itertools
 import os
 import re
+import signal
 import socket
 import ssl
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ from holdfast.store import sqlite
 
 # Thousands of collected tests live to the end, and each full collection of garbage would visit them all.
 gc.set_threshold(50_000, 20, 100)
+# Signals that end a program do so in our children too, also where the tests run in the background, which
+# begins with these ignored.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 def pytest_configure(config: pytest.Config) -> None:
