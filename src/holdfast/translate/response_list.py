@@ -44,7 +44,7 @@ def stop_of(kind: str, response: Mapping[str, Any], *, called: bool, refused: bo
     if kind != CUT:
         return unknown("has the status", kind.partition(".")[2])
     reason = text_of(members_of(response.get("incomplete_details")).get("reason"))
-    why = Why.LENGTH if reason == "max_output_tokens" else why_of(reason)
+    why = why_of(reason)
     if why not in _CUTS:
         return unknown("is incomplete because of", reason)
     return Stop(why)
