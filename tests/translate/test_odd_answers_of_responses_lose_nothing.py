@@ -101,6 +101,25 @@ LISTS: dict[str, tuple[list[Wire], Heard]] = {
         ],
         ("hihi", "", NO_CALL),
     ),
+    "the same words in two messages that no stream brought": (
+        [_list(_message_item(HI, "a"), _message_item(_text("-"), "b"), _message_item(HI, "c"))],
+        ("hi-hi", "", NO_CALL),
+    ),
+    "the same words in a message that was open and in another": (
+        [_hi(0), _list(_message_item(HI, "a"), _message_item(HI, "b"))],
+        ("hihi", "", NO_CALL),
+    ),
+    "another message at the place of one that is listed elsewhere": (
+        [
+            *_whole(_message_item(HI, "a"), 1, 1, _hi(1)),
+            _list(_message_item(HI, "b"), _message_item(_text("ho"), "c")),
+        ],
+        ("hiho", "", NO_CALL),
+    ),
+    "the same thought twice, of which no stream brought one": (
+        [_list(_thought("a"), _message_item(HI, "b"), _thought("c"))],
+        ("hi", "soso", NO_CALL),
+    ),
     "a message where a thought without words was": (
         [*_whole({"type": "reasoning", "id": "a"}, 0, 0), _list(_message_item(HI, "b"))],
         ("hi", "", NO_CALL),

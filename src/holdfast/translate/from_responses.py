@@ -24,7 +24,7 @@ from .losses import Losses
 from .names import made_id
 from .provider_errors import ended_without, report_in, senseless, unknown
 from .response_items import CALL, TEXT_OF, TEXTS, THOUGHT, Items, is_over
-from .response_list import CUT, FAILED, args_of, ended, judged_part, parts_of, place, stop_of, thoughts_of
+from .response_list import CUT, FAILED, Places, args_of, ended, judged_part, parts_of, stop_of, thoughts_of
 from .responses_usage import counted
 
 _CALLS = {
@@ -247,9 +247,10 @@ class ResponsesReader:
         kind = ended(data["type"], response)
         if kind in FAILED or reports_failure(response) or reports_failure(data):
             return events + self._reported(data if reports_failure(data) else response)
+        places = Places(self._items)
         for number, item in enumerate(objects_of(response.get("output"))):
-            index = place(self._items, number, item)
-            if index is not None and text_of(item.get("id")) not in self._ids:
+            index = places.of(number, item)
+            if text_of(item.get("id")) not in self._ids:
                 events += self._item_ended(index, item)
             if is_over(events):
                 return events

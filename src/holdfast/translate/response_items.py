@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -13,8 +12,6 @@ from .provider_errors import senseless
 Key = tuple[str, int]
 """The kind of a part, and its index in its item."""
 CALL, THOUGHT = ("call", 0), ("thought", 0)
-ENDED = -1
-"""Stands for the index of an item that has ended."""
 TEXTS: dict[str, Part] = {"output_text": Text(""), "refusal": Refusal("")}
 """The parts of a message, which are opened by their first text."""
 TEXT_OF = {"output_text": "text", "refusal": "refusal"}
@@ -55,7 +52,7 @@ class Items:
         self._count = self._free = 0
         self._at: dict[str, int] = {}
         self._kinds: dict[int, set[str]] = {}
-        self._said: Counter[tuple[str, str]] = Counter()
+        self._said: list[tuple[str, str, int]] = []
         self._latest: tuple[Any, Any, str, _Slot] | None = None
         self.called = self.refused = False
 
@@ -77,16 +74,10 @@ class Items:
         """Return whether an item has held a part of one of these kinds."""
         return not kinds.isdisjoint(self._kinds.get(index, ()))
 
-    def said(self, kind: str, text: str) -> int | None:
-        """Return the index of an open part that says a text, or ENDED for one that has ended, which counts
-        once."""
-        if self._said[kind, text]:
-            self._said[kind, text] -= 1
-            return ENDED
-        for index, slots in self._open.items():
-            if any(key[0] == kind and "".join(slot.texts) == text for key, slot in slots.items()):
-                return index
-        return None
+    def said(self) -> list[tuple[str, str, int]]:
+        """Return what was said so far: the kind of each part, its text and the index of its item."""
+        open_ = [entry for index, slots in self._open.items() for entry in _said(index, slots)]
+        return self._said + open_
 
     def is_done(self, index: int) -> bool:
         """Return whether an item has ended."""
@@ -187,7 +178,7 @@ class Items:
         self._free = max(self._free, index + 1)
         self._latest = None
         slots = self._open.pop(index, {})
-        self._said.update((key[0], "".join(slot.texts)) for key, slot in slots.items())
+        self._said += _said(index, slots)
         return [Close(slot.number) for key, slot in slots.items() if key != CALL or not cut]
 
     def close_all(self, *, cut: bool) -> list[Event]:
@@ -203,6 +194,10 @@ class Items:
         if given and isinstance(given, str):
             self._at[given] = index
         return events
+
+
+def _said(index: int, slots: dict[Key, _Slot]) -> list[tuple[str, str, int]]:
+    return [(key[0], "".join(slot.texts), index) for key, slot in slots.items()]
 
 
 def is_over(events: list[Event]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from .chat_members import why_of
 from .events import BrokenOff, Event, Stop, Why, settled
 from .lenient import json_of, members_of, objects_of, says_something, text_of
 from .provider_errors import unknown
-from .response_items import BETWEEN, ENDED, TEXT_OF, TEXTS, Items
+from .response_items import BETWEEN, TEXT_OF, TEXTS, Items
 
 CUT = "response.incomplete"
 FAILED = frozenset({"response.failed", "response.cancelled"})
@@ -65,21 +66,37 @@ def parts_of(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return objects_of(content)
 
 
-def place(items: Items, number: int, item: Mapping[str, Any]) -> int | None:
-    """Return the index of an item of the last list, which may have other ids and other places than the items
-    of the stream had: None if the stream brought it, a free one if it brought another there."""
-    kind = text_of(item.get("type"))
-    kinds = _KINDS.get(kind)
-    if kinds is None:
-        return number
-    matches = [items.said(*part) for part in _parts(kind, item)]
-    if matches and all(index == ENDED for index in matches):
-        return None
-    places = [items.begun_as(item.get("call_id")), *(index for index in matches if index != ENDED)]
-    known = next((index for index in places if index is not None), None)
-    if known is None and items.has_begun(number) and not items.holds(number, kinds):
-        return items.free()
-    return number if known is None else known
+class Places:
+    """Finds the items of the last list among those that the stream brought, which may have had other ids and
+    other indices. What the stream said is found once: the list may say the same again."""
+
+    def __init__(self, items: Items) -> None:
+        self._items, self._taken = items, set[int]()
+        self._said: dict[tuple[str, str], deque[int]] = {}
+        for kind, text, index in items.said():
+            self._said.setdefault((kind, text), deque()).append(index)
+
+    def of(self, number: int, item: Mapping[str, Any]) -> int:
+        """Return the index of the list's item `number`: its own there, or a free one where another item has
+        that."""
+        kind = text_of(item.get("type"))
+        kinds = _KINDS.get(kind)
+        if kinds is None:
+            return number
+        heard = [index for part in _parts(kind, item) if (index := self._heard(*part)) is not None]
+        known = self._items.begun_as(item.get("call_id"))
+        index = heard[0] if known is None and heard else known
+        if index is None:
+            index, begun = number, self._items.has_begun(number)
+            if begun and (number in self._taken or not self._items.holds(number, kinds)):
+                index = self._items.free()
+        self._taken.add(index)
+        return index
+
+    def _heard(self, kind: str, text: str) -> int | None:
+        """Return the index of the first item that said a text, which is not found again."""
+        indices = self._said.get((kind, text))
+        return indices.popleft() if indices else None
 
 
 def _parts(kind: str, item: Mapping[str, Any]) -> list[tuple[str, str]]:
