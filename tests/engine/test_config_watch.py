@@ -3,19 +3,33 @@ just written counts."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from holdfast.config import Home, load
 from holdfast.core.config import Config
+from holdfast.engine import config_watch
 from holdfast.engine.config_watch import ConfigWatch
 from holdfast.engine.opening import OpenHome, build_engine
 from holdfast.engine.store_guard import Unsettled, from_memory
 
+USUAL = 0.005
 TABLE = '[provider.{}]\nurl = "http://127.0.0.1:9/v1"\nauth = "none"\nmodels = ["m"]\n'
+
+
+@pytest.fixture(autouse=True)
+def switching(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """How soon threads take turns, apart from what the programs of other tests do to this process."""
+    now = [USUAL]
+    made = SimpleNamespace(
+        getswitchinterval=lambda: now[0], setswitchinterval=lambda to: now.__setitem__(0, to)
+    )
+    monkeypatch.setattr(config_watch, "sys", made)
+    monkeypatch.setattr(config_watch, "_turns", config_watch._Turns())
+    return made
 
 
 @pytest.fixture
@@ -33,7 +47,7 @@ class Reading:
 
     def _load(self, home: Home, *, in_use: bool = False) -> Config:
         self.threads.append(threading.current_thread().name)
-        self.turns.append(sys.getswitchinterval())
+        self.turns.append(config_watch.sys.getswitchinterval())
         assert self.may_end.wait(10)
         return load(home, in_use=in_use)
 
@@ -47,10 +61,10 @@ def names(config: Config) -> list[str]:
 
 
 def test_a_serving_process_goes_on_while_a_changed_file_is_read(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    home: Home, monkeypatch: pytest.MonkeyPatch, switching: SimpleNamespace
 ) -> None:
     monkeypatch.setattr("holdfast.engine.config_watch._LOOK_EVERY", 0.0)
-    usual, watch = sys.getswitchinterval(), ConfigWatch(home, load(home))
+    watch = ConfigWatch(home, load(home))
     reading = Reading(monkeypatch)
     write(home.config.parent, "a", "b")
     for _ in range(100):
@@ -62,7 +76,29 @@ def test_a_serving_process_goes_on_while_a_changed_file_is_read(
     assert names(watch.current()) == ["a", "b"]
     assert set(reading.threads) <= {"holdfast-config", threading.main_thread().name}
     assert len(reading.threads) == 1, "it was read once for all that asked"
-    assert max(reading.turns) < usual == sys.getswitchinterval(), "who reads lets the others go on"
+    assert max(reading.turns) < USUAL == switching.getswitchinterval(), "who reads lets the others go on"
+
+
+def test_the_last_of_several_readers_gives_threads_their_usual_turns_again(
+    switching: SimpleNamespace,
+) -> None:
+    first, second = config_watch._turns.short(), config_watch._turns.short()
+    first.__enter__()
+    second.__enter__()
+    for reader in (first, second):
+        assert switching.getswitchinterval() < USUAL
+        reader.__exit__(None, None, None)
+    assert switching.getswitchinterval() == USUAL
+
+
+def test_a_forked_child_has_none_of_its_parents_readers(switching: SimpleNamespace) -> None:
+    with config_watch._turns.short():
+        config_watch._turns.renew()
+        assert switching.getswitchinterval() == USUAL
+        with config_watch._turns.short():
+            assert switching.getswitchinterval() < USUAL
+        assert switching.getswitchinterval() == USUAL
+        config_watch._turns._readers += 1  # this block's own, which ends here and not in a child
 
 
 def test_what_was_just_written_is_waited_for_by_a_thread_that_asks_for_it(

@@ -14,7 +14,7 @@ from ..config import load as load_config
 from ..config import revision as config_revision
 from ..core.config import Config
 from ..core.errors import ConfigError
-from .background import BackgroundWorker
+from .background import BackgroundWorker, renew_after_fork
 
 _LOOK_EVERY = 0.5
 """Seconds between two looks at the file."""
@@ -78,7 +78,7 @@ class ConfigWatch:
         """Read the file if it has changed. Raises ConfigError unless `serving`."""
         with self._lock:
             if self.serving:
-                with _giving_way():
+                with _turns.short():
                     self._read_if_changed()
             else:
                 self._read_if_changed()
@@ -98,12 +98,35 @@ class ConfigWatch:
         self._seen = seen
 
 
-@contextmanager
-def _giving_way() -> Iterator[None]:
-    """Let other threads of a process that is ours go on soon, whatever this one does."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(min(_TURN, usual))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
+class _Turns:
+    """Lets the other threads of a process that is ours go on soon while some read their configuration,
+    whatever these do. Python knows one time for all threads: the last reader sets the usual one again."""
+
+    def __init__(self) -> None:
+        self._lock, self._readers, self._usual = threading.Lock(), 0, 0.0
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Forget the readers, in a forked child, which has none of them."""
+        if self._readers:
+            sys.setswitchinterval(self._usual)
+        self._lock, self._readers = threading.Lock(), 0
+
+    @contextmanager
+    def short(self) -> Iterator[None]:
+        """Keep the turns short until the end of the block."""
+        with self._lock:
+            if not self._readers:
+                self._usual = sys.getswitchinterval()
+                sys.setswitchinterval(min(_TURN, self._usual))
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if not self._readers:
+                    sys.setswitchinterval(self._usual)
+
+
+_turns = _Turns()
