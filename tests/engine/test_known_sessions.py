@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -53,3 +53,24 @@ def test_a_session_that_another_process_changed_right_after_its_creation_is_read
         sessions.read_again(["s"])
         assert not sessions.add(OLD, turn)
         assert sessions.get("s") == NEW
+
+
+@pytest.mark.parametrize("changes", [1, 2])
+def test_sessions_that_are_read_while_others_change_are_known_as_they_are_stored(changes: int) -> None:
+    class Changing(MemoryStore):
+        left = changes
+
+        def sessions_named(self, ids: Iterable[str]) -> list[Session]:
+            read = super().sessions_named(ids)
+            if self.left:
+                self.left -= 1
+                sessions.read_again([])  # word of another change comes while these are read
+                if not self.left:
+                    self.save_session(NEW, 0)
+            return read
+
+    with Changing() as store:
+        store.create_sessions([(OLD, ())])
+        sessions = KnownSessions(store, ChangeWriter(store, print))
+        sessions.load({"s", "absent"})
+        assert sessions.peek("s") == NEW

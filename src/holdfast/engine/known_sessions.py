@@ -17,6 +17,8 @@ from .change_writer import ChangeWriter
 
 _MOST = 20_000
 """Sessions in memory. Those that were used are kept when room is made."""
+_TRIES = 5
+"""Readings of sessions while others change, after which who needs one reads it."""
 _ABSENT_FOR = 0.005
 """Seconds for which it is believed that there is no such session: who looked without holding up an event loop
 goes on with what was found."""
@@ -74,13 +76,14 @@ class KnownSessions:
     def load(self, ids: Collection[str]) -> None:
         """Take those of these sessions into memory that are stored. Raises StoreError."""
         names = [name for name in ids if self.peek(name) is None]
-        if not names:
-            return
-        turn, stored = self.turn, self._store.sessions_named(names)
-        with self._lock:
-            if turn == self.turn:  # else one may have changed since it was read; who needs it reads it
+        for _ in range(_TRIES if names else 0):
+            turn, stored = self.turn, self._store.sessions_named(names)
+            with self._lock:
+                if turn != self.turn:  # one may have changed since it was read
+                    continue
                 for session in stored:
                     self._put(self._as_changed(session))
+            return
 
     def read_again(self, ids: Iterable[str] | None) -> None:
         """Replace the known ones of these sessions, of all for None, by what is stored. Raises StoreError."""
